@@ -1,0 +1,59 @@
+/* graph.h: traces. reel_function captures while executing; reel_graph_begin builds from placeholders;
+   both give the same kind of graph, and a session replays it. */
+#ifndef REEL_GRAPH_H
+#define REEL_GRAPH_H
+#include <stdio.h>
+#include "base.h"
+REEL_BEGIN_DECLS
+/* ---- function: the first call with a new signature runs eagerly and is traced, later ones replay --
+   The signature: shapes, dtypes and the statics' bytes. Not seen, hence frozen: any other C state. */
+typedef struct {
+    size_t size;
+    const void *statics; /* plain configuration the body reads; compared at every call, a change retraces */
+    size_t statics_size;
+    reel_list constants; /* outside tensors the body may use; any other outside tensor is an error */
+    bool allow_reads;    /* host reads and tensors from host data while tracing freeze instead of failing */
+    int max_traces;      /* least recently used traces beyond it are dropped; 0: 16 */
+} reel_function_opts;
+reel_function *reel_function_new(reel_fn f, const reel_function_opts *o); /* statics and constants must outlive it; constants are retained */
+void reel_function_free(reel_function *f);
+int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel_tensor *out[]);
+/* The graph of the most recent call, borrowed until the next call; NULL before the first. */
+reel_graph *reel_function_graph(reel_function *f);
+int reel_function_traces(const reel_function *f); /* how many traces it has made so far */
+
+/* ---- graph: between begin and end EVERY op of the thread makes a node and runs nothing ------------ */
+reel_graph *reel_graph_begin_at(const char *site);
+int reel_graph_end_at(const char *site, reel_graph *g); /* from here on g is the caller's, no longer the scope's */
+void reel_graph_free(reel_graph *g);                    /* sessions hold their own reference */
+/* A value to be fed. Dimensions may be REEL_ANY. */
+reel_tensor *reel_placeholder_at(const char *site, reel_dtype d, reel_shape s, const char *name);
+int reel_output_at(const char *site, const char *name, reel_tensor *y); /* gives y a name to fetch (or feed) it by */
+int reel_graph_print(FILE *f, const reel_graph *g);  /* a line a node: name, op, inputs, shape, dtype, file:line */
+int reel_graph_nodes(const reel_graph *g);
+int reel_graph_verify(const reel_graph *g);          /* 0, or an error naming the node: order, arity, shapes by the one shape rule, effects */
+
+/* ---- session: replays a graph. run() may be called from many threads ------------------------------ */
+typedef struct {
+    size_t size;
+    int max_plans;          /* plans kept, one per set of fed shapes; 0: 8 */
+    const int64_t *buckets; /* ascending; when set, the first unknown dimension is padded with zeros up to the next one and outputs cut back */
+    int n_buckets;
+} reel_session_opts;
+reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o);
+int reel_session_close(reel_session *s); /* later runs fail; runs under way finish. The memory of its plans is given back */
+void reel_session_free(reel_session *s);
+/* out[i] = value of fetch[i], owned by the caller's scope. A feed may name any output or placeholder. Runs
+   only what the fetches need. The form with handles takes tensors made while the graph was open. */
+int reel_session_run_at(const char *site, reel_session *s, reel_feeds in, reel_names fetch, reel_tensor *out[]);
+int reel_session_run_handles_at(const char *site, reel_session *s, reel_list feeds, reel_list values, reel_list fetch, reel_tensor *out[]);
+typedef struct {
+    int nodes, steps;              /* nodes of the graph; kernel calls of the plan */
+    size_t arena_bytes;            /* the arena; */
+    size_t unplanned_bytes;        /* what the intermediate values would take without reuse */
+    int in_place;                  /* steps that write over an input */
+    int pruned;                    /* nodes left out */
+} reel_plan_info;
+int reel_session_info(reel_session *s, reel_plan_info *out); /* of the plan last used; EARG before the first run */
+REEL_END_DECLS
+#endif

@@ -1,0 +1,50 @@
+/* device.h: a device is a table of function pointers. CPU kernels and a GPU plugin fill the same one. */
+#ifndef REEL_CORE_DEVICE_H
+#define REEL_CORE_DEVICE_H
+#include "op.h"
+#include "tensor.h"
+
+/* One operand as a kernel sees it. data is NULL in prepare when a session plans. */
+typedef struct reel_kview {
+    reel_dtype dtype;
+    int rank;
+    const int64_t *dims, *strides; /* strides in elements; may be 0 or negative */
+    void *data;
+} reel_kview;
+
+typedef struct reel_ksig {
+    const reel_op *op;
+    const void *attr;
+    int n_in, n_out;
+    const reel_kview *in, *out; /* outputs are dense */
+} reel_ksig;
+
+enum { REEL_PLAN_STACK = 768 };
+enum {
+    REEL_K_CHEAP = 1 /* prepare costs next to nothing, plan_size <= REEL_PLAN_STACK, no drop: eager prepares at each call on the stack */
+};
+typedef struct reel_kernel {
+    size_t plan_size;
+    unsigned flags;
+    /* Chooses everything that depends on op, attributes, dtypes, shapes and strides; never looks at data. *workspace starts 0. Raises. */
+    int (*prepare)(const reel_ksig *sig, void *plan, size_t *workspace);
+    /* No allocation, no lookup. ptr: inputs' data, then outputs'. work: *workspace bytes, 64-byte aligned. May run on several
+       threads at once with different ptr and work. Raises with reel_fail (say: a label out of range). */
+    int (*run)(const void *plan, void *const *ptr, void *work);
+    void (*drop)(void *plan); /* NULL: nothing to drop */
+} reel_kernel;
+
+typedef struct reel_device {
+    const char *name;
+    const reel_kernel *const *kernels; /* by op id */
+    int n_kernels;
+    const reel_kernel *custom;         /* for ids beyond: runs op->def.cpu on dense copies */
+} reel_device;
+const reel_device *reel_device_(int number);      /* 0: the CPU; NULL: none */
+void reel_device_install_(int number, const reel_device *d);
+
+static inline const reel_kernel *reel_kernel_(const reel_device *d, const reel_op *op)
+{
+    return op->id < d->n_kernels ? d->kernels[op->id] : d->custom;
+}
+#endif

@@ -1,0 +1,17 @@
+/* random.h: Philox4x32-10 and generators. */
+#ifndef REEL_CORE_RANDOM_H
+#define REEL_CORE_RANDOM_H
+#include <stdint.h>
+#include "reel/base.h"
+/* Four 32-bit words for (key, counter); counter is a 128-bit number given as two halves (hi is 0 here). */
+void reel_philox_(uint64_t key, uint64_t counter, uint32_t out[4]);
+/* Takes n counters; returns the first. Atomic. g NULL: the calling thread's default. *key is filled in. */
+uint64_t reel_reserve_(reel_generator *g, uint64_t n, uint64_t *key);
+/* Counters that a uniform/normal draw of n elements of dtype d takes: ceil(n / 4) for f32 and below, ceil(n / 2) for f64. Every
+   element i of a draw is a function of key, counter and i only. */
+uint64_t reel_draw_counters_(int64_t n, reel_dtype d);
+/* For checkpoint and replay under a tape: the state, and setting it back. */
+typedef struct reel_random_state { uint64_t key, counter; } reel_random_state;
+reel_random_state reel_random_get_(reel_generator *g);
+void reel_random_put_(reel_generator *g, reel_random_state s);
+#endif

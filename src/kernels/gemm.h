@@ -1,0 +1,23 @@
+/* gemm.h: the portable matrix product, one table an ISA level. Every element of the result is one chain of
+   fused multiply-adds over k in ascending order from +0, so its bits depend on nothing but the operands'
+   values: not on level, blocking, threads, transposition or strides. */
+#ifndef REEL_KERNELS_GEMM_H
+#define REEL_KERNELS_GEMM_H
+#include <stdint.h>
+#include "isa.h"
+
+/* c[m,n] = a[m,k] b[k,n]; strides in elements; c has unit column stride. */
+typedef struct reel_gemm {
+    int64_t m, n, k;
+    int64_t ars, acs; /* a's row and column stride */
+    int64_t brs, bcs; /* b's */
+    int64_t ldc;
+} reel_gemm;
+
+typedef struct reel_gemm_table {
+    void (*f32)(const reel_gemm *g, const void *a, const void *b, void *c);
+    void (*f64)(const reel_gemm *g, const void *a, const void *b, void *c);
+} reel_gemm_table;
+
+REEL_DECLARE_LEVELS(reel_gemm_table, reel_gemm_levels);
+#endif

@@ -1,0 +1,131 @@
+/* gemm_body.h: the product for one element type; level_gemm.c includes it twice with T, BITS and V(name) set.
+   Tiles of up to REEL_GEMM_ROWS rows by two vectors stay in registers over a stretch of k; b is read in place where its
+   rows are contiguous and near, else a panel of it is copied (transposed) to the stack; a is read in place. */
+
+enum { CAT(w, BITS) = CAT(REEL_W, BITS), CAT(nr, BITS) = 2 * CAT(REEL_W, BITS), CAT(kc, BITS) = 16384 / (2 * CAT(REEL_W, BITS) * (int)sizeof(T)) };
+
+/* c rows 0..mr by nv vectors (the last one masked by tail if masked) over k; mr, nv, masked are constants in each call. */
+REEL_ALWAYS_INLINE void CAT(tile, BITS)(int mr, int nv, bool masked, int64_t k, const T *a, int64_t ars, int64_t acs, const T *b,
+                                        int64_t ldb, T *c, int64_t ldc, CAT(reel_m, BITS) tail, bool first)
+{
+    const int W = CAT(w, BITS);
+#define LOAD(p, v) (masked && (v) == nv - 1 ? V(loadm)((p) + (v) * W, tail) : V(load)((p) + (v) * W))
+#define START(i, v) CAT(reel_v, BITS) c##i##v = i < mr && v < nv && !first ? LOAD(c + i * ldc, v) : V(zero)()
+#define ROW_START(i) START(i, 0); START(i, 1)
+#define ROW(i)                                                    \
+    if (i < mr) {                                                 \
+        const CAT(reel_v, BITS) s = V(set)(a[i * ars]);           \
+        c##i##0 = V(fma)(s, b0, c##i##0);                         \
+        if (nv > 1) c##i##1 = V(fma)(s, b1, c##i##1);             \
+    }
+#define STORE(i, v)                                                                        \
+    if (i < mr && v < nv) {                                                                \
+        if (masked && v == nv - 1) V(storem)(c + i * ldc + v * W, c##i##v, tail);          \
+        else V(store)(c + i * ldc + v * W, c##i##v);                                       \
+    }
+#define ROW_STORE(i) STORE(i, 0) STORE(i, 1)
+    ROW_START(0); ROW_START(1); ROW_START(2); ROW_START(3); ROW_START(4); ROW_START(5); ROW_START(6); ROW_START(7);
+    for (int64_t p = 0; p < k; p++) {
+        const CAT(reel_v, BITS) b0 = LOAD(b, 0), b1 = nv > 1 ? LOAD(b, 1) : b0;
+        ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
+        a += acs;
+        b += ldb;
+    }
+    ROW_STORE(0) ROW_STORE(1) ROW_STORE(2) ROW_STORE(3) ROW_STORE(4) ROW_STORE(5) ROW_STORE(6) ROW_STORE(7)
+#undef LOAD
+#undef START
+#undef ROW_START
+#undef ROW
+#undef STORE
+#undef ROW_STORE
+}
+
+/* All rows of one panel of columns, in tiles of nearly equal height (short last tiles would wait for their own sums). */
+#define PANEL(name, nv, masked)                                                                                             \
+    static void CAT(name, BITS)(const reel_gemm *g, int64_t k, const T *a, const T *b, int64_t ldb, T *c,                   \
+                                CAT(reel_m, BITS) tail, bool first)                                                         \
+    {                                                                                                                       \
+        const int64_t tiles = (g->m + REEL_GEMM_ROWS - 1) / REEL_GEMM_ROWS, rows = g->m / tiles;                            \
+        int64_t longer = g->m % tiles;                                                                                      \
+        for (int64_t t = 0; t < tiles; t++) {                                                                               \
+            const int64_t mr = rows + (longer-- > 0);                                                                       \
+            switch (mr) {                                                                                                   \
+                TILE_CASES(nv, masked)                                                                                      \
+            default: break;                                                                                                 \
+            }                                                                                                               \
+            a += mr * g->ars;                                                                                               \
+            c += mr * g->ldc;                                                                                               \
+        }                                                                                                                   \
+    }
+#define TILE_CASE(r, nv, masked) \
+    case r: CAT(tile, BITS)(r, nv, masked, k, a, g->ars, g->acs, b, ldb, c, g->ldc, tail, first); break;
+#if REEL_GEMM_ROWS == 8
+#define TILE_CASES(nv, masked) \
+    TILE_CASE(1, nv, masked) TILE_CASE(2, nv, masked) TILE_CASE(3, nv, masked) TILE_CASE(4, nv, masked) \
+    TILE_CASE(5, nv, masked) TILE_CASE(6, nv, masked) TILE_CASE(7, nv, masked) TILE_CASE(8, nv, masked)
+#elif REEL_GEMM_ROWS == 6
+#define TILE_CASES(nv, masked) \
+    TILE_CASE(1, nv, masked) TILE_CASE(2, nv, masked) TILE_CASE(3, nv, masked) TILE_CASE(4, nv, masked) \
+    TILE_CASE(5, nv, masked) TILE_CASE(6, nv, masked)
+#else
+#define TILE_CASES(nv, masked) \
+    TILE_CASE(1, nv, masked) TILE_CASE(2, nv, masked) TILE_CASE(3, nv, masked) TILE_CASE(4, nv, masked)
+#endif
+PANEL(panel_full, 2, false)
+PANEL(panel_part, 2, true)
+PANEL(panel_thin, 1, true)
+#undef PANEL
+#undef TILE_CASE
+#undef TILE_CASES
+
+/* A panel of b, k by n, to rows of nr elements; what lies beyond n is left as it is and never used. */
+static void CAT(pack_panel, BITS)(T *panel, const T *b, int64_t brs, int64_t bcs, int64_t k, int64_t n)
+{
+    const int64_t nr = CAT(nr, BITS);
+    if (bcs == 1) {
+        for (int64_t p = 0; p < k; p++)
+            for (int64_t j = 0; j < n; j++) panel[p * nr + j] = b[p * brs + j];
+        return;
+    }
+    int64_t j = 0;
+    for (; j + 4 <= n; j += 4) {
+        const T *b0 = b + j * bcs, *b1 = b0 + bcs, *b2 = b1 + bcs, *b3 = b2 + bcs;
+        T *d = panel + j;
+        for (int64_t p = 0; p < k; p++, d += nr) {
+            d[0] = b0[p * brs];
+            d[1] = b1[p * brs];
+            d[2] = b2[p * brs];
+            d[3] = b3[p * brs];
+        }
+    }
+    for (; j < n; j++)
+        for (int64_t p = 0; p < k; p++) panel[p * nr + j] = b[p * brs + j * bcs];
+}
+
+static void CAT(gemm, BITS)(const reel_gemm *g, const void *av, const void *bv, void *cv)
+{
+    enum { W = CAT(w, BITS), NR = CAT(nr, BITS), KC = CAT(kc, BITS) };
+    T panel[KC * NR];
+    const T *const a = av, *const b = bv;
+    T *const c = cv;
+    /* far rows cost a page each: worth copying once they are read by many tiles */
+    const bool pack = g->bcs != 1 || (g->m > 4 * REEL_GEMM_ROWS && g->k * g->brs > (int64_t)(131072 / sizeof(T)));
+    const int64_t step = pack ? KC : g->k > 0 ? g->k : 1;
+    for (int64_t j = 0; j < g->n; j += NR) {
+        const int64_t n = g->n - j < NR ? g->n - j : NR;
+        const CAT(reel_m, BITS) tail = V(mask)((int)(n > W ? n - W : n));
+        for (int64_t p = 0; p < g->k; p += step) {
+            const int64_t k = g->k - p < step ? g->k - p : step;
+            const T *from = b + p * g->brs + j * g->bcs;
+            int64_t ldb = g->brs;
+            if (pack) {
+                CAT(pack_panel, BITS)(panel, from, g->brs, g->bcs, k, n);
+                from = panel;
+                ldb = NR;
+            }
+            if (n == NR) CAT(panel_full, BITS)(g, k, a + p * g->acs, from, ldb, c + j, tail, p == 0);
+            else if (n > W) CAT(panel_part, BITS)(g, k, a + p * g->acs, from, ldb, c + j, tail, p == 0);
+            else CAT(panel_thin, BITS)(g, k, a + p * g->acs, from, ldb, c + j, tail, p == 0);
+        }
+    }
+}

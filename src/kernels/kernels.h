@@ -1,0 +1,25 @@
+/* kernels.h: the kernels of the CPU table. Each file owns its own; cpu_table.c puts them in rows. */
+#ifndef REEL_KERNELS_KERNELS_H
+#define REEL_KERNELS_KERNELS_H
+#include "core/device.h"
+
+/* elementwise.c */
+extern const reel_kernel reel_k_elementwise_, reel_k_cast_, reel_k_where_, reel_k_update_;
+/* copy.c: any layout to dense: reshape, broadcast_to ... of what cannot be a view */
+extern const reel_kernel reel_k_copy_;
+/* create.c */
+extern const reel_kernel reel_k_num_, reel_k_full_, reel_k_arange_, reel_k_eye_, reel_k_random_, reel_k_one_hot_, reel_k_count_;
+/* reduce.c */
+extern const reel_kernel reel_k_sum_, reel_k_max_, reel_k_argmax_, reel_k_sum_like_;
+/* join.c */
+extern const reel_kernel reel_k_concat_, reel_k_unslice_, reel_k_split_;
+/* matmul.c */
+extern const reel_kernel reel_k_matmul_;
+/* softmax.c */
+extern const reel_kernel reel_k_softmax_, reel_k_cross_entropy_;
+/* custom.c */
+extern const reel_kernel reel_k_custom_;
+
+/* Gathers a view of any layout into dense memory; exact. Runs in the caller's thread pool. */
+void reel_pack_(void *dst, const reel_kview *src);
+#endif

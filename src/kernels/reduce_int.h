@@ -1,0 +1,201 @@
+/* reduce_int.h: the order-free reductions of one element type, sums of integers (wrapping in 64 bits), max and
+   argmax; included by level_reduce.c once a type with T, K (the signed key type), NAME(f), KEY(x) -> K,
+   UNKEY(k) -> T, SUM_T (undefined: no integer sum) and ZERO_KEY(k) (argmax: -0 counts as +0) defined. */
+
+enum { NAME(lanes) = 128 / (int)sizeof(K) };
+REEL_DEFINE_GATHER(NAME(gather), T)
+
+#define PART_LOOP                                                                                                      \
+    const int64_t o = p->n_parts == 1 ? t : t / p->n_parts, first = (t - o * p->n_parts) * p->part;                    \
+    const int64_t last = first + p->part < p->n_red ? first + p->part : p->n_red;                                      \
+    const T *base = (const T *)x + reel_walk_offset_(&p->kept, o);                                                     \
+    const bool direct = p->red.n == 0 || (p->red.n == 1 && p->red.stride[0] == 1);
+
+#define TILE_LOOP                                                                                                      \
+    const int64_t tile = t / p->n_parts, part = t - tile * p->n_parts, first = part * p->part;                         \
+    const int64_t last = first + p->part < p->n_red ? first + p->part : p->n_red;                                      \
+    const int64_t outer = tile / p->n_tiles, col = (tile - outer * p->n_tiles) * REEL_RED_COLS;                        \
+    const int64_t w = width - col < REEL_RED_COLS ? width - col : REEL_RED_COLS, o = outer * width + col;              \
+    const T *base = (const T *)x + reel_walk_offset_(&p->kept, o);                                                     \
+    reel_place at;                                                                                                     \
+    reel_place_set_(&at, &p->red, first);
+
+#ifdef SUM_T
+static void NAME(sum_rows)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin,
+                           int64_t end)
+{
+    T buf[REEL_RED_CHUNK];
+    for (int64_t t = begin; t < end; t++) {
+        PART_LOOP
+        uint64_t sum = 0;
+        for (int64_t i = first; i < last; i += REEL_RED_CHUNK) {
+            const int64_t n = last - i < REEL_RED_CHUNK ? last - i : REEL_RED_CHUNK;
+            if (!direct) NAME(gather)(buf, base, &p->red, i, n);
+            const T *q = direct ? base + i : buf;
+            for (int64_t j = 0; j < n; j++) sum += (uint64_t)(int64_t)q[j];
+        }
+        if (p->n_parts == 1)
+            ((SUM_T *)out)[o] = (SUM_T)sum;
+        else
+            ((uint64_t *)partial)[t] = sum;
+    }
+}
+
+static void NAME(sum_cols)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin,
+                           int64_t end)
+{
+    uint64_t acc[REEL_RED_COLS];
+    const int64_t width = p->kept.dim[p->kept.n - 1];
+    for (int64_t t = begin; t < end; t++) {
+        TILE_LOOP
+        for (int64_t j = 0; j < w; j++) acc[j] = 0;
+        for (int64_t i = first; i < last; i++) {
+            const T *q = base + at.off;
+            for (int64_t j = 0; j < w; j++) acc[j] += (uint64_t)(int64_t)q[j];
+            reel_place_next_(&at, &p->red);
+        }
+        for (int64_t j = 0; j < w; j++)
+            if (p->n_parts == 1)
+                ((SUM_T *)out)[o + j] = (SUM_T)acc[j];
+            else
+                ((uint64_t *)partial)[(o + j) * p->n_parts + part] = acc[j];
+    }
+}
+#endif
+
+/* The largest key of n > 0 contiguous elements. */
+static K NAME(chunk_max)(const T *p, int64_t n)
+{
+    enum { L = NAME(lanes) };
+    int64_t i = 0;
+    K best = KEY(p[0]);
+    if (n >= L) {
+        K lane[L];
+        for (int l = 0; l < L; l++) lane[l] = best;
+        for (; i + L <= n; i += L)
+            for (int l = 0; l < L; l++) {
+                const K k = KEY(p[i + l]);
+                lane[l] = k > lane[l] ? k : lane[l];
+            }
+        for (int l = 0; l < L; l++) best = lane[l] > best ? lane[l] : best;
+    }
+    for (; i < n; i++) {
+        const K k = KEY(p[i]);
+        best = k > best ? k : best;
+    }
+    return best;
+}
+
+static void NAME(max_rows)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin,
+                           int64_t end)
+{
+    T buf[REEL_RED_CHUNK];
+    for (int64_t t = begin; t < end; t++) {
+        PART_LOOP
+        K best = 0;
+        if (direct) {
+            best = NAME(chunk_max)(base + first, last - first);
+        } else {
+            for (int64_t i = first; i < last; i += REEL_RED_CHUNK) {
+                const int64_t n = last - i < REEL_RED_CHUNK ? last - i : REEL_RED_CHUNK;
+                NAME(gather)(buf, base, &p->red, i, n);
+                const K k = NAME(chunk_max)(buf, n);
+                best = i == first || k > best ? k : best;
+            }
+        }
+        if (p->n_parts == 1)
+            ((T *)out)[o] = UNKEY(best);
+        else
+            ((int64_t *)partial)[t] = best;
+    }
+}
+
+static void NAME(max_cols)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin,
+                           int64_t end)
+{
+    K acc[REEL_RED_COLS];
+    const int64_t width = p->kept.dim[p->kept.n - 1];
+    for (int64_t t = begin; t < end; t++) {
+        TILE_LOOP
+        for (int64_t j = 0; j < w; j++) acc[j] = KEY(base[at.off + j]);
+        for (int64_t i = first + 1; i < last; i++) {
+            reel_place_next_(&at, &p->red);
+            const T *q = base + at.off;
+            for (int64_t j = 0; j < w; j++) {
+                const K k = KEY(q[j]);
+                acc[j] = k > acc[j] ? k : acc[j];
+            }
+        }
+        for (int64_t j = 0; j < w; j++)
+            if (p->n_parts == 1)
+                ((T *)out)[o + j] = UNKEY(acc[j]);
+            else
+                ((int64_t *)partial)[(o + j) * p->n_parts + part] = acc[j];
+    }
+}
+
+/* Each chunk's largest key first, at full speed; then one search in the chunk that won. */
+static void NAME(argmax_rows)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin,
+                              int64_t end)
+{
+    T buf[REEL_RED_CHUNK];
+    for (int64_t t = begin; t < end; t++) {
+        PART_LOOP
+        K best = 0;
+        int64_t where = first;
+        for (int64_t i = first; i < last; i += REEL_RED_CHUNK) {
+            const int64_t n = last - i < REEL_RED_CHUNK ? last - i : REEL_RED_CHUNK;
+            if (!direct) NAME(gather)(buf, base, &p->red, i, n);
+            const K k = ZERO_KEY(NAME(chunk_max)(direct ? base + i : buf, n));
+            if (i == first || k > best) best = k, where = i;
+        }
+        const int64_t n = last - where < REEL_RED_CHUNK ? last - where : REEL_RED_CHUNK;
+        if (!direct) NAME(gather)(buf, base, &p->red, where, n);
+        const T *q = direct ? base + where : buf;
+        int64_t j = 0;
+        while (j < n - 1 && ZERO_KEY(KEY(q[j])) != best) j++;
+        if (p->n_parts == 1)
+            ((int64_t *)out)[o] = where + j;
+        else
+            ((reel_best *)partial)[t] = (reel_best){best, where + j};
+    }
+}
+
+static void NAME(argmax_cols)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin,
+                              int64_t end)
+{
+    K acc[REEL_RED_COLS];
+    int64_t index[REEL_RED_COLS];
+    const int64_t width = p->kept.dim[p->kept.n - 1];
+    for (int64_t t = begin; t < end; t++) {
+        TILE_LOOP
+        for (int64_t j = 0; j < w; j++) {
+            const K k = KEY(base[at.off + j]);
+            acc[j] = ZERO_KEY(k);
+            index[j] = first;
+        }
+        for (int64_t i = first + 1; i < last; i++) {
+            reel_place_next_(&at, &p->red);
+            const T *q = base + at.off;
+            for (int64_t j = 0; j < w; j++) {
+                const K raw = KEY(q[j]), k = ZERO_KEY(raw);
+                index[j] = k > acc[j] ? i : index[j];
+                acc[j] = k > acc[j] ? k : acc[j];
+            }
+        }
+        for (int64_t j = 0; j < w; j++)
+            if (p->n_parts == 1)
+                ((int64_t *)out)[o + j] = index[j];
+            else
+                ((reel_best *)partial)[(o + j) * p->n_parts + part] = (reel_best){acc[j], index[j]};
+    }
+}
+#undef PART_LOOP
+#undef TILE_LOOP
+#undef T
+#undef K
+#undef NAME
+#undef KEY
+#undef UNKEY
+#undef ZERO_KEY
+#undef SUM_T
