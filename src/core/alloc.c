@@ -1,8 +1,7 @@
 /* alloc.c: the caching allocator. Blocks up to 1 MiB come in size classes, about four to a doubling; bigger ones
    are mapped and cached by exact size. Each thread has a front of free blocks, reached without a lock; behind
    the fronts stands the back, one for all, with a mutex. Small blocks are malloc's own, so that trimming can give
-   each of them back and the leak checker knows them. A custom allocator is asked directly and nothing is kept; its
-   live blocks are noted, so that each goes back to whom it came from even if the allocator is changed meanwhile. */
+   each of them back and the leak checker knows them. */
 #include "core/alloc.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,8 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "core/alloc_custom.h"
 #include "core/context.h"
 #include "core/error.h"
+#include "core/tensor.h"
 #include "reel/tensor.h"
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -75,8 +76,6 @@ static struct {
 } back = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Atomic int64_t in_use, peak;
-/* Not 0: a custom allocator is set, or blocks of one are alive. */
-static _Atomic int special;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void lock_back(void)
@@ -308,7 +307,7 @@ static void raise_peak(int64_t to)
     }
 }
 
-static void count_all(int64_t bytes)
+void reel_count_bytes_(int64_t bytes)
 {
     raise_peak(atomic_fetch_add_explicit(&in_use, bytes, memory_order_relaxed) + bytes);
 }
@@ -416,151 +415,6 @@ void reel_alloc_thread_end_(void *p)
     free(f);
 }
 
-/* ---- a custom allocator --------------------------------------------------------------------------- */
-
-/* Allocators that were ever set; never forgotten, since blocks of theirs may live. */
-typedef struct custom {
-    reel_allocator a;
-    struct custom *older;
-} custom;
-
-typedef struct owner {
-    void *p;
-    const custom *c;
-} owner;
-
-static struct {
-    pthread_mutex_t lock;
-    custom *all, *now; /* now NULL: the built-in one */
-    owner *table;      /* live blocks of custom allocators, by address: open addressing */
-    size_t n, cap;
-} own = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static size_t owner_at(const owner *table, size_t cap, const void *p)
-{
-    size_t i = (size_t)(((uintptr_t)p >> 6) * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (cap - 1);
-    while (table[i].p && table[i].p != p) {
-        i = (i + 1) & (cap - 1);
-    }
-    return i;
-}
-
-static bool owner_note(void *p, const custom *c)
-{
-    if (own.n * 2 >= own.cap) {
-        const size_t cap = own.cap ? own.cap * 2 : 1024;
-        owner *bigger = calloc(cap, sizeof *bigger);
-        if (!bigger) {
-            return false;
-        }
-        for (size_t i = 0; i < own.cap; i++) {
-            if (own.table[i].p) {
-                bigger[owner_at(bigger, cap, own.table[i].p)] = own.table[i];
-            }
-        }
-        free(own.table);
-        own.table = bigger;
-        own.cap = cap;
-    }
-    own.table[owner_at(own.table, own.cap, p)] = (owner){p, c};
-    own.n++;
-    return true;
-}
-
-static const custom *owner_forget(const void *p)
-{
-    if (own.n == 0) {
-        return NULL;
-    }
-    size_t i = owner_at(own.table, own.cap, p);
-    if (!own.table[i].p) {
-        return NULL;
-    }
-    const custom *c = own.table[i].c;
-    own.table[i].p = NULL;
-    own.n--;
-    for (size_t j = (i + 1) & (own.cap - 1); own.table[j].p; j = (j + 1) & (own.cap - 1)) { /* close the gap */
-        const owner moved = own.table[j];
-        own.table[j].p = NULL;
-        own.table[owner_at(own.table, own.cap, moved.p)] = moved;
-    }
-    return c;
-}
-
-/* False: the built-in allocator is to be asked. */
-static bool custom_alloc(size_t bytes, void **p)
-{
-    pthread_mutex_lock(&own.lock);
-    const custom *c = own.now;
-    pthread_mutex_unlock(&own.lock);
-    *p = NULL;
-    if (!c) {
-        return false;
-    }
-    void *q = c->a.alloc(c->a.self, bytes); /* without the lock: it may be slow, or end up here again */
-    if (q && (uintptr_t)q % ALIGN) {
-        c->a.free(c->a.self, q, bytes);
-        reel_fail_at_(NULL, REEL_EARG, "reel_set_allocator: alloc gave memory that is not 64-byte aligned");
-        return true;
-    }
-    pthread_mutex_lock(&own.lock);
-    const bool noted = q && owner_note(q, c);
-    pthread_mutex_unlock(&own.lock);
-    if (q && !noted) {
-        c->a.free(c->a.self, q, bytes);
-        q = NULL;
-    }
-    if (!q) {
-        reel_no_memory_(bytes);
-        return true;
-    }
-    lock_back();
-    back.misses++;
-    unlock_back();
-    count_all((int64_t)bytes);
-    *p = q;
-    return true;
-}
-
-static bool custom_free(void *p, size_t bytes)
-{
-    pthread_mutex_lock(&own.lock);
-    const custom *c = owner_forget(p);
-    if (own.n == 0 && !own.now) {
-        atomic_store(&special, 0);
-    }
-    pthread_mutex_unlock(&own.lock);
-    if (c) {
-        c->a.free(c->a.self, p, bytes);
-        count_all(-(int64_t)bytes);
-    }
-    return c != NULL;
-}
-
-int reel_set_allocator(const reel_allocator *a)
-{
-    if (a && (a->size < sizeof *a || !a->alloc || !a->free)) {
-        return reel_fail_at_(NULL, REEL_EARG, "reel_set_allocator: size must be sizeof(reel_allocator), alloc and free not NULL");
-    }
-    custom *c = NULL;
-    if (a) {
-        c = malloc(sizeof *c);
-        if (!c) {
-            return reel_no_memory_(sizeof *c);
-        }
-        c->a = *a;
-    }
-    pthread_mutex_lock(&own.lock);
-    if (c) {
-        c->older = own.all;
-        own.all = c;
-    }
-    own.now = c;
-    atomic_store(&special, c || own.n > 0);
-    pthread_mutex_unlock(&own.lock);
-    return REEL_OK;
-}
-
 /* ---- allocation ---------------------------------------------------------------------------------- */
 
 /* Asks the system; if it has nothing, gives it what is cached and asks again. */
@@ -577,7 +431,7 @@ static void *system_alloc_again(size_t size)
 static REEL_NOINLINE void *alloc_slow(size_t bytes)
 {
     void *p = NULL;
-    if (GET(special) && custom_alloc(bytes, &p)) {
+    if (GET(reel_custom_on_) && reel_custom_alloc_(bytes, &p)) {
         return p;
     }
     front *f = front_here();
@@ -622,7 +476,7 @@ static REEL_NOINLINE void *alloc_slow(size_t bytes)
         back.hits += hit;
         back.misses += !hit;
         unlock_back();
-        count_all((int64_t)bytes);
+        reel_count_bytes_((int64_t)bytes);
     }
     return p;
 }
@@ -630,7 +484,7 @@ static REEL_NOINLINE void *alloc_slow(size_t bytes)
 REEL_HOT void *reel_alloc_(size_t bytes)
 {
     front *f = front_here();
-    if (REEL_LIKELY(f && bytes <= SMALL && !GET(special))) {
+    if (REEL_LIKELY(f && bytes <= SMALL && !GET(reel_custom_on_))) {
         const unsigned c = class_of(bytes);
         list *l = &f->lists[c];
         node *n = l->head;
@@ -649,7 +503,7 @@ REEL_HOT void *reel_alloc_(size_t bytes)
 
 static REEL_NOINLINE void free_slow(void *p, size_t bytes)
 {
-    if (GET(special) && custom_free(p, bytes)) {
+    if (GET(reel_custom_on_) && reel_custom_free_(p, bytes)) {
         return;
     }
     front *f = front_here();
@@ -680,7 +534,7 @@ static REEL_NOINLINE void free_slow(void *p, size_t bytes)
     if (f) {
         count(f, -(int64_t)bytes);
     } else {
-        count_all(-(int64_t)bytes);
+        reel_count_bytes_(-(int64_t)bytes);
     }
 }
 
@@ -690,7 +544,7 @@ REEL_HOT void reel_free_(void *p, size_t bytes)
         return;
     }
     front *f = front_here();
-    if (REEL_LIKELY(f && bytes <= SMALL && !GET(special))) {
+    if (REEL_LIKELY(f && bytes <= SMALL && !GET(reel_custom_on_))) {
         const unsigned c = class_of(bytes);
         const size_t size = class_size(c);
         list *l = &f->lists[c];
@@ -710,82 +564,6 @@ REEL_HOT void reel_free_(void *p, size_t bytes)
     free_slow(p, bytes);
 }
 
-void *reel_zalloc_(size_t bytes)
-{
-    void *p = reel_alloc_(bytes);
-    if (p) {
-        memset(p, 0, bytes);
-    }
-    return p;
-}
-
-void *reel_alloc_array_(size_t n, size_t size)
-{
-    size_t bytes;
-    if (REEL_MUL_OVERFLOW(n, size, &bytes)) {
-        reel_no_memory_(SIZE_MAX);
-        return NULL;
-    }
-    return reel_alloc_(bytes);
-}
-
-int reel_grow_(void **p, size_t *cap, size_t need, size_t elem)
-{
-    if (need <= *cap) {
-        return REEL_OK;
-    }
-    const size_t twice = *cap > SIZE_MAX / 2 ? need : *cap * 2;
-    size_t more = need > twice ? need : twice;
-    more = more < 8 ? 8 : more;
-    void *q = reel_alloc_array_(more, elem);
-    if (!q) {
-        return REEL_ENOMEM;
-    }
-    if (*p) {
-        memcpy(q, *p, *cap * elem);
-        reel_free_(*p, *cap * elem);
-    }
-    *p = q;
-    *cap = more;
-    return REEL_OK;
-}
-
-/* A custom allocator is asked whether it would give so much, and gets it back at once: the memory itself comes from
-   the system, since it must stay readable when that allocator and all its memory are gone. */
-void *reel_alloc_forever_(size_t bytes, size_t align)
-{
-    const size_t rounded = bytes > SIZE_MAX - align ? 0 : (bytes + align - 1) / align * align;
-    void *p = NULL;
-    if (GET(special) && custom_alloc(bytes, &p)) {
-        if (!p) {
-            return NULL;
-        }
-        custom_free(p, bytes);
-    }
-    p = rounded ? aligned_alloc(align, rounded) : NULL;
-    if (!p) {
-        reel_no_memory_(bytes);
-    }
-    return p;
-}
-
-char *reel_strdup_(const char *s)
-{
-    const size_t bytes = strlen(s) + 1;
-    char *copy = reel_alloc_(bytes);
-    if (copy) {
-        memcpy(copy, s, bytes);
-    }
-    return copy;
-}
-
-void reel_strfree_(char *s)
-{
-    if (s) {
-        reel_free_(s, strlen(s) + 1);
-    }
-}
-
 /* ---- statistics ---------------------------------------------------------------------------------- */
 
 void reel_memory(reel_memory_stats *out)
@@ -798,7 +576,7 @@ void reel_memory(reel_memory_stats *out)
     lock_back();
     int64_t used = GET(in_use);
     out->hits = back.hits;
-    out->allocs = back.hits + back.misses;
+    out->allocs = back.hits + back.misses + GET(reel_custom_calls_);
     out->cached = back.bytes;
     for (front *f = back.fronts; f; f = f->next) {
         used += GET(f->delta);
@@ -810,7 +588,7 @@ void reel_memory(reel_memory_stats *out)
     raise_peak(used);
     out->in_use = used > 0 ? (uint64_t)used : 0;
     out->peak = (uint64_t)GET(peak);
-    out->tensors = reel_tensors_alive_();
+    out->tensors = reel_blocks_alive_();
 }
 
 void reel_memory_trim(void)

@@ -12,6 +12,11 @@
 /* one pointer a thread, found without a call even in a shared library */
 #define REEL_TLS _Thread_local __attribute__((tls_model("initial-exec")))
 #define REEL_RESTRICT restrict
+#if defined(__x86_64__) || defined(__i386__)
+#define REEL_SPIN_PAUSE() __builtin_ia32_pause()
+#else
+#define REEL_SPIN_PAUSE() ((void)0)
+#endif
 #define REEL_CLZ64(x) __builtin_clzll(x) /* x not 0 */
 #if defined(__SANITIZE_ADDRESS__)
 #define REEL_ASAN 1

@@ -1,0 +1,126 @@
+/* random.c: Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011)
+   and the generators that count for it. */
+#include "core/random.h"
+#include <stdatomic.h>
+#include "core/alloc.h"
+#include "core/context.h"
+#include "core/dtype.h"
+#include "reel/tensor.h"
+
+struct reel_generator {
+    _Atomic uint64_t key, counter;
+};
+
+void reel_philox_(uint64_t key, uint64_t counter, uint32_t out[4])
+{
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+    uint32_t c0 = (uint32_t)counter, c1 = (uint32_t)(counter >> 32), c2 = 0, c3 = 0;
+    for (int round = 0; round < 10; round++) {
+        const uint64_t p0 = UINT64_C(0xD2511F53) * c0, p1 = UINT64_C(0xCD9E8D57) * c2;
+        const uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0, n2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c0 = n0;
+        c1 = (uint32_t)p1;
+        c2 = n2;
+        c3 = (uint32_t)p0;
+        k0 += UINT32_C(0x9E3779B9);
+        k1 += UINT32_C(0xBB67AE85);
+    }
+    out[0] = c0;
+    out[1] = c1;
+    out[2] = c2;
+    out[3] = c3;
+}
+
+reel_generator *reel_generator_new(uint64_t seed)
+{
+    reel_generator *g = reel_alloc_(sizeof *g);
+    if (g) {
+        atomic_init(&g->key, seed);
+        atomic_init(&g->counter, 0);
+    }
+    return g;
+}
+
+reel_generator *reel_generator_default(void)
+{
+    reel_ctx *c = reel_ctx_();
+    if (!c->generator) {
+        c->generator = reel_generator_new(0);
+    }
+    return c->generator;
+}
+
+/* A thread's default generator is the thread's: freeing it here does nothing. */
+void reel_generator_free(reel_generator *g)
+{
+    if (g && g != reel_ctx_()->generator) {
+        reel_free_(g, sizeof *g);
+    }
+}
+
+void reel_generator_thread_end_(reel_ctx *c)
+{
+    reel_free_(c->generator, sizeof *c->generator);
+    c->generator = NULL;
+}
+
+static reel_generator *or_default(reel_generator *g)
+{
+    return g ? g : reel_generator_default();
+}
+
+int reel_generator_seed(reel_generator *g, uint64_t seed)
+{
+    const int pending = reel_pending_();
+    if (pending) {
+        return pending;
+    }
+    g = or_default(g);
+    if (!g) {
+        return reel_pending_();
+    }
+    reel_random_put_(g, (reel_random_state){seed, 0});
+    return REEL_OK;
+}
+
+int reel_seed(uint64_t seed)
+{
+    return reel_generator_seed(NULL, seed);
+}
+
+uint64_t reel_reserve_(reel_generator *g, uint64_t n, uint64_t *key)
+{
+    g = or_default(g);
+    if (!g) { /* no memory for the default one: raised */
+        *key = 0;
+        return 0;
+    }
+    *key = atomic_load_explicit(&g->key, memory_order_relaxed);
+    return atomic_fetch_add_explicit(&g->counter, n, memory_order_relaxed);
+}
+
+uint64_t reel_draw_counters_(int64_t n, reel_dtype d)
+{
+    const uint64_t per = d == REEL_F64 ? 2 : 4, count = n > 0 ? (uint64_t)n : 0;
+    return count / per + (count % per != 0);
+}
+
+reel_random_state reel_random_get_(reel_generator *g)
+{
+    g = or_default(g);
+    reel_random_state s = {0, 0};
+    if (g) {
+        s.key = atomic_load_explicit(&g->key, memory_order_relaxed);
+        s.counter = atomic_load_explicit(&g->counter, memory_order_relaxed);
+    }
+    return s;
+}
+
+void reel_random_put_(reel_generator *g, reel_random_state s)
+{
+    g = or_default(g);
+    if (g) {
+        atomic_store_explicit(&g->key, s.key, memory_order_relaxed);
+        atomic_store_explicit(&g->counter, s.counter, memory_order_relaxed);
+    }
+}
