@@ -5,6 +5,7 @@
    binary tree as wide as possible on the left. Missing elements count as -0.0, which changes nothing. */
 #ifndef REEL_KERNELS_REDUCE_H
 #define REEL_KERNELS_REDUCE_H
+#include <string.h>
 #include "core/device.h"
 #include "kernels/walk.h"
 
@@ -59,7 +60,7 @@ static inline void reel_pairwise_push_(reel_pairwise *t, double v)
 
 static inline double reel_pairwise_end_(reel_pairwise *t)
 {
-    double v = t->v[--t->top];
+    double v = t->top ? t->v[--t->top] : -0.0;
     while (t->top) v = t->v[--t->top] + v;
     return v;
 }

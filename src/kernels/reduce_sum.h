@@ -98,7 +98,7 @@ static void NAME(rows)(const reel_reduce_plan *p, const void *x, void *out, void
                 if (!direct) NAME(gather)(buf, base, &p->red, i, n);
                 reel_pairwise_push_(&tree, NAME(chunk)(direct ? base + i * rs : buf, direct ? rs : 1, n));
             }
-            if (tree.top) v = reel_pairwise_end_(&tree);
+            v = reel_pairwise_end_(&tree);
         }
         if (p->n_parts == 1)
             ((T *)out)[o] = STORE(reel_sum_result_(v, p->mean, p->n_red));
