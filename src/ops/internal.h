@@ -1,0 +1,94 @@
+/* internal.h: what the families share: the functions each row of ops.def names, ops that only gradients
+   call, and the ways into the door. */
+#ifndef REEL_OPS_INTERNAL_H
+#define REEL_OPS_INTERNAL_H
+#include "attrs.h"
+#include "core/tensor.h"
+#include "ids.h"
+#include "reel/ops.h"
+#include "reel/tensor.h"
+
+#define ROW(name, args, n_in, n_out, flags, keep, unify, dtypes, attr, infer, view, grad)                              \
+    int reel_infer_##infer##_(const reel_infer *io);                                                                   \
+    int reel_view_##view##_(const reel_view_rule *v);                                                                  \
+    int reel_vjp_##name##_(const reel_vjp_args *v);
+#include "ops.def"
+#undef ROW
+
+/* ---- ops without a public function ------------------------------------------------------------------- */
+reel_tensor *reel_full_like_at_(const char *site, reel_tensor *x, double value);
+reel_tensor *reel_one_hot_like_at_(const char *site, reel_tensor *labels, reel_tensor *like);
+/* how many elements of x a reduction over axes puts into one: a [] of x's dtype */
+reel_tensor *reel_count_like_at_(const char *site, reel_tensor *x, const reel_attr_reduce *a);
+reel_tensor *reel_relu_grad_at_(const char *site, reel_tensor *y, reel_tensor *g);
+reel_tensor *reel_tanh_grad_at_(const char *site, reel_tensor *y, reel_tensor *g);
+reel_tensor *reel_sigmoid_grad_at_(const char *site, reel_tensor *y, reel_tensor *g);
+reel_tensor *reel_unslice_at_(const char *site, reel_tensor *g, reel_tensor *like, const reel_attr_slice *a);
+/* part[0] = g, part[1..n-1] the tensors that were joined */
+reel_tensor *reel_concat_part_at_(const char *site, reel_tensor *const part[], int n, int axis, int index);
+reel_tensor *reel_swap_last_at_(const char *site, reel_tensor *x); /* the last two axes swapped: a view */
+
+/* ---- the door, by number of operands ----------------------------------------------------------------- */
+static const reel_attr_none reel_no_attr_ = {0};
+
+static inline reel_tensor *reel_op1_(int id, const void *attr, const char *site, reel_tensor *x)
+{
+    reel_tensor *out = NULL;
+    reel_door_(&reel_rows_[id], attr, &x, 1, &out, 1, site);
+    return out;
+}
+
+static inline reel_tensor *reel_op2_(int id, const void *attr, const char *site, reel_tensor *x, reel_tensor *y)
+{
+    reel_tensor *const in[2] = {x, y};
+    reel_tensor *out = NULL;
+    reel_door_(&reel_rows_[id], attr, in, 2, &out, 1, site);
+    return out;
+}
+
+/* ---- attributes: bytes beyond rank and n stay 0 ------------------------------------------------------- */
+static inline void reel_put_shape_(reel_shape *to, const reel_shape *s)
+{
+    to->rank = s->rank;
+    for (int i = 0; i < s->rank && i < REEL_MAX_RANK; i++) to->dims[i] = s->dims[i];
+}
+
+static inline void reel_put_axes_(reel_axes *to, const reel_axes *a)
+{
+    to->n = a->n;
+    for (int i = 0; i < a->n && i < REEL_MAX_RANK; i++) to->axis[i] = a->axis[i];
+}
+
+/* ---- for vjps ---------------------------------------------------------------------------------------- */
+/* What handle t stands for, dead or alive: a vjp's handles keep at least id and type. */
+static inline const reel_type *reel_type_of_(const reel_tensor *t)
+{
+    return &reel_rec_of_(t)->type;
+}
+
+/* g summed to the shape of x; g itself where the shapes are known to agree. */
+static inline reel_tensor *reel_to_shape_(const char *site, reel_tensor *g, reel_tensor *x)
+{
+    if (!g) return NULL;
+    const reel_shape *a = &reel_type_of_(g)->shape, *b = &reel_type_of_(x)->shape;
+    return reel_shape_same_(a, b) && reel_shape_known_(a) ? g : reel_sum_like_at(site, g, x);
+}
+
+/* A dimension that stands for both; false: they differ. */
+static inline bool reel_merge_dim_(int64_t a, int64_t b, int64_t *out)
+{
+    *out = a == REEL_ANY ? b : a;
+    return a == b || a == REEL_ANY || b == REEL_ANY;
+}
+
+/* Shapes that agree wherever both are known; *out (may be a or b) has what is known of either. */
+static inline bool reel_merge_shape_(const reel_shape *a, const reel_shape *b, reel_shape *out)
+{
+    if (a->rank != b->rank) return false;
+    reel_shape m = {.rank = a->rank};
+    for (int i = 0; i < a->rank; i++)
+        if (!reel_merge_dim_(a->dims[i], b->dims[i], &m.dims[i])) return false;
+    *out = m;
+    return true;
+}
+#endif

@@ -1,0 +1,83 @@
+/* matmul.c: products of matrices, vectors and batches of them. */
+#include "internal.h"
+
+/* ---- shape rule -------------------------------------------------------------------------------------- */
+int reel_infer_matmul_(const reel_infer *io)
+{
+    const reel_shape *a = &io->in[0]->shape, *b = &io->in[1]->shape;
+    if (a->rank == 0 || b->rank == 0) return reel_fail(REEL_ESHAPE, "%s is a scalar, it needs at least one axis", a->rank == 0 ? "a" : "b");
+    const int64_t k = a->dims[a->rank - 1], k2 = b->rank == 1 ? b->dims[0] : b->dims[b->rank - 2];
+    int64_t inner;
+    if (!reel_merge_dim_(k, k2, &inner)) return reel_fail(REEL_ESHAPE, "inner dimensions differ: %lld and %lld", (long long)k, (long long)k2);
+
+    reel_shape out = {0};
+    if (a->rank > 2 || b->rank > 2) {
+        reel_shape lead_a = {0}, lead_b = {0};
+        lead_a.rank = a->rank > 2 ? a->rank - 2 : 0;
+        lead_b.rank = b->rank > 2 ? b->rank - 2 : 0;
+        for (int i = 0; i < lead_a.rank; i++) lead_a.dims[i] = a->dims[i];
+        for (int i = 0; i < lead_b.rank; i++) lead_b.dims[i] = b->dims[i];
+        const int code = reel_shape_broadcast_(&lead_a, &lead_b, &out);
+        if (code) return code;
+    }
+    if (a->rank > 1) out.dims[out.rank++] = a->dims[a->rank - 2];
+    if (b->rank > 1) out.dims[out.rank++] = b->dims[b->rank - 1];
+    io->out[0] = (reel_type){.dtype = io->in[0]->dtype, .shape = out};
+    return reel_shape_check_(out, true);
+}
+
+reel_tensor *reel_matmul_at(const char *site, reel_tensor *a, reel_tensor *b)
+{
+    return reel_op2_(REEL_OP_matmul, &reel_no_attr_, site, a, b);
+}
+
+/* ---- gradients: y = a b, g of y's shape -------------------------------------------------------------- */
+static const reel_axes last = {1, {-1}}, last_but_one = {1, {-2}};
+
+/* db for a batch against one matrix b: one product over all rows of the batch instead of one a batch and a sum. */
+static reel_tensor *gradient_of_shared(const char *site, reel_tensor *a, reel_tensor *g, int64_t k, int64_t n)
+{
+    const reel_shape rows_a = {2, {-1, k}}, rows_g = {2, {-1, n}};
+    reel_tensor *at = reel_swap_last_at_(site, reel_reshape_at(site, a, rows_a));
+    return reel_matmul_at(site, at, reel_reshape_at(site, g, rows_g));
+}
+
+/* Both operands have at least two axes. */
+static void matrices(const reel_vjp_args *v, reel_tensor *a, reel_tensor *b, reel_tensor *g, reel_tensor **da, reel_tensor **db)
+{
+    const char *site = v->site;
+    if (!a || !b || !g) return;
+    if (v->need[0]) *da = reel_matmul_at(site, g, reel_swap_last_at_(site, b));
+    if (v->need[1]) {
+        const reel_shape *sb = &reel_type_of_(b)->shape;
+        if (reel_type_of_(a)->shape.rank > 2 && sb->rank == 2 && sb->dims[0] > 0 && sb->dims[1] > 0)
+            *db = gradient_of_shared(site, a, g, sb->dims[0], sb->dims[1]);
+        else
+            *db = reel_matmul_at(site, reel_swap_last_at_(site, a), g);
+    }
+}
+
+/* A vector is a row (first operand) or a column (second) whose extra axis is taken away again. */
+int reel_vjp_matmul_(const reel_vjp_args *v)
+{
+    const char *site = v->site;
+    reel_tensor *a = v->in[0], *b = v->in[1], *g = v->dout[0], *da = NULL, *db = NULL;
+    const int rank_a = reel_type_of_(a)->shape.rank, rank_b = reel_type_of_(b)->shape.rank;
+    if (rank_a == 1 && rank_b == 1) {
+        if (v->need[0]) v->din[0] = reel_mul_at(site, g, b);
+        if (v->need[1]) v->din[1] = reel_mul_at(site, g, a);
+        return reel_status();
+    }
+    if (rank_a == 1) {
+        matrices(v, reel_unsqueeze_at(site, a, last_but_one), b, reel_unsqueeze_at(site, g, last_but_one), &da, &db);
+        if (da) da = reel_squeeze_at(site, da, last_but_one);
+    } else if (rank_b == 1) {
+        matrices(v, a, reel_unsqueeze_at(site, b, last), reel_unsqueeze_at(site, g, last), &da, &db);
+        if (db) db = reel_squeeze_at(site, db, last);
+    } else {
+        matrices(v, a, b, g, &da, &db);
+    }
+    if (v->need[0]) v->din[0] = reel_to_shape_(site, da, a);
+    if (v->need[1]) v->din[1] = reel_to_shape_(site, db, b);
+    return reel_status();
+}

@@ -1,0 +1,147 @@
+/* reduce.c: sum, mean, max and argmax over axes. */
+#include "internal.h"
+
+/* ---- shape rules ------------------------------------------------------------------------------------- */
+static int reduced(const reel_infer *io, unsigned *mask)
+{
+    const reel_attr_reduce *a = io->attr;
+    const reel_shape *x = &io->in[0]->shape;
+    const int code = reel_axes_mask_(&a->axes, x->rank, mask);
+    if (code) return code;
+    reel_type out = {.dtype = io->in[0]->dtype};
+    for (int i = 0; i < x->rank; i++) {
+        const bool gone = (*mask >> i) & 1u;
+        if (!gone || a->keepdims) out.shape.dims[out.shape.rank++] = gone ? 1 : x->dims[i];
+    }
+    io->out[0] = out;
+    return 0;
+}
+
+int reel_infer_reduce_(const reel_infer *io)
+{
+    unsigned mask;
+    return reduced(io, &mask);
+}
+
+/* A maximum of nothing does not exist. */
+int reel_infer_reduce_some_(const reel_infer *io)
+{
+    unsigned mask;
+    const int code = reduced(io, &mask);
+    if (code) return code;
+    for (int i = 0; i < io->in[0]->shape.rank; i++)
+        if (((mask >> i) & 1u) && io->in[0]->shape.dims[i] == 0) return reel_fail(REEL_ESHAPE, "axis %d is empty: there is no maximum", i);
+    return 0;
+}
+
+int reel_infer_argmax_(const reel_infer *io)
+{
+    const reel_attr_reduce *a = io->attr;
+    if (a->axes.n > 1) return reel_fail(REEL_EARG, "%d axes given, it takes one or all", a->axes.n);
+    const int code = reel_infer_reduce_some_(io);
+    io->out[0].dtype = REEL_I64;
+    return code;
+}
+
+int reel_infer_count_like_(const reel_infer *io)
+{
+    const reel_attr_reduce *a = io->attr;
+    unsigned mask;
+    io->out[0] = (reel_type){.dtype = io->in[0]->dtype};
+    return reel_axes_mask_(&a->axes, io->in[0]->shape.rank, &mask);
+}
+
+/* ---- public functions -------------------------------------------------------------------------------- */
+static reel_tensor *reduce(int id, const char *site, reel_tensor *x, const reel_axes *axes, bool keepdims)
+{
+    reel_attr_reduce a = {.keepdims = keepdims};
+    if (axes) reel_put_axes_(&a.axes, axes);
+    return reel_op1_(id, &a, site, x);
+}
+
+static reel_tensor *reduce_one(int id, const char *site, reel_tensor *x, int axis)
+{
+    const reel_attr_reduce a = {.axes = {1, {axis}}};
+    return reel_op1_(id, &a, site, x);
+}
+
+reel_tensor *reel_sum_at(const char *site, reel_tensor *x)
+{
+    return reduce(REEL_OP_sum, site, x, NULL, false);
+}
+
+reel_tensor *reel_mean_at(const char *site, reel_tensor *x)
+{
+    return reduce(REEL_OP_mean, site, x, NULL, false);
+}
+
+reel_tensor *reel_max_at(const char *site, reel_tensor *x, int axis)
+{
+    return reduce_one(REEL_OP_max, site, x, axis);
+}
+
+reel_tensor *reel_argmax_at(const char *site, reel_tensor *x, int axis)
+{
+    return reduce_one(REEL_OP_argmax, site, x, axis);
+}
+
+reel_tensor *reel_sum_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims)
+{
+    return reduce(REEL_OP_sum, site, x, &axes, keepdims);
+}
+
+reel_tensor *reel_mean_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims)
+{
+    return reduce(REEL_OP_mean, site, x, &axes, keepdims);
+}
+
+reel_tensor *reel_max_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims)
+{
+    return reduce(REEL_OP_max, site, x, &axes, keepdims);
+}
+
+reel_tensor *reel_argmax_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims)
+{
+    return reduce(REEL_OP_argmax, site, x, &axes, keepdims);
+}
+
+reel_tensor *reel_count_like_at_(const char *site, reel_tensor *x, const reel_attr_reduce *a)
+{
+    return reel_op1_(REEL_OP_count_like, a, site, x);
+}
+
+/* ---- gradients --------------------------------------------------------------------------------------- */
+/* t, of the reduction's output shape, with the axes that went put back as 1, so that it broadcasts against the input. */
+static reel_tensor *axes_back(const reel_vjp_args *v, reel_tensor *t)
+{
+    const reel_attr_reduce *a = v->attr;
+    if (a->keepdims || a->axes.n == 0) return t;
+    return reel_unsqueeze_at(v->site, t, a->axes);
+}
+
+int reel_vjp_sum_(const reel_vjp_args *v)
+{
+    v->din[0] = reel_broadcast_like_at(v->site, axes_back(v, v->dout[0]), v->in[0]);
+    return reel_status();
+}
+
+int reel_vjp_mean_(const reel_vjp_args *v)
+{
+    reel_tensor *share = reel_div_at(v->site, v->dout[0], reel_count_like_at_(v->site, v->in[0], v->attr));
+    v->din[0] = reel_broadcast_like_at(v->site, axes_back(v, share), v->in[0]);
+    return reel_status();
+}
+
+/* Elements equal to the maximum share its gradient equally. */
+int reel_vjp_max_(const reel_vjp_args *v)
+{
+    const char *site = v->site;
+    const reel_attr_reduce *a = v->attr;
+    reel_tensor *x = v->in[0];
+    reel_tensor *is_max = reel_equal_at(site, x, axes_back(v, v->out[0]));
+    reel_tensor *ones = reel_where_at(site, is_max, reel_full_like_at_(site, x, 1), reel_num_at(site, 0));
+    reel_tensor *ties = reel_sum_axes_at(site, ones, a->axes, true);
+    reel_tensor *share = reel_div_at(site, axes_back(v, v->dout[0]), ties);
+    v->din[0] = reel_where_at(site, is_max, share, reel_num_at(site, 0));
+    return reel_status();
+}
