@@ -41,11 +41,14 @@ template <class T> const T *reel_opts_of_(T &&x) { x.size = sizeof(T); return &x
 #define REEL_FEEDS(...) reel_feeds_of_({__VA_ARGS__})
 #define REEL_FETCHES(...) reel_names_of_({__VA_ARGS__})
 #define REEL_RANGES(...) reel_ranges_of_({__VA_ARGS__})
-#if __cplusplus >= 202002L
-#define REEL_OPTS(kind, ...) reel_opts_of_(reel_##kind##_opts{.size = 0, __VA_ARGS__})
-#else /* C++17 has no designated initializers, but gcc and clang take them */
-#define REEL_OPTS(kind, ...) (__extension__ reel_opts_of_(reel_##kind##_opts{.size = 0, __VA_ARGS__}))
-#endif
+/* In a lambda, so that g++ -Wextra does not warn of every option left out. C++17 has no designated initializers, but gcc
+   and clang take them. */
+#define REEL_OPTS(kind, ...)                                                                                           \
+    (__extension__ reel_opts_of_([&] {                                                                                 \
+        _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")            \
+            reel_##kind##_opts opts_{.size = 0, __VA_ARGS__};                           \
+        _Pragma("GCC diagnostic pop") return opts_;                                                                    \
+    }()))
 #define REEL_FN(body, self, n_in, n_out) (reel_fn{body, self, n_in, n_out, #body})
 #endif
 /* A list from an array variable, and a function given with its name. */
