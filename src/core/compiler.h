@@ -12,6 +12,24 @@
 /* one pointer a thread, found without a call even in a shared library */
 #define REEL_TLS _Thread_local __attribute__((tls_model("initial-exec")))
 #define REEL_RESTRICT restrict
+/* Before a loop whose iterations are independent of each other: an output that IS an input is fine, a shifted one is not. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wpass-failed" /* a loop that gains nothing from vectors is no mistake */
+#define REEL_IVDEP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define REEL_IVDEP _Pragma("GCC ivdep")
+#endif
+/* What this x86 CPU can do, operating system included. */
+#if defined(__x86_64__)
+#define REEL_CPU_X86_64_V3                                                                                             \
+    (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
+#define REEL_CPU_X86_64_V4                                                                                             \
+    (REEL_CPU_X86_64_V3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&                  \
+     __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+#else
+#define REEL_CPU_X86_64_V3 0
+#define REEL_CPU_X86_64_V4 0
+#endif
 #if defined(__x86_64__) || defined(__i386__)
 #define REEL_SPIN_PAUSE() __builtin_ia32_pause()
 #else

@@ -1,0 +1,128 @@
+/* elementwise.c: the kernels of the elementwise ops: prepare picks an inner loop by op, dtype and ISA level, loop.c does the
+   rest. */
+#include "kernels/elementwise.h"
+#include "core/compiler.h"
+#include "kernels/kernels.h"
+#include "kernels/vmath.h"
+#include "ops/attrs.h"
+#include "reel/base.h"
+
+/* Elements worth a thread (waking one costs about 2 us): for what memory limits, and for what arithmetic limits. */
+enum { GRAIN_LIGHT = 65536, GRAIN_HEAVY = 8192 };
+
+static REEL_COLD int no_loop(const reel_ksig *sig)
+{
+    return reel_fail(REEL_EDTYPE, "the CPU has no kernel for dtype %s", reel_dtype_name(sig->in[0].dtype));
+}
+
+/* ---- unary, binary, comparisons ---------------------------------------------------------------------- */
+static bool is_heavy(int op)
+{
+    return (op >= REEL_OP_exp && op <= REEL_OP_softplus) || op == REEL_OP_pow;
+}
+
+static int elementwise_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    (void)workspace;
+    const int op = sig->op->id;
+    reel_inner_fn *fn = REEL_PICK(reel_ew_table)->loop[op][sig->in[0].dtype];
+    if (REEL_UNLIKELY(!fn)) {
+        return no_loop(sig);
+    }
+    reel_loop_init_(plan, sig, fn, is_heavy(op) ? GRAIN_HEAVY : GRAIN_LIGHT, sig->n_in == 2);
+    return 0;
+}
+static int elementwise_run(const void *plan, void *const *ptr, void *work)
+{
+    (void)work;
+    reel_loop_run_(plan, ptr, NULL);
+    return 0;
+}
+const reel_kernel reel_k_elementwise_ = {
+    .plan_size = sizeof(reel_loop), .flags = REEL_K_CHEAP, .prepare = elementwise_prepare, .run = elementwise_run};
+
+/* ---- where -------------------------------------------------------------------------------------------- */
+static int where_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    (void)workspace;
+    reel_loop_init_(plan, sig, REEL_PICK(reel_where_table)->loop[reel_size_(sig->out[0].dtype)], GRAIN_LIGHT, true);
+    return 0;
+}
+const reel_kernel reel_k_where_ = {
+    .plan_size = sizeof(reel_loop), .flags = REEL_K_CHEAP, .prepare = where_prepare, .run = elementwise_run};
+
+/* ---- cast ----------------------------------------------------------------------------------------------- */
+typedef struct cast_dtypes {
+    reel_dtype from, to;
+} cast_dtypes;
+typedef struct cast_plan {
+    reel_loop loop;
+    cast_dtypes dtypes;
+} cast_plan;
+
+static void convert(void *const *ptr, const uint8_t *step, int64_t n, const void *extra)
+{
+    const cast_dtypes *d = extra;
+    reel_convert_(ptr[1], d->to, 1, ptr[0], d->from, step[0], n);
+}
+static int cast_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    (void)workspace;
+    cast_plan *p = plan;
+    p->dtypes = (cast_dtypes){sig->in[0].dtype, sig->out[0].dtype};
+    reel_inner_fn *fn = REEL_PICK(reel_cast_table)->loop[p->dtypes.from][p->dtypes.to];
+    reel_loop_init_(&p->loop, sig, fn ? fn : convert, GRAIN_LIGHT, false);
+    return 0;
+}
+static int cast_run(const void *plan, void *const *ptr, void *work)
+{
+    (void)work;
+    const cast_plan *p = plan;
+    reel_loop_run_(&p->loop, ptr, &p->dtypes);
+    return 0;
+}
+const reel_kernel reel_k_cast_ = {
+    .plan_size = sizeof(cast_plan), .flags = REEL_K_CHEAP, .prepare = cast_prepare, .run = cast_run};
+
+/* ---- optimizer steps ------------------------------------------------------------------------------------- */
+typedef struct update_plan {
+    reel_loop loop;
+    reel_attr_update attr;
+    reel_dtype dtype;
+    bool adam;
+} update_plan;
+_Static_assert(sizeof(update_plan) <= REEL_PLAN_STACK, "cheap kernels are prepared on the stack");
+
+static int update_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    (void)workspace;
+    update_plan *p = plan;
+    p->attr = *(const reel_attr_update *)sig->attr;
+    p->dtype = sig->in[0].dtype;
+    p->adam = sig->op->id == REEL_OP_adam_update;
+    const reel_update_table *t = REEL_PICK(reel_update_table);
+    reel_inner_fn *fn = p->adam ? t->adam[p->dtype] : t->sgd[p->dtype];
+    if (!fn) {
+        return no_loop(sig);
+    }
+    reel_loop_init_(&p->loop, sig, fn, GRAIN_LIGHT / 4, true);
+    return 0;
+}
+static int update_run(const void *plan, void *const *ptr, void *work)
+{
+    (void)work;
+    const update_plan *p = plan;
+    const reel_attr_update *a = &p->attr;
+    reel_update_step s = {.momentum = a->momentum, .decay = a->decay, .beta1 = a->beta1, .beta2 = a->beta2, .eps = a->eps};
+    if (p->adam) {
+        const double t = reel_load_number_(ptr[5], p->dtype);
+        s.rate = reel_load_number_(ptr[4], p->dtype) / (1 - reel_pow_f64_(a->beta1, t));
+        s.scale = 1 / (1 - reel_pow_f64_(a->beta2, t));
+    } else {
+        s.lr = reel_load_number_(ptr[3], p->dtype);
+    }
+    reel_loop_run_(&p->loop, ptr, &s);
+    return 0;
+}
+const reel_kernel reel_k_update_ = {
+    .plan_size = sizeof(update_plan), .flags = REEL_K_CHEAP, .prepare = update_prepare, .run = update_run};

@@ -1,0 +1,36 @@
+/* elementwise.h: the inner loops that the level_*.c files offer at each ISA level. */
+#ifndef REEL_KERNELS_ELEMENTWISE_H
+#define REEL_KERNELS_ELEMENTWISE_H
+#include "kernels/isa.h"
+#include "kernels/loop.h"
+#include "ops/ids.h"
+
+/* Unary and binary ops by the dtype of their inputs; NULL where an op does not have a dtype. */
+typedef struct reel_ew_table {
+    reel_inner_fn *loop[REEL_N_OPS][REEL_N_DTYPES];
+} reel_ew_table;
+REEL_DECLARE_LEVELS(reel_ew_table, reel_ew_table);
+
+/* where, by element size. */
+typedef struct reel_where_table {
+    reel_inner_fn *loop[9];
+} reel_where_table;
+REEL_DECLARE_LEVELS(reel_where_table, reel_where_table);
+
+/* Optimizer steps by dtype. extra points to a reel_update_step. */
+typedef struct reel_update_step {
+    double momentum, decay, lr;  /* sgd */
+    double beta1, beta2, eps;    /* adam; decay too; */
+    double rate, scale;          /* lr / (1 - beta1^t), 1 / (1 - beta2^t) */
+} reel_update_step;
+typedef struct reel_update_table {
+    reel_inner_fn *sgd[REEL_N_DTYPES], *adam[REEL_N_DTYPES];
+} reel_update_table;
+REEL_DECLARE_LEVELS(reel_update_table, reel_update_table);
+
+/* Casts [from][to] that are worth vectors; NULL: reel_convert_ does it. */
+typedef struct reel_cast_table {
+    reel_inner_fn *loop[REEL_N_DTYPES][REEL_N_DTYPES];
+} reel_cast_table;
+REEL_DECLARE_LEVELS(reel_cast_table, reel_cast_table);
+#endif
