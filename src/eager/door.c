@@ -28,26 +28,13 @@ typedef struct door_call {
 
 /* ---- errors -------------------------------------------------------------------------------------- */
 
-/* Name of input i from "a,b"; the last one of a variadic op is "xs[2]". */
-static void arg_name(const reel_op *op, int i, char *buf, size_t size)
-{
-    const char *p = op->args ? op->args : "";
-    int k = 0;
-    for (const char *comma; k < i && (comma = strchr(p, ',')); k++) p = comma + 1;
-    const int n = (int)strcspn(p, ",");
-    const bool last = p[n] == '\0';
-    if (n == 0) snprintf(buf, size, "in[%d]", i);
-    else if (last && op->n_in < 0) snprintf(buf, size, "%.*s[%d]", n, p, i - k);
-    else snprintf(buf, size, "%.*s", n, p);
-}
-
 /* ": a f32[32,784], b f32[785,10]" behind the message a shape rule or kernel raised. */
 REEL_COLD static void append_operands(const door_call *d)
 {
     for (int i = 0; i < d->n_in; i++) {
         const reel_rec *r = d->val[i];
-        char name[64], shape[REEL_SHAPE_TEXT];
-        arg_name(d->op, i, name, sizeof name);
+        char name[REEL_ARG_TEXT], shape[REEL_SHAPE_TEXT];
+        reel_arg_name_(d->op, i, name);
         const char *sep = i ? ", " : ": ";
         if (r->flags & REEL_R_NUM) reel_error_append_("%s%s %g", sep, name, reel_load_number_(r->data + reel_num_offset_(REEL_F64), REEL_F64));
         else reel_error_append_("%s%s %s%s", sep, name, reel_dtype_name(r->type.dtype), reel_shape_text_(&r->type.shape, shape));
@@ -56,9 +43,9 @@ REEL_COLD static void append_operands(const door_call *d)
 
 REEL_COLD static int bad_input(door_call *d, int i)
 {
-    char fn[96], name[64];
+    char fn[96], name[REEL_ARG_TEXT];
     snprintf(fn, sizeof fn, "reel_%s", d->op->name);
-    arg_name(d->op, i, name, sizeof name);
+    reel_arg_name_(d->op, i, name);
     (void)reel_live_(d->site, fn, name, d->given[i]); /* says what is wrong */
     return d->ctx->error.code;
 }
