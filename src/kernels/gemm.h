@@ -17,6 +17,9 @@ typedef struct reel_gemm {
 typedef struct reel_gemm_table {
     void (*f32)(const reel_gemm *g, const void *a, const void *b, void *c);
     void (*f64)(const reel_gemm *g, const void *a, const void *b, void *c);
+    /* y[i] = row i of x (ldx apart, k long) times v: 16 (f64: 8) logical lanes, then a tree of halves */
+    void (*dots_f32)(int64_t rows, int64_t k, const void *x, int64_t ldx, const void *v, void *y);
+    void (*dots_f64)(int64_t rows, int64_t k, const void *x, int64_t ldx, const void *v, void *y);
 } reel_gemm_table;
 
 REEL_DECLARE_LEVELS(reel_gemm_table, reel_gemm_levels);

@@ -102,12 +102,104 @@ static void CAT(pack_panel, BITS)(T *panel, const T *b, int64_t brs, int64_t bcs
         for (int64_t p = 0; p < k; p++) panel[p * nr + j] = b[p * brs + j * bcs];
 }
 
+/* One row: the same chains, with more of them under way at once. Narrow ones stay in registers, four or eight vectors
+   wide; wide ones take four rows of b in one pass, so that b is read along its rows. */
+#define WIDE(v) s##v = V(fma)(x, V(load)(b + (v) * W), s##v);
+REEL_ALWAYS_INLINE void CAT(row_piece, BITS)(int nv, const reel_gemm *g, const T *a, const T *b, T *c)
+{
+    const int W = CAT(w, BITS);
+    CAT(reel_v, BITS) s0 = V(zero)(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+    for (int64_t p = 0; p < g->k; p++, b += g->brs) {
+        const CAT(reel_v, BITS) x = V(set)(a[p * g->acs]);
+        WIDE(0) WIDE(1) WIDE(2) WIDE(3)
+        if (nv == 8) { WIDE(4) WIDE(5) WIDE(6) WIDE(7) }
+    }
+    V(store)(c, s0), V(store)(c + W, s1), V(store)(c + 2 * W, s2), V(store)(c + 3 * W, s3);
+    if (nv == 8) V(store)(c + 4 * W, s4), V(store)(c + 5 * W, s5), V(store)(c + 6 * W, s6), V(store)(c + 7 * W, s7);
+}
+#undef WIDE
+REEL_ALWAYS_INLINE CAT(reel_v, BITS) CAT(row_four, BITS)(const CAT(reel_v, BITS) x[4], const T *b, int64_t ldb, CAT(reel_v, BITS) s)
+{
+    s = V(fma)(x[0], V(load)(b), s);
+    s = V(fma)(x[1], V(load)(b + ldb), s);
+    s = V(fma)(x[2], V(load)(b + 2 * ldb), s);
+    return V(fma)(x[3], V(load)(b + 3 * ldb), s);
+}
+static void CAT(row_stream, BITS)(const reel_gemm *g, int64_t n, const T *a, const T *b, T *c)
+{
+    enum { W = CAT(w, BITS) };
+    for (int64_t j = 0; j < n; j += W) V(store)(c + j, V(zero)());
+    int64_t p = 0;
+    for (; p + 4 <= g->k; p += 4) {
+        const T *from = b + p * g->brs, *at = a + p * g->acs;
+        const CAT(reel_v, BITS) x[4] = {V(set)(at[0]), V(set)(at[g->acs]), V(set)(at[2 * g->acs]), V(set)(at[3 * g->acs])};
+        for (int64_t j = 0; j < n; j += W) V(store)(c + j, CAT(row_four, BITS)(x, from + j, g->brs, V(load)(c + j)));
+    }
+    for (; p < g->k; p++) {
+        const CAT(reel_v, BITS) x = V(set)(a[p * g->acs]);
+        for (int64_t j = 0; j < n; j += W) V(store)(c + j, V(fma)(x, V(load)(b + p * g->brs + j), V(load)(c + j)));
+    }
+}
+static void CAT(row, BITS)(const reel_gemm *g, const T *a, const T *b, T *c)
+{
+    enum { W = CAT(w, BITS) };
+    int64_t j = 0;
+    if (g->n > 16 * W) {
+        j = g->n / W * W;
+        CAT(row_stream, BITS)(g, j, a, b, c);
+    }
+    for (; j + 8 * W <= g->n; j += 8 * W) CAT(row_piece, BITS)(8, g, a, b + j, c + j);
+    if (j + 4 * W <= g->n) {
+        CAT(row_piece, BITS)(4, g, a, b + j, c + j);
+        j += 4 * W;
+    }
+    for (; j < g->n; j += 2 * W) {
+        const int64_t n = g->n - j;
+        const CAT(reel_m, BITS) tail = V(mask)((int)(n > 2 * W ? W : n > W ? n - W : n));
+        if (n > W) CAT(tile, BITS)(1, 2, true, g->k, a, 0, g->acs, b + j, g->brs, c + j, 0, tail, true);
+        else CAT(tile, BITS)(1, 1, true, g->k, a, 0, g->acs, b + j, g->brs, c + j, 0, tail, true);
+    }
+}
+
+/* y[i] = row i of x times v: 64 bytes of logical lanes a row, then a tree, at every level. */
+REEL_ALWAYS_INLINE void CAT(dots_rows, BITS)(int rows, int64_t k, const T *x, int64_t ldx, const T *v, T *y)
+{
+    enum { W = CAT(w, BITS), H = 64 / ((int)sizeof(T) * CAT(w, BITS)) };
+    CAT(reel_v, BITS) s[4][H];
+    for (int r = 0; r < rows; r++)
+        for (int h = 0; h < H; h++) s[r][h] = V(zero)();
+    int64_t p = 0;
+    for (; p + H * W <= k; p += H * W)
+        for (int h = 0; h < H; h++) {
+            const CAT(reel_v, BITS) vv = V(load)(v + p + h * W);
+            for (int r = 0; r < rows; r++) s[r][h] = V(fma)(V(load)(x + r * ldx + p + h * W), vv, s[r][h]);
+        }
+    for (int h = 0; h < H && p < k; h++, p += W) {
+        const CAT(reel_m, BITS) tail = V(mask)((int)(k - p < W ? k - p : W));
+        const CAT(reel_v, BITS) vv = V(loadm)(v + p, tail);
+        for (int r = 0; r < rows; r++) s[r][h] = V(fma)(V(loadm)(x + r * ldx + p, tail), vv, s[r][h]);
+    }
+    for (int r = 0; r < rows; r++) y[r] = V(sum)(s[r]);
+}
+static void CAT(dots, BITS)(int64_t rows, int64_t k, const void *xv, int64_t ldx, const void *v, void *yv)
+{
+    const T *x = xv;
+    T *y = yv;
+    int64_t i = 0;
+    for (; i + 4 <= rows; i += 4) CAT(dots_rows, BITS)(4, k, x + i * ldx, ldx, v, y + i);
+    for (; i < rows; i++) CAT(dots_rows, BITS)(1, k, x + i * ldx, ldx, v, y + i);
+}
+
 static void CAT(gemm, BITS)(const reel_gemm *g, const void *av, const void *bv, void *cv)
 {
     enum { W = CAT(w, BITS), NR = CAT(nr, BITS), KC = CAT(kc, BITS) };
     T panel[KC * NR];
     const T *const a = av, *const b = bv;
     T *const c = cv;
+    if (g->m == 1 && g->bcs == 1) {
+        CAT(row, BITS)(g, a, b, c);
+        return;
+    }
     /* far rows cost a page each: worth copying once they are read by many tiles */
     const bool pack = g->bcs != 1 || (g->m > 4 * REEL_GEMM_ROWS && g->k * g->brs > (int64_t)(131072 / sizeof(T)));
     const int64_t step = pack ? KC : g->k > 0 ? g->k : 1;

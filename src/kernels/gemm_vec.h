@@ -6,8 +6,20 @@
 #include <stdint.h>
 #include "core/compiler.h"
 
-#if defined(__AVX512F__) && defined(__AVX512VL__)
+#if defined(__AVX2__)
 #include <immintrin.h>
+/* lanes i and i + half are added until one is left, at every level */
+REEL_ALWAYS_INLINE float reel_tree32_(__m128 v)
+{
+    const __m128 pair = _mm_add_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
+}
+REEL_ALWAYS_INLINE double reel_tree64_(__m128d v) { return _mm_cvtsd_f64(_mm_add_sd(v, _mm_unpackhi_pd(v, v))); }
+REEL_ALWAYS_INLINE __m128 reel_half32_(__m256 v) { return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)); }
+REEL_ALWAYS_INLINE __m128d reel_half64_(__m256d v) { return _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1)); }
+#endif
+
+#if defined(__AVX512F__) && defined(__AVX512VL__)
 #define REEL_GEMM_ROWS 8
 typedef __m512 reel_v32;
 typedef __mmask16 reel_m32;
@@ -30,9 +42,17 @@ REEL_ALWAYS_INLINE void reel_store64_(double *p, reel_v64 v) { _mm512_storeu_pd(
 REEL_ALWAYS_INLINE reel_v64 reel_loadm64_(const double *p, reel_m64 m) { return _mm512_maskz_loadu_pd(m, p); }
 REEL_ALWAYS_INLINE void reel_storem64_(double *p, reel_v64 v, reel_m64 m) { _mm512_mask_storeu_pd(p, m, v); }
 REEL_ALWAYS_INLINE reel_v64 reel_fma64_(reel_v64 a, reel_v64 b, reel_v64 c) { return _mm512_fmadd_pd(a, b, c); }
+REEL_ALWAYS_INLINE float reel_sum32_(const reel_v32 v[1])
+{
+    const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v[0]), 1));
+    return reel_tree32_(reel_half32_(_mm256_add_ps(_mm512_castps512_ps256(v[0]), high)));
+}
+REEL_ALWAYS_INLINE double reel_sum64_(const reel_v64 v[1])
+{
+    return reel_tree64_(reel_half64_(_mm256_add_pd(_mm512_castpd512_pd256(v[0]), _mm512_extractf64x4_pd(v[0], 1))));
+}
 
 #elif defined(__AVX2__) && defined(__FMA__)
-#include <immintrin.h>
 #define REEL_GEMM_ROWS 6
 typedef __m256 reel_v32;
 typedef __m256i reel_m32;
@@ -61,6 +81,8 @@ REEL_ALWAYS_INLINE void reel_store64_(double *p, reel_v64 v) { _mm256_storeu_pd(
 REEL_ALWAYS_INLINE reel_v64 reel_loadm64_(const double *p, reel_m64 m) { return _mm256_maskload_pd(p, m); }
 REEL_ALWAYS_INLINE void reel_storem64_(double *p, reel_v64 v, reel_m64 m) { _mm256_maskstore_pd(p, m, v); }
 REEL_ALWAYS_INLINE reel_v64 reel_fma64_(reel_v64 a, reel_v64 b, reel_v64 c) { return _mm256_fmadd_pd(a, b, c); }
+REEL_ALWAYS_INLINE float reel_sum32_(const reel_v32 v[2]) { return reel_tree32_(reel_half32_(_mm256_add_ps(v[0], v[1]))); }
+REEL_ALWAYS_INLINE double reel_sum64_(const reel_v64 v[2]) { return reel_tree64_(reel_half64_(_mm256_add_pd(v[0], v[1]))); }
 
 #else
 #define REEL_GEMM_ROWS 4
@@ -92,6 +114,14 @@ enum { REEL_W32 = 8, REEL_W64 = 4 };
     {                                                                                                         \
         for (int i = 0; i < W; i++) c.x[i] = FMA(a.x[i], b.x[i], c.x[i]);                                     \
         return c;                                                                                             \
+    }                                                                                                         \
+    REEL_ALWAYS_INLINE T reel_sum##bits##_(const reel_v##bits v[2])                                           \
+    {                                                                                                         \
+        T s[W];                                                                                               \
+        for (int i = 0; i < W; i++) s[i] = v[0].x[i] + v[1].x[i];                                             \
+        for (int h = W / 2; h > 0; h /= 2)                                                                    \
+            for (int i = 0; i < h; i++) s[i] += s[i + h];                                                     \
+        return s[0];                                                                                          \
     }
 REEL_PLAIN_(32, float, 8, fmaf)
 REEL_PLAIN_(64, double, 4, fma)

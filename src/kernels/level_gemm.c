@@ -19,4 +19,5 @@
 #define V(name) reel_##name##64_
 #include "gemm_body.h"
 
-const reel_gemm_table REEL_LEVELED(reel_gemm_levels) = {.f32 = gemm32, .f64 = gemm64};
+const reel_gemm_table REEL_LEVELED(reel_gemm_levels) = {
+    .f32 = gemm32, .f64 = gemm64, .dots_f32 = dots32, .dots_f64 = dots64};
