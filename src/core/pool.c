@@ -369,10 +369,6 @@ void reel_parallel_for(int64_t n, int64_t grain, void (*body)(void *arg, int64_t
     }
     const int64_t grains = (n - 1) / grain + 1, each = (grains - 1) / MAX_PIECES + 1;
     const loop l = {body, arg, n, each * grain, (int)((grains - 1) / each + 1)};
-    if (l.pieces == 1) {
-        body(arg, 0, n);
-        return;
-    }
 #ifndef REEL_THREADS_NONE
     const int threads = inside ? 1 : reel_threads();
     if (threads > 1 && !atomic_exchange_explicit(&pool.taken, true, memory_order_acquire)) {
