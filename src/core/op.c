@@ -39,6 +39,7 @@ const reel_op *reel_op_at_(int id)
 
 const reel_op *reel_op_find(const char *name)
 {
+    (void)reel_ctx_(); /* the first context of the process fills the registry */
     const int total = reel_op_total_();
     if (!name) return NULL;
     for (int i = 0; i < total; i++) {
@@ -50,6 +51,7 @@ const reel_op *reel_op_find(const char *name)
 
 const reel_op *reel_op_add_(const char *site, const reel_op *op)
 {
+    (void)reel_ctx_(); /* see reel_op_find */
     const size_t name_size = strlen(op->name) + 1;
     reel_op *own = reel_alloc_forever_(sizeof *own + name_size, _Alignof(max_align_t));
     if (!own) return NULL;
