@@ -1,0 +1,185 @@
+/* No memory, at every place where memory is asked for: a clear error, nothing leaks, the next call works. Each attempt runs in
+   a thread of its own, so that the thread's caches are filled (and can fail) anew. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "expect.h"
+
+static _Atomic int64_t outstanding, countdown; /* bytes; allocations until one fails, 0: none does */
+static _Atomic int failed;
+
+static void *take(void *self, size_t bytes)
+{
+    (void)self;
+    if (atomic_load(&countdown) > 0 && atomic_fetch_sub(&countdown, 1) == 1) {
+        atomic_store(&failed, 1);
+        return NULL;
+    }
+    atomic_fetch_add(&outstanding, (int64_t)bytes);
+    return aligned_alloc(64, (bytes + 63) / 64 * 64);
+}
+
+static void give(void *self, void *p, size_t bytes)
+{
+    (void)self;
+    atomic_fetch_sub(&outstanding, (int64_t)bytes);
+    free(p);
+}
+
+static double value; /* what the last healthy run computed */
+
+static int expression(void)
+{
+    REEL_SCOPED;
+    reel_tensor *x = reel_arange(REEL_F32, 0, 600, 1), *m = reel_reshape(x, REEL_SHAPE(20, 30));
+    reel_tensor *parts[2];
+    reel_split(m, 1, 2, parts);
+    reel_tensor *y = reel_softmax(reel_matmul(parts[0], reel_transpose(parts[1], REEL_ALL_AXES)), -1);
+    y = reel_concat(REEL_LIST(y, reel_exp(reel_mul(y, reel_num(-2)))), 0);
+    value = reel_item(reel_mean(reel_where(reel_greater(y, reel_num(0.5)), y, reel_neg(y))));
+    return reel_status();
+}
+
+struct model {
+    reel_vars *vars;
+    reel_dense a, b;
+    reel_optimizer *opt;
+};
+
+static int step(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct model *m = self;
+    reel_tape *tape = reel_tape_begin(NULL);
+    reel_tensor *h = reel_tanh(reel_dense_apply(&m->a, in[0]));
+    out[0] = reel_mean(reel_softmax_cross_entropy(reel_dense_apply(&m->b, h), in[1]));
+    return reel_minimize(m->opt, tape, out[0]);
+}
+
+static reel_tensor *labels(void)
+{
+    const int32_t l[4] = {0, 1, 2, 1};
+    return reel_from_i32(REEL_SHAPE(4), l, 4);
+}
+
+/* Trains three steps; how: 0 eagerly, 1 traced and replayed. */
+static int train(int how)
+{
+    struct model m = {.vars = reel_vars_new("m")};
+    reel_function *f = NULL;
+    reel_seed(1);
+    if (m.vars && !reel_dense_init(&m.a, m.vars, "a", REEL_F32, 50, 40) && !reel_dense_init(&m.b, m.vars, "b", REEL_F32, 40, 3))
+        m.opt = reel_adam(m.vars, NULL);
+    if (how == 1) f = reel_function_new(REEL_FN(step, &m, 2, 1), NULL);
+    for (int i = 0; i < 3 && reel_status() == 0; i++) {
+        REEL_SCOPED;
+        reel_tensor *out[1], *x = reel_uniform(REEL_F32, REEL_SHAPE(4, 50), 0, 1, NULL);
+        if (how == 1) reel_function_call(f, REEL_LIST(x, labels()), out);
+        else reel_invoke(REEL_FN(step, &m, 2, 1), REEL_LIST(x, labels()), out);
+        value = reel_item(out[0]);
+    }
+    reel_function_free(f);
+    reel_optimizer_free(m.opt);
+    reel_vars_free(m.vars);
+    return reel_status();
+}
+static int backward(void) { return train(0); }
+static int trace(void) { return train(1); }
+
+static int session(void)
+{
+    reel_graph *g = NULL;
+    {
+        REEL_SCOPED;
+        g = reel_graph_begin();
+        reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(REEL_ANY, 50), "x");
+        reel_output("y", reel_sum(reel_sigmoid(reel_matmul(x, reel_transpose(x, REEL_ALL_AXES)))));
+        if (!g || reel_graph_end(g)) g = NULL;
+    }
+    reel_session *s = g ? reel_session_new(g, NULL) : NULL;
+    for (int rows = 1; rows < 40 && reel_status() == 0; rows += 19) {
+        REEL_SCOPED;
+        reel_tensor *out[1];
+        reel_session_run(s, REEL_FEEDS({"x", reel_full(REEL_F32, REEL_SHAPE(rows, 50), 0.01)}), REEL_FETCHES("y"), out);
+        value = reel_item(out[0]);
+    }
+    reel_session_free(s);
+    reel_graph_free(g);
+    return reel_status();
+}
+
+struct attempt {
+    int (*body)(void);
+    int64_t fail_at;
+    int code;
+    char text[504];
+};
+
+static void *attempt(void *arg)
+{
+    struct attempt *a = arg;
+    reel_error e;
+    (void)reel_status();
+    atomic_store(&failed, 0);
+    atomic_store(&countdown, a->fail_at);
+    a->body();
+    atomic_store(&countdown, 0);
+    a->code = reel_take_error(&e);
+    snprintf(a->text, sizeof a->text, "%s", e.text);
+    return NULL;
+}
+
+static void in_thread(struct attempt *a)
+{
+    pthread_t t;
+    pthread_create(&t, NULL, attempt, a);
+    pthread_join(t, NULL);
+}
+
+static void every_allocation(int (*body)(void), const char *name)
+{
+    struct attempt a = {.body = body};
+    for (int i = 0; i < 2; i++) in_thread(&a); /* fills what belongs to the process */
+    TAP_OK(a.code == 0, "%s: runs when there is memory: %s", name, a.text);
+    const double right = value;
+    const int64_t before = atomic_load(&outstanding);
+    reel_memory_stats s0, s1;
+    reel_memory(&s0);
+    int wrong = 0, leaks = 0;
+    int64_t n = 1;
+    for (;; n++) {
+        a.fail_at = n;
+        in_thread(&a);
+        if (!atomic_load(&failed)) break;
+        reel_memory(&s1);
+        if (a.code != REEL_ENOMEM || !strstr(a.text, "memory")) {
+            if (!wrong++) tap_note("%s, allocation %d: %s: %s", name, (int)n, reel_code_name(a.code), a.text);
+        }
+        if (atomic_load(&outstanding) != before || s1.tensors != s0.tensors) {
+            if (!leaks++) tap_note("%s, allocation %d: %d bytes, %d tensors more than before", name, (int)n, (int)(atomic_load(&outstanding) - before),
+                                   (int)(s1.tensors - s0.tensors));
+            break;
+        }
+        if (n % 16 == 0) {
+            a.fail_at = 0;
+            in_thread(&a);
+            if (a.code || value != right) wrong++;
+        }
+    }
+    TAP_OK(n > 10, "%s: %d allocations can fail", name, (int)n - 1);
+    TAP_OK(wrong == 0, "%s: each gives REEL_ENOMEM, and later runs are right", name);
+    TAP_OK(leaks == 0, "%s: nothing leaks", name);
+    TAP_OK(a.code == 0 && value == right, "%s: and without a failure it is right", name);
+}
+
+static void all(void)
+{
+    const reel_allocator mine = {.size = sizeof mine, .alloc = take, .free = give};
+    TAP_OK(reel_set_allocator(&mine) == 0, "an allocator of the test's own");
+    reel_set_threads(1);
+    every_allocation(expression, "a forward expression");
+    every_allocation(backward, "a backward pass");
+    every_allocation(trace, "a trace and its replays");
+    every_allocation(session, "a session run");
+}
+
+TAP_MAIN(all)
