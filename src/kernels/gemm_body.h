@@ -78,28 +78,24 @@ PANEL(panel_thin, 1, true)
 #undef TILE_CASE
 #undef TILE_CASES
 
-/* A panel of b, k by n, to rows of nr elements; what lies beyond n is left as it is and never used. */
+/* A panel of b, k by n, to rows of nr elements; what lies beyond n is left as it is and never used. A transposed b is read along
+   its rows, in square blocks. */
 static void CAT(pack_panel, BITS)(T *panel, const T *b, int64_t brs, int64_t bcs, int64_t k, int64_t n)
 {
-    const int64_t nr = CAT(nr, BITS);
+    enum { NR = CAT(nr, BITS), S = CAT(REEL_SQUARE, BITS) };
     if (bcs == 1) {
         for (int64_t p = 0; p < k; p++)
-            for (int64_t j = 0; j < n; j++) panel[p * nr + j] = b[p * brs + j];
+            for (int64_t j = 0; j < n; j++) panel[p * NR + j] = b[p * brs + j];
         return;
     }
-    int64_t j = 0;
-    for (; j + 4 <= n; j += 4) {
-        const T *b0 = b + j * bcs, *b1 = b0 + bcs, *b2 = b1 + bcs, *b3 = b2 + bcs;
-        T *d = panel + j;
-        for (int64_t p = 0; p < k; p++, d += nr) {
-            d[0] = b0[p * brs];
-            d[1] = b1[p * brs];
-            d[2] = b2[p * brs];
-            d[3] = b3[p * brs];
-        }
+    const int64_t js = n / S * S, ps = k / S * S;
+    for (int64_t j = 0; j < js; j += S) {
+        for (int64_t p = 0; p < ps; p += S) V(transpose)(panel + p * NR + j, NR, b + j * bcs + p, bcs);
+        for (int64_t p = ps; p < k; p++)
+            for (int64_t i = j; i < j + S; i++) panel[p * NR + i] = b[p + i * bcs];
     }
-    for (; j < n; j++)
-        for (int64_t p = 0; p < k; p++) panel[p * nr + j] = b[p * brs + j * bcs];
+    for (int64_t j = js; j < n; j++)
+        for (int64_t p = 0; p < k; p++) panel[p * NR + j] = b[p + j * bcs];
 }
 
 /* One row: the same chains, with more of them under way at once. Narrow ones stay in registers, four or eight vectors

@@ -17,6 +17,37 @@ REEL_ALWAYS_INLINE float reel_tree32_(__m128 v)
 REEL_ALWAYS_INLINE double reel_tree64_(__m128d v) { return _mm_cvtsd_f64(_mm_add_sd(v, _mm_unpackhi_pd(v, v))); }
 REEL_ALWAYS_INLINE __m128 reel_half32_(__m256 v) { return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)); }
 REEL_ALWAYS_INLINE __m128d reel_half64_(__m256d v) { return _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1)); }
+/* Square blocks of from, rows ldf apart, transposed into to. */
+enum { REEL_SQUARE32 = 8, REEL_SQUARE64 = 4 };
+REEL_ALWAYS_INLINE void reel_transpose32_(float *to, int64_t ldt, const float *from, int64_t ldf)
+{
+    __m256 r[8], t[8];
+    for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(from + i * ldf);
+    for (int i = 0; i < 4; i++) {
+        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + i * ldt, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_storeu_ps(to + (i + 4) * ldt, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+REEL_ALWAYS_INLINE void reel_transpose64_(double *to, int64_t ldt, const double *from, int64_t ldf)
+{
+    const __m256d a = _mm256_loadu_pd(from), b = _mm256_loadu_pd(from + ldf), c = _mm256_loadu_pd(from + 2 * ldf),
+                  d = _mm256_loadu_pd(from + 3 * ldf);
+    const __m256d ab0 = _mm256_unpacklo_pd(a, b), ab1 = _mm256_unpackhi_pd(a, b), cd0 = _mm256_unpacklo_pd(c, d), cd1 = _mm256_unpackhi_pd(c, d);
+    _mm256_storeu_pd(to, _mm256_permute2f128_pd(ab0, cd0, 0x20));
+    _mm256_storeu_pd(to + ldt, _mm256_permute2f128_pd(ab1, cd1, 0x20));
+    _mm256_storeu_pd(to + 2 * ldt, _mm256_permute2f128_pd(ab0, cd0, 0x31));
+    _mm256_storeu_pd(to + 3 * ldt, _mm256_permute2f128_pd(ab1, cd1, 0x31));
+}
 #endif
 
 #if defined(__AVX512F__) && defined(__AVX512VL__)
@@ -86,7 +117,7 @@ REEL_ALWAYS_INLINE double reel_sum64_(const reel_v64 v[2]) { return reel_tree64_
 
 #else
 #define REEL_GEMM_ROWS 4
-enum { REEL_W32 = 8, REEL_W64 = 4 };
+enum { REEL_W32 = 8, REEL_W64 = 4, REEL_SQUARE32 = 4, REEL_SQUARE64 = 4 };
 #define REEL_PLAIN_(bits, T, W, FMA)                                                                          \
     typedef struct { T x[W]; } reel_v##bits;                                                                 \
     typedef int reel_m##bits;                                                                                 \
@@ -122,6 +153,11 @@ enum { REEL_W32 = 8, REEL_W64 = 4 };
         for (int h = W / 2; h > 0; h /= 2)                                                                    \
             for (int i = 0; i < h; i++) s[i] += s[i + h];                                                     \
         return s[0];                                                                                          \
+    }                                                                                                         \
+    REEL_ALWAYS_INLINE void reel_transpose##bits##_(T *to, int64_t ldt, const T *from, int64_t ldf)           \
+    {                                                                                                         \
+        for (int i = 0; i < 4; i++)                                                                           \
+            for (int j = 0; j < 4; j++) to[i * ldt + j] = from[j * ldf + i];                                  \
     }
 REEL_PLAIN_(32, float, 8, fmaf)
 REEL_PLAIN_(64, double, 4, fma)
