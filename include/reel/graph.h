@@ -39,12 +39,14 @@ typedef struct {
     int max_plans;          /* plans kept, one per set of fed shapes; 0: 8 */
     const int64_t *buckets; /* ascending; when set, the first unknown dimension is padded with zeros up to the next one and outputs cut back */
     int n_buckets;
+    bool effects;           /* every run also makes all assignments of the graph: a session that trains */
 } reel_session_opts;
 reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o);
 int reel_session_close(reel_session *s); /* later runs fail; runs under way finish. The memory of its plans is given back */
 void reel_session_free(reel_session *s);
 /* out[i] = value of fetch[i], owned by the caller's scope. A feed may name any output or placeholder. Runs
-   only what the fetches need. The form with handles takes tensors made while the graph was open. */
+   only what the fetches need. The form with handles takes tensors made while the graph was open. Fetching a
+   variable, by its full name or handle, gives the value the graph leaves it with, and assigns it. */
 int reel_session_run_at(const char *site, reel_session *s, reel_feeds in, reel_names fetch, reel_tensor *out[]);
 int reel_session_run_handles_at(const char *site, reel_session *s, reel_list feeds, reel_list values, reel_list fetch, reel_tensor *out[]);
 typedef struct {

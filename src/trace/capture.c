@@ -1,0 +1,181 @@
+/* capture.c: the listener that writes down what the door tells it. One serves both ways into a graph: functions
+   (real results) and graphs being built (symbolic ones). It knows tensors by id, never by handle. */
+#include <stdio.h>
+#include <string.h>
+#include "core/alloc.h"
+#include "core/error.h"
+#include "trace.h"
+
+static int32_t leaf(reel_capture *c, reel_node_kind kind, reel_rec *r, const char *site)
+{
+    const reel_node n = {.kind = (uint8_t)kind, .rec = r, .site = site ? site : "", .n_out = 1, .weak = r->flags & REEL_R_NUM};
+    const reel_type *type = &r->type;
+    return reel_graph_node_(c->graph, &n, NULL, NULL, &type);
+}
+
+int32_t reel_capture_const_(reel_capture *c, reel_rec *r, const char *site)
+{
+    const int32_t old = reel_map_get_(&c->graph->ids, r->id);
+    if (old >= 0) return old;
+    const int32_t v = leaf(c, REEL_NODE_CONST, r, site);
+    return v < 0 || reel_map_put_(&c->graph->ids, r->id, v) ? -1 : v;
+}
+
+/* The variable's value at the start: one node for each cell. */
+static int32_t first_read(reel_capture *c, reel_rec *cell, const char *site)
+{
+    const uint64_t key = cell->id | REEL_FIRST_READ;
+    const int32_t old = reel_map_get_(&c->graph->cells, key);
+    if (old >= 0) return old;
+    const int32_t v = leaf(c, REEL_NODE_VAR, cell, site);
+    return v < 0 || reel_map_put_(&c->graph->cells, key, v) ? -1 : v;
+}
+
+/* Two variables with one value: a tape's record of it would not say which. This trace is not kept; the next one will find
+   the values apart. */
+static int unshare(reel_capture *c, reel_rec *cell)
+{
+    c->ambiguous = true;
+    reel_rec *value = reel_cell_get_(cell);
+    if (!value) return 0;
+    reel_rec *own = reel_make_view_(value->made, &value->type, value->strides, value, 0);
+    if (own) reel_cell_set_(cell, own);
+    reel_release_rec_(value);
+    return own ? 0 : reel_status();
+}
+
+/* value: the record a tape may keep for this read, so its id must lead to the same value. */
+static int32_t read_cell(reel_capture *c, reel_rec *cell, const reel_rec *value, const char *site)
+{
+    int32_t v = reel_map_get_(&c->graph->cells, cell->id);
+    if (v < 0) {
+        v = first_read(c, cell, site);
+        if (v < 0 || reel_map_put_(&c->graph->cells, cell->id, v)) return -1;
+    }
+    if (value && value != cell) {
+        const int32_t known = reel_map_get_(&c->graph->ids, value->id);
+        if (known < 0 && reel_map_put_(&c->graph->ids, value->id, v)) return -1;
+        if (known >= 0 && known != v) return unshare(c, cell) ? -1 : v;
+    }
+    return v;
+}
+
+static bool declared(const reel_capture *c, const reel_rec *r)
+{
+    for (int i = 0; i < c->constants.n; i++) {
+        const reel_tensor *t = c->constants.t[i];
+        if (t && reel_is_live_(t) && reel_rec_of_(t)->id == r->id) return true;
+    }
+    return false;
+}
+
+static const char *outside_advice(const reel_capture *c)
+{
+    return c->function ? "a trace would freeze it: pass it in in[], make it a variable or list it in .constants"
+                       : "feed it through a placeholder, make it a variable or make it after reel_graph_begin";
+}
+
+/* fn NULL: inside an op call, whose site and name the context has. */
+static int32_t lookup(reel_capture *c, const char *site, const char *fn, const char *what, reel_rec *r, const reel_rec *value)
+{
+    if (r->flags & REEL_R_CELL) return read_cell(c, r, value, site);
+    const int32_t v = reel_map_get_(&c->graph->ids, r->id);
+    if (v >= 0) return v;
+    if ((r->flags & REEL_R_NUM) || declared(c, r)) return reel_capture_const_(c, r, site);
+    const char *made = r->made && *r->made ? r->made : "an unknown line", *dot = fn ? ": " : "";
+    if (!fn) fn = "";
+    if (r->flags & REEL_R_SYMBOLIC)
+        reel_fail_at_(site, REEL_ETRACE, "%s%s%s (made at %s) belongs to another graph", fn, dot, what, made);
+    else
+        reel_fail_at_(site, REEL_ETRACE, "%s%s%s is an outside tensor, made at %s; %s", fn, dot, what, made, outside_advice(c));
+    return -1;
+}
+
+int32_t reel_capture_value_(reel_capture *c, const char *site, const char *fn, const char *what, reel_rec *r)
+{
+    return lookup(c, site, fn, what, r, r->flags & REEL_R_CELL ? r->value : NULL);
+}
+
+static bool all_known(const reel_capture *c, const reel_call *call)
+{
+    for (int i = 0; i < call->n_out; i++)
+        if (reel_map_get_(&c->graph->ids, call->out[i]->id) < 0) return false;
+    return call->n_out > 0;
+}
+
+static int hear(reel_listener *self, const reel_call *call)
+{
+    reel_capture *c = (reel_capture *)self;
+    if (call->n_out == 1 && (call->out[0]->flags & REEL_R_NUM)) return 0; /* a constant, when it is used */
+    if (all_known(c, call)) { /* a summary for tapes: its ops were heard one by one */
+        c->graph->own_vjp = true;
+        return 0;
+    }
+    if (call->n_in > REEL_MAX_IN || call->n_out > REEL_MAX_OUT)
+        return reel_fail_at_(call->site, REEL_ETRACE, "reel_%s: a trace takes at most %d operands", call->op->name, REEL_MAX_IN);
+    int32_t in[REEL_MAX_IN];
+    const reel_type *out[REEL_MAX_OUT];
+    char fn[80], buf[REEL_ARG_TEXT];
+    snprintf(fn, sizeof fn, "reel_%s", call->op->name);
+    const bool assign = (call->op->flags & REEL_OPF_CELL0) != 0;
+    for (int i = 0; i < call->n_in; i++) {
+        in[i] = assign && i == 0 ? first_read(c, call->arg[0], call->site)
+                                 : lookup(c, call->site, fn, reel_arg_name_(call->op, i, buf), call->arg[i], call->in[i]);
+        if (in[i] < 0) return reel_status();
+    }
+    for (int i = 0; i < call->n_out; i++) out[i] = &call->out[i]->type;
+    const reel_node n = {.op = call->op, .kind = REEL_NODE_OP, .site = call->site, .n_in = call->n_in, .n_out = call->n_out};
+    const int32_t v = reel_graph_node_(c->graph, &n, call->attr, in, out);
+    if (v < 0) return reel_status();
+    for (int i = 0; i < call->n_out; i++)
+        if (reel_map_put_(&c->graph->ids, call->out[i]->id, v + i)) return REEL_ENOMEM;
+    return assign ? reel_map_put_(&c->graph->cells, call->arg[0]->id, in[1]) : 0;
+}
+
+static int host(reel_listener *self, reel_rec *r, bool made, const char *site, const char *what)
+{
+    reel_capture *c = (reel_capture *)self;
+    if (made && !r)
+        return reel_fail_at_(site, REEL_ETRACE, "%s: a variable cannot be made inside a %s, begun at %s", what,
+                             c->function ? "trace" : "graph", c->base.site);
+    if (!made && r && (r->flags & REEL_R_CELL) && strcmp(what, "reel_value") == 0) /* a snapshot is a read like any other */
+        return read_cell(c, r, r->value, site) < 0 ? reel_status() : 0;
+    if (made && (!c->function || c->allow_reads)) return reel_capture_const_(c, r, site) < 0 ? reel_status() : 0;
+    if (!c->function || c->allow_reads) return 0;
+    return reel_fail_at_(site, REEL_ETRACE, "%s: %s inside a trace (of the call at %s) would be frozen: pass it in in[], or set .allow_reads", what,
+                         made ? "host data" : "what is read", c->base.site);
+}
+
+static void drop(reel_listener *self)
+{
+    reel_capture *c = (reel_capture *)self;
+    c->open = false;
+    if (c->function) return; /* its call goes on and sees it */
+    c->graph->capture = NULL;
+    reel_graph_release_(c->graph);
+    reel_free_(c, sizeof *c);
+}
+
+void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool symbolic)
+{
+    c->graph = g;
+    c->open = true;
+    c->base.site = site;
+    c->base.symbolic = symbolic;
+    c->base.hear = hear;
+    c->base.host = host;
+    c->base.drop = drop;
+    reel_listener_push_(&c->base);
+}
+
+bool reel_is_capture_(const reel_listener *l)
+{
+    return l->hear == hear;
+}
+
+reel_capture *reel_capture_now_(void)
+{
+    for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next)
+        if (reel_is_capture_(l) && !l->paused) return (reel_capture *)l;
+    return NULL;
+}

@@ -1,0 +1,390 @@
+/* player.c: replaying a plan: find it, take a frame, patch the few pointers that change, walk the steps, commit. */
+#include <stdio.h>
+#include <string.h>
+#include "core/alloc.h"
+#include "core/error.h"
+#include "reel/reel.h"
+#include "trace.h"
+
+/* Runs that assign a variable take the locks of its number, in ascending order, so that they are serialised. Reading
+   all variables of a run, and committing all, are each one short moment under `moment`. */
+enum { LOCKS = 32 };
+#define M PTHREAD_MUTEX_INITIALIZER
+static pthread_mutex_t write_locks[LOCKS] = {M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M};
+static pthread_mutex_t moment = M;
+#undef M
+
+static void lock_writes(uint32_t mask)
+{
+    for (int i = 0; mask >> i && i < LOCKS; i++)
+        if (mask >> i & 1u) pthread_mutex_lock(&write_locks[i]);
+}
+
+static void unlock_writes(uint32_t mask)
+{
+    for (int i = 0; i < LOCKS; i++)
+        if (mask >> i & 1u) pthread_mutex_unlock(&write_locks[i]);
+}
+
+/* ---- frames ---------------------------------------------------------------------------------------- */
+
+static size_t arena_size(const reel_plan *plan)
+{
+    return plan->arena_bytes ? plan->arena_bytes : 64;
+}
+
+static size_t n_recs(const reel_plan *plan)
+{
+    return (size_t)(plan->n_feeds + plan->n_vars + plan->n_fresh) + 1;
+}
+
+static void frame_free(const reel_plan *plan, reel_frame *f)
+{
+    reel_free_(f->arena, arena_size(plan));
+    reel_free_(f->ptr, ((size_t)plan->n_slots + 1) * sizeof *f->ptr);
+    reel_free_(f->recs, n_recs(plan) * sizeof *f->recs);
+    reel_free_(f->made, ((size_t)plan->n_results + 1) * sizeof *f->made);
+    reel_free_(f, sizeof *f);
+}
+
+static reel_frame *frame_new(const reel_plan *plan)
+{
+    reel_frame *f = reel_zalloc_(sizeof *f);
+    if (!f) return NULL;
+    f->arena = reel_alloc_(arena_size(plan));
+    f->ptr = reel_zalloc_(((size_t)plan->n_slots + 1) * sizeof *f->ptr);
+    f->recs = reel_zalloc_(n_recs(plan) * sizeof *f->recs);
+    f->made = reel_zalloc_(((size_t)plan->n_results + 1) * sizeof *f->made);
+    if (!f->arena || !f->ptr || !f->recs || !f->made) {
+        frame_free(plan, f);
+        return NULL;
+    }
+    for (int i = 0; i < plan->n_slots; i++) {
+        const reel_place *at = &plan->slots[i];
+        if (at->kind == REEL_AT_ARENA) f->ptr[i] = f->arena + at->offset;
+        else if (at->kind == REEL_AT_CONST) f->ptr[i] = at->rec->data + at->offset;
+    }
+    return f;
+}
+
+void reel_plan_free_(reel_plan *plan)
+{
+    if (!plan) return;
+    for (int i = 0; i < plan->n_kernels; i++) {
+        if (plan->kernels[i]->drop) plan->kernels[i]->drop(plan->kernel_plans[i]);
+        reel_free_(plan->kernel_plans[i], plan->kernel_bytes[i]);
+    }
+    while (plan->frames) {
+        reel_frame *f = plan->frames;
+        plan->frames = f->next;
+        frame_free(plan, f);
+    }
+    while (plan->cuts) {
+        reel_cut *c = plan->cuts;
+        plan->cuts = c->next;
+        reel_free_(c, sizeof *c + (size_t)plan->n_fetches * sizeof c->types[0]);
+    }
+    const size_t nf = (size_t)plan->n_feeds + 1, no = (size_t)plan->n_fetches + 1, ns = (size_t)plan->n_steps + 1;
+    const size_t slots = (size_t)plan->n_slots + 1;
+    reel_free_(plan->feed, nf * sizeof *plan->feed);
+    reel_free_(plan->fetch, no * sizeof *plan->fetch);
+    reel_free_(plan->effect, no * sizeof *plan->effect);
+    reel_free_(plan->feed_type, nf * sizeof *plan->feed_type);
+    reel_free_(plan->feed_strides, nf * sizeof *plan->feed_strides);
+    reel_free_(plan->feed_weak, nf * sizeof *plan->feed_weak);
+    reel_free_(plan->feed_number, nf * sizeof *plan->feed_number);
+    reel_free_(plan->steps, ns * sizeof *plan->steps);
+    reel_free_(plan->kernels, ns * sizeof *plan->kernels);
+    reel_free_(plan->kernel_plans, ns * sizeof *plan->kernel_plans);
+    reel_free_(plan->kernel_bytes, ns * sizeof *plan->kernel_bytes);
+    reel_free_(plan->slots, slots * sizeof *plan->slots);
+    reel_free_(plan->patches, slots * sizeof *plan->patches);
+    reel_free_(plan->vars, ((size_t)plan->n_vars + 1) * sizeof *plan->vars);
+    reel_free_(plan->fresh, ((size_t)plan->n_fresh + 1) * sizeof *plan->fresh);
+    reel_free_(plan->results, ((size_t)plan->n_results + 1) * sizeof *plan->results);
+    reel_free_(plan, sizeof *plan);
+}
+
+/* ---- the cache of plans ---------------------------------------------------------------------------- */
+
+int reel_player_init_(reel_player *p, reel_graph *g, int max_plans)
+{
+    if (pthread_mutex_init(&p->lock, NULL)) return reel_fail_at_("", REEL_ENOMEM, "no lock to be had");
+    p->graph = reel_graph_retain_(g);
+    p->max_plans = max_plans > 0 ? max_plans : 8;
+    return 0;
+}
+
+static bool same_feed(const reel_plan *plan, int i, const reel_rec *r)
+{
+    const reel_type *t = &plan->feed_type[i];
+    if (t->dtype != r->type.dtype || t->shape.rank != r->type.shape.rank || (plan->feed_weak[i] != 0) != ((r->flags & REEL_R_NUM) != 0))
+        return false;
+    if (plan->feed_weak[i] == 2 && plan->feed_number[i] != reel_load_number_(r->data, REEL_F64)) return false;
+    for (int k = 0; k < t->shape.rank; k++)
+        if (t->shape.dims[k] != r->type.shape.dims[k] || plan->feed_strides[i][k] != r->strides[k]) return false;
+    return true;
+}
+
+static bool fits(const reel_plan *plan, const reel_request *rq)
+{
+    if (plan->n_feeds != rq->n_feeds || plan->n_fetches != rq->n_fetches || plan->effects != rq->effects) return false;
+    for (int i = 0; i < rq->n_feeds; i++)
+        if (plan->feed[i] != rq->feed[i] || !same_feed(plan, i, rq->given[i])) return false;
+    for (int i = 0; i < rq->n_fetches; i++)
+        if (plan->fetch[i] != rq->fetch[i] || plan->effect[i] != rq->effect[i]) return false;
+    return true;
+}
+
+static void unref(reel_plan *plan)
+{
+    if (--plan->refs == 0) reel_plan_free_(plan);
+}
+
+/* Under the lock: the fitting plan, moved to the front, with a reference; NULL: none. */
+static reel_plan *find(reel_player *p, const reel_request *rq)
+{
+    for (reel_plan **at = &p->plans; *at; at = &(*at)->next) {
+        reel_plan *plan = *at;
+        if (!fits(plan, rq)) continue;
+        *at = plan->next;
+        plan->next = p->plans;
+        p->plans = plan;
+        plan->refs++;
+        return plan;
+    }
+    return NULL;
+}
+
+static void insert(reel_player *p, reel_plan *plan)
+{
+    plan->refs = 2;
+    plan->next = p->plans;
+    p->plans = plan;
+    if (++p->n_plans <= p->max_plans) return;
+    reel_plan **last = &p->plans;
+    while ((*last)->next) last = &(*last)->next;
+    reel_plan *old = *last;
+    *last = NULL;
+    p->n_plans--;
+    unref(old);
+}
+
+static int closed(const reel_request *rq)
+{
+    return reel_fail_at_(rq->site, REEL_ETRACE, "%s: the session is closed", rq->fn);
+}
+
+/* A plan with a reference and a frame of it. */
+static reel_plan *acquire(reel_player *p, const reel_request *rq, reel_frame **frame)
+{
+    pthread_mutex_lock(&p->lock);
+    const bool shut = p->closed;
+    reel_plan *plan = shut ? NULL : find(p, rq);
+    *frame = plan ? plan->frames : NULL;
+    if (*frame) plan->frames = (*frame)->next;
+    pthread_mutex_unlock(&p->lock);
+    if (shut) (void)closed(rq);
+    if (shut || *frame) return plan;
+    if (!plan) {
+        plan = reel_plan_new_(p->graph, rq);
+        if (!plan) return NULL;
+        pthread_mutex_lock(&p->lock);
+        insert(p, plan);
+        pthread_mutex_unlock(&p->lock);
+    }
+    *frame = frame_new(plan);
+    if (*frame) return plan;
+    pthread_mutex_lock(&p->lock);
+    unref(plan);
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+static void give_back(reel_player *p, reel_plan *plan, reel_frame *frame)
+{
+    pthread_mutex_lock(&p->lock);
+    p->info = plan->info;
+    p->used = true;
+    if (p->closed) {
+        frame_free(plan, frame);
+    } else {
+        frame->next = plan->frames;
+        plan->frames = frame;
+    }
+    unref(plan);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void reel_player_close_(reel_player *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->closed = true;
+    while (p->plans) {
+        reel_plan *plan = p->plans;
+        p->plans = plan->next;
+        unref(plan);
+    }
+    p->n_plans = 0;
+    pthread_mutex_unlock(&p->lock);
+}
+
+void reel_player_drop_(reel_player *p)
+{
+    reel_player_close_(p);
+    pthread_mutex_destroy(&p->lock);
+    reel_graph_release_(p->graph);
+}
+
+/* ---- one run --------------------------------------------------------------------------------------- */
+
+/* The kernel knows neither its op's name nor the user's line: put them in front of what it said. */
+REEL_COLD static int step_failed(const reel_graph *g, const reel_step *s, int rc)
+{
+    reel_ctx *c = reel_ctx_();
+    const reel_node *n = s->node >= 0 ? &g->nodes[s->node] : NULL;
+    reel_error e;
+    const int end = c->error_end;
+    if (!reel_take_error(&e)) return reel_fail_at_(n ? n->site : "", rc, "reel_%s failed", n ? n->op->name : "assign");
+    if (end >= 0 && end < (int)sizeof e.text) e.text[end] = '\0';
+    if (!n) return reel_fail_at_("", e.code, "%s", e.text);
+    reel_fail_at_(n->site, e.code, "reel_%s: %s", n->op->name, e.text);
+    for (int k = 0; k < n->n_in; k++) {
+        char shape[REEL_SHAPE_TEXT];
+        const reel_type *t = &g->values[g->ins[n->first_in + k]].type;
+        reel_error_append_("%s%s%s", k ? ", " : ": ", reel_dtype_name(t->dtype), reel_shape_text_(&t->shape, shape));
+    }
+    if (n->scope >= 0) reel_error_append_(" (in \"%s\")", g->texts + n->scope);
+    return e.code;
+}
+
+static int read_variables(const reel_plan *plan, const reel_request *rq, reel_rec **recs)
+{
+    if (plan->n_vars == 0) return 0;
+    int i = 0;
+    pthread_mutex_lock(&moment);
+    while (i < plan->n_vars && (recs[i] = reel_cell_get_(plan->vars[i]))) i++;
+    pthread_mutex_unlock(&moment);
+    if (i == plan->n_vars) return 0;
+    const char *name = plan->vars[i]->name;
+    while (i-- > 0) reel_release_rec_(recs[i]);
+    return reel_fail_at_(rq->site, REEL_EARG, "%s: variable \"%s\" is read before it has a value", rq->fn, name ? name : "?");
+}
+
+/* All memory that outlives the run, before the first step: so a run that fails changes nothing. */
+static int make_results(const reel_plan *plan, const reel_request *rq, const reel_type *cut, reel_frame *f)
+{
+    reel_rec **fresh = f->recs + plan->n_feeds + plan->n_vars;
+    for (int i = 0; i < plan->n_fresh; i++)
+        if (!(fresh[i] = reel_make_(rq->site, &plan->fresh[i]))) return REEL_ENOMEM;
+    for (int i = 0; i < plan->n_results; i++) {
+        const reel_result *r = &plan->results[i];
+        reel_rec *src = r->place.kind == REEL_AT_CONST ? r->place.rec : f->recs[r->place.ext];
+        const bool cut_back = cut && i < plan->n_fetches && !reel_shape_same_(&cut[i].shape, &r->type.shape);
+        if (r->whole && !cut_back) {
+            f->made[i] = src;
+        } else if (r->weak) {
+            const reel_tensor *t = reel_num_at(rq->site, reel_load_number_(src->data, REEL_F64));
+            f->made[i] = t ? reel_rec_of_(t) : NULL;
+        } else {
+            f->made[i] = reel_make_view_(rq->site, cut_back ? &cut[i] : &r->type, r->strides, src, r->place.offset);
+        }
+        if (!f->made[i]) return reel_status();
+    }
+    return 0;
+}
+
+REEL_HOT static int walk(const reel_plan *plan, const reel_frame *f, const reel_step **failed)
+{
+    char *const arena = f->arena;
+    void **const ptr = f->ptr;
+    for (int i = 0; i < plan->n_patches; i++) {
+        const reel_patch *patch = &plan->patches[i];
+        ptr[patch->slot] = f->recs[patch->ext]->data + patch->offset;
+    }
+    for (const reel_step *s = plan->steps, *end = s + plan->n_steps; s < end; s++) {
+        const int rc = s->run(s->plan, ptr + s->slot, arena + s->work);
+        if (REEL_UNLIKELY(rc)) {
+            *failed = s;
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void commit(const reel_plan *plan, const reel_frame *f)
+{
+    if (plan->n_results == plan->n_fetches) return;
+    pthread_mutex_lock(&moment);
+    for (int i = plan->n_fetches; i < plan->n_results; i++) reel_cell_set_(plan->results[i].cell, f->made[i]);
+    pthread_mutex_unlock(&moment);
+}
+
+static int replay(const reel_graph *g, const reel_plan *plan, reel_frame *f, const reel_request *rq, const reel_type *cut, reel_tensor *out[])
+{
+    reel_ctx *c = reel_ctx_();
+    reel_scope_rec *outer = c->scope;
+    reel_scope *scope = reel_scope_begin(rq->site, rq->fn);
+    if (!scope) return reel_status();
+    for (int i = 0; i < plan->n_feeds; i++) f->recs[i] = rq->given[i];
+    lock_writes(plan->write_locks);
+    int rc = read_variables(plan, rq, f->recs + plan->n_feeds);
+    if (!rc) {
+        rc = make_results(plan, rq, cut, f);
+        if (!rc) {
+            const char *site = c->site, *op = c->op;
+            const reel_step *failed = NULL;
+            c->site = c->op = NULL;
+            rc = walk(plan, f, &failed);
+            c->site = site;
+            c->op = op;
+            if (rc) rc = step_failed(g, failed, rc);
+            else commit(plan, f);
+        }
+        for (int i = 0; i < plan->n_vars; i++) reel_release_rec_(f->recs[plan->n_feeds + i]);
+    }
+    unlock_writes(plan->write_locks);
+    for (int i = 0; i < plan->n_fetches && !rc; i++) {
+        reel_scope_move_(f->made[i], outer);
+        out[i] = reel_handle_(f->made[i]);
+    }
+    reel_scope_end(scope);
+    return rc;
+}
+
+/* What the fetches would be without the padding. There are at most as many sizes as the bucket is wide. */
+static const reel_type *cut_types(reel_player *p, reel_plan *plan, const reel_request *rq, const reel_type *truth, int64_t size)
+{
+    pthread_mutex_lock(&p->lock);
+    const reel_cut *c = plan->cuts;
+    while (c && c->n != size) c = c->next;
+    pthread_mutex_unlock(&p->lock);
+    if (c) return c->types;
+    const size_t bytes = sizeof(reel_cut) + (size_t)rq->n_fetches * sizeof(reel_type);
+    reel_cut *fresh = reel_zalloc_(bytes);
+    if (!fresh) return NULL;
+    if (reel_plan_types_(p->graph, rq, truth, fresh->types)) {
+        reel_free_(fresh, bytes);
+        return NULL;
+    }
+    fresh->n = size;
+    pthread_mutex_lock(&p->lock);
+    fresh->next = plan->cuts;
+    plan->cuts = fresh;
+    pthread_mutex_unlock(&p->lock);
+    return fresh->types;
+}
+
+int reel_player_run_(reel_player *p, const reel_request *rq, const reel_type *truth, int64_t size, reel_tensor *out[])
+{
+    reel_frame *frame;
+    reel_plan *plan = acquire(p, rq, &frame);
+    if (!plan) return reel_status();
+    if (p->poison) memset(frame->arena, 0xff, arena_size(plan));
+    int rc = 0;
+    const reel_type *cut = truth ? cut_types(p, plan, rq, truth, size) : NULL;
+    if (truth && !cut) rc = reel_status();
+    if (!rc) rc = replay(p->graph, plan, frame, rq, cut, out);
+    give_back(p, plan, frame);
+    return rc;
+}

@@ -1,0 +1,236 @@
+/* rerun.c: the nodes of a graph once more through the door: for sessions inside traces or under tapes, and for the
+   gradient of a replayed function, which is an op like any other: its vjp reruns its graph under a tape of its own. */
+#include <stdio.h>
+#include <string.h>
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/random.h"
+#include "reel/reel.h"
+#include "trace.h"
+
+static int rerun_op(const reel_graph *g, const reel_node *n, reel_tensor **tensors)
+{
+    reel_tensor *in[REEL_MAX_IN], *out[REEL_MAX_OUT];
+    for (int k = 0; k < n->n_in; k++) in[k] = tensors[g->ins[n->first_in + k]];
+    const int rc = reel_door_(n->op, reel_node_attr_(g, n), in, n->n_in, out, n->n_out, n->site);
+    for (int k = 0; k < n->n_out && !rc; k++)
+        if (!tensors[n->first_out + k]) tensors[n->first_out + k] = out[k];
+    return rc;
+}
+
+static bool all_given(const reel_node *n, reel_tensor *const *tensors)
+{
+    for (int k = 0; k < n->n_out; k++)
+        if (!tensors[n->first_out + k]) return false;
+    return n->n_out > 0;
+}
+
+int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors)
+{
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const reel_node *n = &g->nodes[i];
+        if (!need[i] || all_given(n, tensors) || reel_is_assign_(n)) continue;
+        if (n->kind == REEL_NODE_OP) {
+            const int rc = rerun_op(g, n, tensors);
+            if (rc) return rc;
+            continue;
+        }
+        if (n->kind == REEL_NODE_INPUT) return reel_fail_at_(n->site, REEL_ETRACE, "\"%s\" is not fed", reel_node_name_(g, (int)i));
+        if (n->kind == REEL_NODE_CONST && !n->weak) {
+            reel_capture *c = reel_capture_now_();
+            if (c && reel_capture_const_(c, n->rec, n->site) < 0) return reel_status();
+        }
+        tensors[n->first_out] = reel_handle_(n->rec);
+    }
+    for (size_t i = 0; i < g->n_nodes; i++) { /* later reads of a variable go to the assigned value: all assigns can come last */
+        if (!need[i] || !reel_is_assign_(&g->nodes[i])) continue;
+        const reel_node *n = &g->nodes[i];
+        reel_tensor *in[2] = {reel_handle_(g->nodes[g->values[g->ins[n->first_in]].node].rec), tensors[g->ins[n->first_in + 1]]};
+        const int rc = reel_door_(n->op, reel_node_attr_(g, n), in, 2, NULL, 0, n->site);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+/* ---- the call of a replayed function, as tapes see it ------------------------------------------------ */
+
+struct reel_call_state {
+    _Atomic int refs;
+    reel_graph *graph;
+    int n;               /* generators the graph draws from, and how they stood at the call */
+    struct drawn {
+        reel_generator *generator;
+        reel_random_state state;
+    } drawn[];
+};
+
+typedef struct call_attr {
+    reel_call_state *state;
+} call_attr;
+
+static size_t state_bytes(int n)
+{
+    return sizeof(reel_call_state) + (size_t)n * sizeof(struct drawn);
+}
+
+static bool is_random(const reel_node *n)
+{
+    return n->op && (n->op->flags & REEL_OPF_RANDOM);
+}
+
+reel_call_state *reel_call_state_new_(reel_graph *g)
+{
+    int n = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) n += is_random(&g->nodes[i]);
+    reel_call_state *s = reel_zalloc_(state_bytes(n));
+    if (!s) return NULL;
+    atomic_init(&s->refs, 1);
+    s->graph = reel_graph_retain_(g);
+    s->n = n;
+    int k = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        if (!is_random(&g->nodes[i])) continue;
+        reel_generator *gen = reel_node_generator_(g, &g->nodes[i]);
+        if (!gen) gen = reel_generator_default();
+        s->drawn[k++] = (struct drawn){gen, reel_random_get_(gen)};
+    }
+    return s;
+}
+
+void reel_call_state_release_(reel_call_state *s)
+{
+    if (!s || atomic_fetch_sub(&s->refs, 1) != 1) return;
+    reel_graph_release_(s->graph);
+    reel_free_(s, state_bytes(s->n));
+}
+
+static void attr_retain(const void *attr)
+{
+    atomic_fetch_add(&((const call_attr *)attr)->state->refs, 1);
+}
+
+static void attr_release(const void *attr)
+{
+    reel_call_state_release_(((const call_attr *)attr)->state);
+}
+
+static void swap_generators(reel_call_state *s, struct drawn *other)
+{
+    for (int i = 0; i < s->n; i++) {
+        other[i].generator = s->drawn[i].generator;
+        other[i].state = reel_random_get_(s->drawn[i].generator);
+    }
+    for (int i = 0; i < s->n; i++) reel_random_put_(s->drawn[i].generator, s->drawn[i].state);
+}
+
+static bool is_float_value(const reel_graph *g, int32_t v)
+{
+    return reel_is_float_(g->values[v].type.dtype) && !g->nodes[g->values[v].node].weak;
+}
+
+/* x itself under a new id, so that equal inputs have gradients of their own; a view that outer tapes see. */
+static reel_tensor *renamed(const char *site, reel_tensor *x)
+{
+    reel_axes axes = {.n = reel_rec_of_(x)->type.shape.rank};
+    for (int i = 0; i < axes.n; i++) axes.axis[i] = i;
+    return reel_transpose_at(site, x, axes);
+}
+
+/* Value numbers of in[], then of the variables read. */
+static int list_inputs(const reel_graph *g, int32_t *value)
+{
+    int n = g->n_inputs;
+    if (n) memcpy(value, g->inputs, (size_t)n * sizeof *value);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i].kind == REEL_NODE_VAR && n < REEL_MAX_IN) value[n++] = g->nodes[i].first_out;
+    return n;
+}
+
+int reel_call_inputs_(const reel_graph *g)
+{
+    int n = g->n_inputs;
+    for (size_t i = 0; i < g->n_nodes; i++) n += g->nodes[i].kind == REEL_NODE_VAR;
+    return n;
+}
+
+static int backward(const reel_vjp_args *v, const reel_graph *g, const uint8_t *need, reel_tensor **tensors)
+{
+    int32_t value[REEL_MAX_IN];
+    reel_tensor *xs[REEL_MAX_IN], *dxs[REEL_MAX_IN], *ys[REEL_MAX_OUT], *dys[REEL_MAX_OUT];
+    int at[REEL_MAX_IN], nx = 0, ny = 0;
+    const int n = list_inputs(g, value);
+    for (int i = 0; i < n && i < v->n_in; i++) {
+        reel_tensor *t = v->in[i];
+        if (v->need[i] && is_float_value(g, value[i])) {
+            t = renamed(v->site, t);
+            if (!t) return reel_status();
+            at[nx] = i;
+            xs[nx++] = t;
+        }
+        tensors[value[i]] = t;
+    }
+    if (nx == 0) return 0;
+    reel_tape *tape = reel_tape_begin_at(v->site, REEL_OPTS(tape, .no_variables = true));
+    if (!tape) return reel_status();
+    int rc = reel_watch_at(v->site, tape, (reel_list){nx, xs});
+    if (!rc) rc = reel_rerun_(g, need, tensors);
+    for (int j = 0; j < v->n_out; j++) {
+        if (!v->dout[j] || !is_float_value(g, g->outputs[j])) continue;
+        ys[ny] = tensors[g->outputs[j]];
+        dys[ny++] = v->dout[j];
+    }
+    if (!rc && ny) rc = reel_vjp_at(v->site, tape, (reel_list){ny, ys}, (reel_list){ny, dys}, (reel_list){nx, xs}, dxs);
+    if (rc || !ny) reel_tape_end(tape);
+    for (int k = 0; k < nx && !rc && ny; k++) v->din[at[k]] = reel_keep(dxs[k]);
+    return rc;
+}
+
+static int call_vjp(const reel_vjp_args *v)
+{
+    reel_call_state *s = ((const call_attr *)v->attr)->state;
+    const reel_graph *g = s->graph;
+    const size_t nv = g->n_values + 1, nn = g->n_nodes + 1, nr = (size_t)s->n + 1;
+    bool *fed = reel_zalloc_(nv * sizeof *fed);
+    uint8_t *need = reel_zalloc_(nn);
+    reel_tensor **tensors = reel_zalloc_(nv * sizeof *tensors);
+    struct drawn *now = reel_zalloc_(nr * sizeof *now);
+    int rc = fed && need && tensors && now ? 0 : REEL_ENOMEM;
+    if (!rc) {
+        for (int j = 0; j < v->n_out; j++)
+            if (v->dout[j]) need[g->values[g->outputs[j]].node] = REEL_NEED_VALUE;
+        for (size_t i = 0; i < g->n_nodes; i++) /* in their order, so that each draws what it drew */
+            if (is_random(&g->nodes[i])) need[i] = REEL_NEED_VALUE;
+        reel_prune_(g, fed, need);
+        reel_scope *scope = reel_scope_begin(v->site, "call");
+        swap_generators(s, now);
+        rc = scope ? backward(v, g, need, tensors) : reel_status();
+        for (int i = 0; i < s->n; i++) reel_random_put_(now[i].generator, now[i].state);
+        reel_scope_end(scope);
+    }
+    reel_free_(fed, nv * sizeof *fed);
+    reel_free_(need, nn);
+    reel_free_(tensors, nv * sizeof *tensors);
+    reel_free_(now, nr * sizeof *now);
+    return rc;
+}
+
+static const reel_op call_op = {.size = sizeof(reel_op), .id = -1, .name = "function_call", .args = "in", .n_in = -1, .n_out = -1,
+                                .keep = REEL_KEEP_ALL_IN, .attr_size = sizeof(call_attr), .grad = REEL_VJP, .vjp = call_vjp,
+                                .attr_retain = attr_retain, .attr_release = attr_release};
+
+int reel_call_tell_(const char *site, reel_call_state *s, reel_rec *const *arg, reel_rec *const *in, reel_tensor *const *out)
+{
+    reel_rec *made[REEL_MAX_OUT];
+    for (int j = 0; j < s->graph->n_outputs; j++) made[j] = reel_rec_of_(out[j]);
+    const call_attr attr = {s};
+    const reel_call call = {.op = &call_op, .attr = &attr, .site = site, .n_in = reel_call_inputs_(s->graph), .n_out = s->graph->n_outputs,
+                            .arg = arg, .in = in, .out = made};
+    reel_ctx *c = reel_ctx_();
+    const char *old_site = c->site, *old_op = c->op;
+    c->site = site;
+    c->op = call_op.name;
+    const int rc = reel_listeners_hear_(&call);
+    c->site = old_site;
+    c->op = old_op;
+    return rc;
+}

@@ -1,0 +1,231 @@
+/* trace.h: what trace's files share: the graph, the capture that fills it, plans and the player that replays them. */
+#ifndef REEL_TRACE_TRACE_H
+#define REEL_TRACE_TRACE_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include "core/context.h"
+#include "core/device.h"
+#include "core/listener.h"
+#include "reel/graph.h"
+
+/* ---- a map from 64-bit keys (never 0) to numbers -------------------------------------------------- */
+typedef struct reel_map {
+    uint64_t *keys;
+    int32_t *values;
+    size_t n, capacity; /* capacity: 0 or a power of two */
+} reel_map;
+int32_t reel_map_get_(const reel_map *m, uint64_t key); /* -1: not there */
+int reel_map_put_(reel_map *m, uint64_t key, int32_t value);
+void reel_map_free_(reel_map *m);
+
+/* ---- the graph: nodes in program order; their outputs are the values, numbered through ------------ */
+typedef enum { REEL_NODE_OP, REEL_NODE_INPUT, REEL_NODE_VAR, REEL_NODE_CONST } reel_node_kind;
+
+typedef struct reel_node {
+    const reel_op *op;      /* REEL_NODE_OP only */
+    reel_rec *rec;          /* REEL_NODE_VAR: the cell; REEL_NODE_CONST: the value. Retained */
+    const char *site;
+    size_t attr;            /* where its attributes begin in graph->attrs */
+    int32_t first_in, n_in; /* in graph->ins, which holds value numbers */
+    int32_t first_out, n_out;
+    int32_t scope;          /* where its name scope begins in graph->texts, -1: none */
+    uint8_t kind;           /* reel_node_kind */
+    bool weak;              /* a weak number */
+} reel_node;
+
+typedef struct reel_gvalue {
+    reel_type type; /* dimensions may be REEL_ANY */
+    int32_t node;
+    int32_t name;   /* in graph->names, -1: none */
+} reel_gvalue;
+
+typedef struct reel_gname {
+    char *text;
+    int32_t value;
+} reel_gname;
+
+#define REEL_FIRST_READ ((uint64_t)1 << 63)
+struct reel_capture;
+struct reel_graph {
+    _Atomic int refs;
+    bool widen;             /* made while gradcheck widened: its creations are f64 */
+    bool own_vjp;           /* holds a call with a gradient of its own (custom, checkpoint), which nodes cannot tell */
+    reel_node *nodes;
+    reel_gvalue *values;
+    int32_t *ins;
+    char *attrs, *texts;
+    reel_gname *names;
+    size_t n_nodes, n_values, n_ins, n_attrs, n_texts, n_names;
+    size_t cap_nodes, cap_values, cap_ins, cap_attrs, cap_texts, cap_names;
+    int32_t *inputs, *outputs; /* of a function: the values of in[] and out[] */
+    int n_inputs, n_outputs;
+    reel_map ids;           /* tensor id -> value: how handles and later calls are recognised */
+    reel_map cells;         /* a cell's id -> its value at this point of the program; with REEL_FIRST_READ: at the start */
+    reel_map by_name;       /* hash of a name -> graph->names */
+    struct reel_capture *capture; /* while it is open */
+};
+
+reel_graph *reel_graph_new_(void);
+reel_graph *reel_graph_retain_(reel_graph *g);
+void reel_graph_release_(reel_graph *g);
+/* Appends a node; its first output's value number, the node's number if it has none, or -1. in: value numbers. */
+int32_t reel_graph_node_(reel_graph *g, const reel_node *node, const void *attr, const int32_t *in, const reel_type *const *out);
+int reel_graph_name_(reel_graph *g, const char *site, const char *fn, const char *name, int32_t value);
+int32_t reel_graph_find_(const reel_graph *g, const char *name); /* a value, -1: none */
+int32_t reel_graph_find_cell_(const reel_graph *g, const char *name, const reel_rec *cell); /* a variable's value at the start, by name or cell; -1 */
+const char *reel_node_name_(const reel_graph *g, int node); /* its output's name, its variable's, else its op's */
+static inline const void *reel_node_attr_(const reel_graph *g, const reel_node *n) { return g->attrs ? g->attrs + n->attr : NULL; }
+static inline bool reel_is_assign_(const reel_node *n) { return n->op && (n->op->flags & REEL_OPF_CELL0) && (n->op->flags & REEL_OPF_EFFECT); }
+/* A random node's generator: its attributes begin with it (see ops/attrs.h). */
+reel_generator *reel_node_generator_(const reel_graph *g, const reel_node *n);
+
+/* ---- capture: the listener that writes a graph ----------------------------------------------------- */
+typedef struct reel_capture {
+    reel_listener base;
+    reel_graph *graph;
+    const reel_function *function; /* NULL for a graph being built */
+    reel_list constants;
+    bool allow_reads;
+    bool open;
+    bool ambiguous;     /* two values of one id: the trace must not be kept */
+} reel_capture;
+void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool symbolic);
+/* The thread's innermost unpaused capture, or NULL. */
+reel_capture *reel_capture_now_(void);
+/* The value a handle has in the capture's graph: -1 and an error if it has none. */
+int32_t reel_capture_value_(reel_capture *c, const char *site, const char *fn, const char *what, reel_rec *r);
+int32_t reel_capture_const_(reel_capture *c, reel_rec *r, const char *site); /* adopts r as a constant */
+bool reel_is_capture_(const reel_listener *l);
+
+/* ---- passes ---------------------------------------------------------------------------------------- */
+enum { REEL_NEED_VALUE = 1, REEL_NEED_SHAPE = 2 };
+/* need[node] comes with the wanted nodes marked; marks what they need. fed[value]: given from outside. */
+void reel_prune_(const reel_graph *g, const bool *fed, uint8_t *need);
+
+/* ---- the arena's offsets: constant time a request --------------------------------------------------- */
+typedef struct reel_arena reel_arena;
+reel_arena *reel_arena_new_(void);
+void reel_arena_free_(reel_arena *a);
+int32_t reel_arena_take_(reel_arena *a, size_t bytes); /* a block, or -1 */
+void reel_arena_give_(reel_arena *a, int32_t block);
+size_t reel_arena_offset_(const reel_arena *a, int32_t block);
+size_t reel_arena_bytes_(const reel_arena *a); /* the most ever in use */
+
+/* ---- plans ------------------------------------------------------------------------------------------ */
+/* What is fed and fetched. An effect is an assign node that a fetched variable asks for, else -1. */
+typedef struct reel_request {
+    const char *site, *fn;
+    int n_feeds, n_fetches;
+    const int32_t *feed;     /* values */
+    reel_rec *const *given;
+    const int32_t *fetch, *effect;
+    bool effects;            /* all assigns, all random reservations */
+} reel_request;
+
+typedef struct reel_step {
+    int (*run)(const void *plan, void *const *ptr, void *work);
+    const void *plan;
+    uint32_t slot;           /* its first pointer */
+    int32_t node;
+    size_t work;             /* offset of its workspace in the arena */
+} reel_step;
+
+/* Where a pointer comes from. EXT: one of the run's records, in this order: feeds, variables, fresh ones. */
+typedef enum { REEL_AT_NOTHING, REEL_AT_ARENA, REEL_AT_CONST, REEL_AT_EXT } reel_place_kind;
+typedef struct reel_place {
+    uint8_t kind;
+    int32_t ext;
+    int64_t offset;          /* bytes */
+    reel_rec *rec;           /* REEL_AT_CONST */
+} reel_place;
+
+typedef struct reel_patch {
+    uint32_t slot;
+    int32_t ext;
+    int64_t offset;
+} reel_patch;
+
+/* A fetched value, or the value a variable gets. */
+typedef struct reel_result {
+    reel_place place;
+    reel_type type;
+    int64_t strides[REEL_MAX_RANK];
+    reel_rec *cell;          /* where it is committed; NULL: fetched */
+    bool whole;              /* the fresh record itself, nobody else's */
+    bool weak;
+} reel_result;
+
+typedef struct reel_frame {
+    struct reel_frame *next;
+    char *arena;
+    void **ptr;
+    reel_rec **recs;         /* feeds, variables, fresh ones */
+    reel_rec **made;         /* of the results */
+} reel_frame;
+
+typedef struct reel_plan {
+    struct reel_plan *next;  /* most recently used first */
+    int refs;                /* runs under way, and 1 for the list; under the player's lock */
+    /* key */
+    int n_feeds, n_fetches;
+    int32_t *feed, *fetch, *effect;
+    reel_type *feed_type;
+    int64_t (*feed_strides)[REEL_MAX_RANK];
+    uint8_t *feed_weak;      /* 1: a weak number; 2: and read as an integer, so that its value belongs to the key */
+    double *feed_number;
+    bool effects;
+    /* replay */
+    reel_step *steps;
+    int n_steps, n_slots, n_patches, n_vars, n_fresh, n_results, n_kernels;
+    reel_place *slots;       /* of the pointers; patched ones are EXT */
+    reel_patch *patches;
+    reel_rec **vars;         /* cells, borrowed from the graph */
+    reel_type *fresh;
+    reel_result *results;    /* fetches first, then commits */
+    const reel_kernel **kernels;
+    char **kernel_plans;     /* of the prepared kernels */
+    size_t *kernel_bytes;
+    uint32_t write_locks;    /* which locks a run takes: bits of the variables it assigns */
+    size_t arena_bytes;
+    reel_frame *frames;      /* free ones */
+    reel_plan_info info;
+    struct reel_cut *cuts;   /* of a padded plan: the fetches' types by the true size */
+} reel_plan;
+typedef struct reel_cut {
+    struct reel_cut *next;
+    int64_t n;
+    reel_type types[];
+} reel_cut;
+/* Raises unless a feed of that type fits the value. */
+int reel_feed_check_(const reel_graph *g, const char *site, const char *fn, int32_t value, const reel_type *t);
+reel_plan *reel_plan_new_(const reel_graph *g, const reel_request *rq);
+void reel_plan_free_(reel_plan *p);
+/* Types of the fetches for feeds of other types, by the shape rules alone. */
+int reel_plan_types_(const reel_graph *g, const reel_request *rq, const reel_type *feeds, reel_type *out);
+
+/* ---- the player: a graph with its plans; sessions and functions both have one ----------------------- */
+typedef struct reel_player {
+    reel_graph *graph;
+    reel_plan *plans;
+    int n_plans, max_plans;
+    reel_plan_info info;     /* of the plan last used */
+    bool used, closed, poison;
+    pthread_mutex_t lock;
+} reel_player;
+int reel_player_init_(reel_player *p, reel_graph *g, int max_plans);
+void reel_player_drop_(reel_player *p); /* its plans, its graph */
+void reel_player_close_(reel_player *p);
+/* size: of the padded dimension, and truth: the feeds' types without padding: outputs are cut back to what those give. NULL: as they are. */
+int reel_player_run_(reel_player *p, const reel_request *rq, const reel_type *truth, int64_t size, reel_tensor *out[]);
+void reel_session_poison_(reel_session *s, bool on); /* tests: fills arenas with NaN before each run */
+
+/* ---- rerun: the nodes of a graph through the door ---------------------------------------------------- */
+/* tensors[value] holds what is given; the rest of what need asks for is filled in. Assigns come last. */
+int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors);
+/* The call of a replayed function as an op with a gradient, for the listeners. */
+typedef struct reel_call_state reel_call_state;
+reel_call_state *reel_call_state_new_(reel_graph *g); /* takes note of the generators */
+void reel_call_state_release_(reel_call_state *s);
+int reel_call_inputs_(const reel_graph *g);           /* n_inputs and variables read */
+int reel_call_tell_(const char *site, reel_call_state *s, reel_rec *const *arg, reel_rec *const *in, reel_tensor *const *out);
+#endif
