@@ -11,10 +11,10 @@ struct reel_generator {
     _Atomic uint64_t key, counter;
 };
 
-void reel_philox_(uint64_t key, uint64_t counter, uint32_t out[4])
+void reel_philox_wide_(uint64_t key, uint64_t low, uint64_t high, uint32_t out[4])
 {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    uint32_t c0 = (uint32_t)counter, c1 = (uint32_t)(counter >> 32), c2 = 0, c3 = 0;
+    uint32_t c0 = (uint32_t)low, c1 = (uint32_t)(low >> 32), c2 = (uint32_t)high, c3 = (uint32_t)(high >> 32);
     for (int round = 0; round < 10; round++) {
         const uint64_t p0 = UINT64_C(0xD2511F53) * c0, p1 = UINT64_C(0xCD9E8D57) * c2;
         const uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0, n2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
@@ -29,6 +29,11 @@ void reel_philox_(uint64_t key, uint64_t counter, uint32_t out[4])
     out[1] = c1;
     out[2] = c2;
     out[3] = c3;
+}
+
+void reel_philox_(uint64_t key, uint64_t counter, uint32_t out[4])
+{
+    reel_philox_wide_(key, counter, 0, out);
 }
 
 reel_generator *reel_generator_new(uint64_t seed)

@@ -5,6 +5,7 @@
 #include "reel/base.h"
 /* Four 32-bit words for (key, counter); counter is a 128-bit number given as two halves (hi is 0 here). */
 void reel_philox_(uint64_t key, uint64_t counter, uint32_t out[4]);
+void reel_philox_wide_(uint64_t key, uint64_t low, uint64_t high, uint32_t out[4]);
 /* Takes n counters; returns the first. Atomic. g NULL: the calling thread's default. *key is filled in. */
 uint64_t reel_reserve_(reel_generator *g, uint64_t n, uint64_t *key);
 /* Counters that a uniform/normal draw of n elements of dtype d takes: ceil(n / 4) for f32 and below, ceil(n / 2) for f64. Every
