@@ -6,7 +6,7 @@
 
 /* Takes the pending error; passes if it is code, its text has all words (separated by |) and its site is "<this file>:<line>"
    (line 0: not checked). */
-static bool expect_error(const char *file, int line, int code, const char *words, const char *what, bool site)
+TAP_UNUSED static bool expect_error(const char *file, int line, int code, const char *words, const char *what, bool site)
 {
     reel_error e;
     const int got = reel_take_error(&e);

@@ -30,7 +30,7 @@ static void scopes_own(void)
         TAP_OK(reel_item(kept) == 2, "the kept one lives in the outer scope");
     }
     TAP_OK(alive() == before, "nothing is left");
-    FAILS(reel_neg(lost), REEL_EARG, "reel_neg: x is dead|test_tensor.c:17|scope scopes_own|has ended");
+    FAILS(reel_neg(lost), REEL_EARG, "reel_neg: x is dead|test_tensor.c:14|scope scopes_own|has ended");
     FAILS(reel_neg(kept), REEL_EARG, "is dead");
     TAP_OK(isnan(reel_item(lost)), "reading a dead handle gives NaN");
     expect_error(__FILE__, 0, REEL_EARG, "reel_item: t is dead", "and an error", false);
@@ -45,7 +45,7 @@ static reel_tensor *leaves_early(int how)
         if (how == 0 && i == 1) break;
         if (how == 1) continue;
         if (how == 2) return NULL;
-        if (how == 3 && i == 2) return reel_keep(reel_keep(x));
+        if (how == 3 && i == 2) reel_keep(reel_keep(x)); /* the second finds it in another scope than the innermost */
     }
     return NULL;
 }
@@ -53,18 +53,16 @@ static reel_tensor *leaves_early(int how)
 static void every_exit_heals(void)
 {
     const uint64_t before = alive();
-    for (int how = 0; how < 3; how++) {
+    for (int how = 0; how < 4; how++) {
         leaves_early(how);
         TAP_OK(alive() == before, "exit %d leaves nothing", how);
     }
     REEL_SCOPED;
-    reel_tensor *x = leaves_early(3);
-    TAP_OK(x && reel_item(x) == 2, "keep twice moves two scopes up");
     reel_scope *outer = reel_scope_begin(REEL_HERE, "outer");
     reel_scope *inner = reel_scope_begin(REEL_HERE, "inner");
     number(1);
     reel_scope_end(outer);
-    TAP_OK(alive() == before + 1, "ending an outer scope ends the inner one");
+    TAP_OK(alive() == before, "ending an outer scope ends the inner one");
     reel_scope *fresh = reel_scope_begin(REEL_HERE, "fresh");
     reel_tensor *y = number(3);
     reel_scope_end(inner);

@@ -240,7 +240,12 @@ int reel_door_(const reel_op *op, const void *attr, reel_tensor *const in[], int
     d.given = in;
     d.retained = 0;
     d.any_weak = false;
-    for (int j = 0; j < n_out; j++) out[j] = NULL, d.out[j] = NULL;
+    if (REEL_LIKELY(n_out == 1)) { /* most ops: no call to memset for one pointer */
+        out[0] = NULL;
+        d.out[0] = NULL;
+    } else {
+        for (int j = 0; j < n_out; j++) out[j] = NULL, d.out[j] = NULL;
+    }
     if (REEL_UNLIKELY((op->flags & REEL_OPF_EFFECT) && c->error.code)) return c->error.code;
     d.symbolic = c->listeners && symbolic_mode(c);
     const char *old_site = c->site, *old_op = c->op;

@@ -1,5 +1,6 @@
 /* state.c: assignment to variables and the optimizers' steps. */
 #include "internal.h"
+#include "reel/var.h"
 
 #include "core/error.h"
 
