@@ -1,5 +1,6 @@
 /* level_softmax.c: the loops of softmax, log-softmax and cross entropy for one ISA level. */
 #include "core/dtype.h"
+#include "kernels/half.h"
 #include "kernels/isa.h"
 #include "kernels/reduce.h"
 #include "kernels/softmax.h"
@@ -11,7 +12,6 @@
 #define LOAD(x) (x)
 #define STORE(v) (v)
 #define EXP(v) reel_exp_f32_(v)
-#define KEEP 1
 #include "kernels/softmax_body.h"
 
 #define T double
@@ -20,16 +20,14 @@
 #define LOAD(x) (x)
 #define STORE(v) (v)
 #define EXP(v) reel_exp_f64_(v)
-#define KEEP 1
 #include "kernels/softmax_body.h"
 
 #define T uint16_t
 #define C float
 #define NAME(f) f##_f16
-#define LOAD(x) reel_f16_to_f32_(x)
-#define STORE(v) reel_f32_to_f16_(v)
+#define LOAD(x) reel_widen_f16_(x)
+#define STORE(v) reel_narrow_f16_(v)
 #define EXP(v) reel_exp_f32_(v)
-#define KEEP 0
 #include "kernels/softmax_body.h"
 
 #define T uint16_t
@@ -38,7 +36,6 @@
 #define LOAD(x) reel_bf16_to_f32_(x)
 #define STORE(v) reel_f32_to_bf16_(v)
 #define EXP(v) reel_exp_f32_(v)
-#define KEEP 0
 #include "kernels/softmax_body.h"
 
 extern const reel_softmax_table REEL_LEVELED(reel_softmax_table);

@@ -30,6 +30,7 @@ static void plan_rows(reel_softmax_plan *p, const reel_kview *x, int axis)
     p->stride = x->rank ? x->strides[axis] : 1;
     p->n_rows = walk_all_but(&p->rows, x, axis);
     p->inner = p->n_tiles = 1;
+    p->dense = p->stride == 1 && p->rows.n == 1 && p->rows.stride[0] == p->n ? p->n_rows * p->n : 0;
     p->n_tasks = p->n_rows;
     p->log = false;
 }

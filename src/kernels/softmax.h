@@ -6,7 +6,7 @@
 #include "core/device.h"
 #include "kernels/walk.h"
 
-enum { REEL_SOFT_COLS = 32, REEL_SOFT_WORK = 1 << 13 };
+enum { REEL_SOFT_PAD = 32, REEL_SOFT_COLS = 32, REEL_SOFT_WORK = 1 << 13 };
 
 typedef struct reel_softmax_plan reel_softmax_plan;
 typedef void reel_softmax_body(const reel_softmax_plan *p, const void *x, const void *labels, void *out, int64_t begin,
@@ -17,6 +17,7 @@ struct reel_softmax_plan {
     int64_t inner;              /* elements of the output after the axis; 1: rows are dense in the output */
     int64_t n_tiles;            /* inner > 1: tiles of columns for one index before the axis */
     int64_t n_rows, n_tasks, grain;
+    int64_t dense;              /* elements of a dense input whose rows are contiguous, otherwise 0 */
     reel_walk rows, labels;     /* where rows begin, and their labels */
     reel_dtype label_dtype;
     bool log;

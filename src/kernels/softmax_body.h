@@ -1,115 +1,129 @@
 /* softmax_body.h: softmax, log-softmax and cross entropy of one element type; included by level_softmax.c with T, C (what
-   it is computed in), NAME(f), LOAD(x) -> C, STORE(C) -> T, EXP, and KEEP (1: e^(x - m) fits T, so the output holds it). */
+   it is computed in), NAME(f), LOAD(x) -> C, STORE(C) -> T and EXP defined.
 
-/* Sixteen elements of a row from i on; -inf stands where the row has ended: its exponential adds nothing. */
-REEL_ALWAYS_INLINE void NAME(block)(C b[REEL_RED_LANES], const T *x, int64_t stride, int64_t i, int64_t n)
-{
-    if (n - i >= REEL_RED_LANES && stride == 1) {
-        for (int l = 0; l < REEL_RED_LANES; l++) b[l] = LOAD(x[i + l]);
-    } else if (n - i >= REEL_RED_LANES) {
-        for (int l = 0; l < REEL_RED_LANES; l++) b[l] = LOAD(x[(i + l) * stride]);
-    } else {
-        for (int l = 0; l < REEL_RED_LANES; l++) b[l] = -(C)INFINITY;
-        for (int64_t l = 0; l < n - i; l++) b[l] = LOAD(x[(i + l) * stride]);
-    }
-}
-
-/* NaN is passed over here: it shows in the sum. */
-REEL_ALWAYS_INLINE C NAME(largest)(const T *x, int64_t stride, int64_t n)
-{
-    C m[REEL_RED_LANES], b[REEL_RED_LANES];
-    for (int l = 0; l < REEL_RED_LANES; l++) m[l] = -(C)INFINITY;
-    for (int64_t i = 0; i < n; i += REEL_RED_LANES) {
-        NAME(block)(b, x, stride, i, n);
-        for (int l = 0; l < REEL_RED_LANES; l++) m[l] = b[l] > m[l] ? b[l] : m[l];
-    }
-    for (int h = REEL_RED_LANES / 2; h; h >>= 1)
-        for (int l = 0; l < h; l++) m[l] = m[l + h] > m[l] ? m[l + h] : m[l];
-    return m[0];
-}
-
-/* The sum of e^(x - m); the terms go to keep, if it is not NULL. */
-REEL_ALWAYS_INLINE double NAME(sum)(const T *x, int64_t stride, int64_t n, C m, T *keep)
-{
-    reel_pairwise tree;
-    tree.n = 0, tree.top = 0;
-    for (int64_t first = 0; first < n; first += REEL_RED_CHUNK) {
-        const int64_t last = n - first < REEL_RED_CHUNK ? n : first + REEL_RED_CHUNK;
-        double acc[REEL_RED_LANES];
-        C b[REEL_RED_LANES];
-        for (int l = 0; l < REEL_RED_LANES; l++) acc[l] = 0;
-        for (int64_t i = first; i < last; i += REEL_RED_LANES) {
-            NAME(block)(b, x, stride, i, n);
-            for (int l = 0; l < REEL_RED_LANES; l++) {
-                b[l] = EXP(b[l] - m);
-                acc[l] += (double)b[l];
-            }
-            if (!keep) continue;
-            if (n - i >= REEL_RED_LANES)
-                for (int l = 0; l < REEL_RED_LANES; l++) keep[i + l] = STORE(b[l]);
-            else
-                for (int64_t l = 0; l < n - i; l++) keep[i + l] = STORE(b[l]);
-        }
-        for (int h = REEL_RED_LANES / 2; h; h >>= 1)
-            for (int l = 0; l < h; l++) acc[l] += acc[l + h];
-        if (n <= REEL_RED_CHUNK) return acc[0];
-        reel_pairwise_push_(&tree, acc[0]);
-    }
-    return reel_pairwise_end_(&tree);
-}
+   Rows go through a buffer, filled up to a multiple of 32 with -inf, whose exponential adds nothing. */
 
 #define QUIET(v) ((v) == (v) ? (v) : (C)NAN) /* one pattern of NaN, whatever met what */
 
-static void NAME(row)(T *REEL_RESTRICT y, const T *REEL_RESTRICT x, int64_t stride, int64_t n, bool log)
+/* n elements to the buffer. room: how many may be read from x on, n at least; reading past the row's end and dropping what
+   was read is faster than copying an odd number. */
+REEL_ALWAYS_INLINE void NAME(load)(C *REEL_RESTRICT b, const T *REEL_RESTRICT x, int64_t stride, int64_t n, int64_t room)
 {
-    const C m = NAME(largest)(x, stride, n);
-    C b[REEL_RED_LANES];
-    if (KEEP && !log) {
-        const C s = (C)NAME(sum)(x, stride, n, m, y);
-        int64_t i = 0;
-        for (; i + REEL_RED_LANES <= n; i += REEL_RED_LANES)
-            for (int l = 0; l < REEL_RED_LANES; l++) {
-                const C v = LOAD(y[i + l]) / s;
-                y[i + l] = STORE(QUIET(v));
-            }
-        for (; i < n; i++) {
-            const C v = LOAD(y[i]) / s;
-            y[i] = STORE(QUIET(v));
-        }
+    const int64_t full = n / REEL_SOFT_PAD * REEL_SOFT_PAD, left = n - full;
+    if (stride != 1) {
+        for (int64_t i = 0; i < n; i++) b[i] = LOAD(x[i * stride]);
+        for (int64_t i = n; left && i < full + REEL_SOFT_PAD; i++) b[i] = -(C)INFINITY;
         return;
     }
-    const double sum = NAME(sum)(x, stride, n, m, NULL);
-    const C s = log ? (C)reel_log_f64_(sum) : (C)sum;
-    for (int64_t i = 0; i < n; i += REEL_RED_LANES) {
-        NAME(block)(b, x, stride, i, n);
-        if (log)
-            for (int l = 0; l < REEL_RED_LANES; l++) b[l] = (b[l] - m) - s;
-        else
-            for (int l = 0; l < REEL_RED_LANES; l++) b[l] = EXP(b[l] - m) / s;
-        for (int l = 0; l < REEL_RED_LANES; l++) b[l] = QUIET(b[l]);
-        if (n - i >= REEL_RED_LANES)
-            for (int l = 0; l < REEL_RED_LANES; l++) y[i + l] = STORE(b[l]);
-        else
-            for (int64_t l = 0; l < n - i; l++) y[i + l] = STORE(b[l]);
+    for (int64_t i = 0; i < full; i++) b[i] = LOAD(x[i]);
+    if (left == 0) return;
+    if (full + REEL_SOFT_PAD <= room) {
+        for (int i = 0; i < REEL_SOFT_PAD; i++) {
+            const C v = LOAD(x[full + i]);
+            b[full + i] = i < (int)left ? v : -(C)INFINITY;
+        }
+    } else {
+        for (int i = 0; i < REEL_SOFT_PAD; i++) b[full + i] = -(C)INFINITY;
+        for (int64_t i = full; i < n; i++) b[i] = LOAD(x[i]);
     }
+}
+
+/* The largest of m0 and the buffer's n elements. NaN is passed over here: it shows in the sum. */
+REEL_ALWAYS_INLINE C NAME(largest)(const C *b, int64_t n, C m0)
+{
+    C m[REEL_SOFT_PAD];
+    for (int l = 0; l < REEL_SOFT_PAD; l++) m[l] = b[l] > m0 ? b[l] : m0;
+    for (int64_t i = REEL_SOFT_PAD; i < n; i += REEL_SOFT_PAD)
+        for (int l = 0; l < REEL_SOFT_PAD; l++) m[l] = b[i + l] > m[l] ? b[i + l] : m[l];
+    for (int l = 0; l < 16; l++) m[l] = m[l + 16] > m[l] ? m[l + 16] : m[l];
+    for (int l = 0; l < 8; l++) m[l] = m[l + 8] > m[l] ? m[l + 8] : m[l];
+    for (int l = 0; l < 4; l++) m[l] = m[l + 4] > m[l] ? m[l + 4] : m[l];
+    for (int l = 0; l < 2; l++) m[l] = m[l + 2] > m[l] ? m[l + 2] : m[l];
+    return m[1] > m[0] ? m[1] : m[0];
+}
+
+/* b becomes e^(b - m) */
+REEL_ALWAYS_INLINE void NAME(exponentials)(C *b, int64_t n, C m)
+{
+    for (int64_t i = 0; i < n; i += REEL_RED_LANES)
+        for (int l = 0; l < REEL_RED_LANES; l++) b[i + l] = EXP(b[i + l] - m);
+}
+
+/* The sum of at most a chunk. */
+REEL_ALWAYS_INLINE double NAME(chunk)(const C *b, int64_t n)
+{
+    double acc[REEL_RED_LANES];
+    for (int l = 0; l < REEL_RED_LANES; l++) acc[l] = 0;
+    for (int64_t i = 0; i < n; i += REEL_RED_LANES)
+        for (int l = 0; l < REEL_RED_LANES; l++) acc[l] += (double)b[i + l];
+    for (int l = 0; l < 8; l++) acc[l] += acc[l + 8];
+    for (int l = 0; l < 4; l++) acc[l] += acc[l + 4];
+    for (int l = 0; l < 2; l++) acc[l] += acc[l + 2];
+    return acc[0] + acc[1];
+}
+
+/* What a row needs: its largest element and the sum of e^(x - largest). If the row fits into the buffer, the
+   exponentials are left there. */
+static double NAME(scan)(C *b, const T *x, int64_t stride, int64_t n, int64_t room, C *largest)
+{
+    C m = -(C)INFINITY;
+    if (n <= REEL_RED_CHUNK) {
+        NAME(load)(b, x, stride, n, room);
+        *largest = m = NAME(largest)(b, n, m);
+        NAME(exponentials)(b, n, m);
+        return NAME(chunk)(b, n);
+    }
+    for (int64_t i = 0; i < n; i += REEL_RED_CHUNK) {
+        const int64_t k = n - i < REEL_RED_CHUNK ? n - i : REEL_RED_CHUNK;
+        NAME(load)(b, x + i * stride, stride, k, k);
+        m = NAME(largest)(b, k, m);
+    }
+    reel_pairwise tree;
+    tree.n = 0, tree.top = 0;
+    for (int64_t i = 0; i < n; i += REEL_RED_CHUNK) {
+        const int64_t k = n - i < REEL_RED_CHUNK ? n - i : REEL_RED_CHUNK;
+        NAME(load)(b, x + i * stride, stride, k, k);
+        NAME(exponentials)(b, k, m);
+        reel_pairwise_push_(&tree, NAME(chunk)(b, k));
+    }
+    *largest = m;
+    return reel_pairwise_end_(&tree);
 }
 
 static void NAME(rows)(const reel_softmax_plan *p, const void *x, const void *labels, void *out, int64_t begin,
                        int64_t end)
 {
+    C b[REEL_RED_CHUNK], m = 0;
     (void)labels;
-    for (int64_t r = begin; r < end; r++)
-        NAME(row)((T *)out + r * p->n, (const T *)x + reel_walk_offset_(&p->rows, r), p->stride, p->n, p->log);
+    for (int64_t r = begin; r < end; r++) {
+        const T *row = (const T *)x + reel_walk_offset_(&p->rows, r);
+        T *y = (T *)out + r * p->n;
+        const double sum = NAME(scan)(b, row, p->stride, p->n, p->dense ? p->dense - r * p->n : p->n, &m);
+        const C s = p->log ? (C)reel_log_f64_(sum) : (C)sum;
+        for (int64_t i = 0; i < p->n; i += REEL_RED_CHUNK) {
+            const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
+            if (p->log || p->n > REEL_RED_CHUNK) {
+                NAME(load)(b, row + i * p->stride, p->stride, n, n);
+                if (!p->log) NAME(exponentials)(b, n, m);
+            }
+            for (int64_t j = 0; j < n; j += REEL_RED_LANES) /* whole blocks: the rest of the last one is not stored */
+                for (int l = 0; l < REEL_RED_LANES; l++) {
+                    const C v = p->log ? (b[j + l] - m) - s : b[j + l] / s;
+                    b[j + l] = QUIET(v);
+                }
+            for (int64_t j = 0; j < n; j++) y[i + j] = STORE(b[j]);
+        }
+    }
 }
 
 static void NAME(loss)(const reel_softmax_plan *p, const void *x, const void *labels, void *out, int64_t begin,
                        int64_t end)
 {
+    C b[REEL_RED_CHUNK], m = 0;
     for (int64_t r = begin; r < end; r++) {
         const T *row = (const T *)x + reel_walk_offset_(&p->rows, r);
         const int64_t label = reel_label_(p->label_dtype, labels, reel_walk_offset_(&p->labels, r));
-        const C m = NAME(largest)(row, p->stride, p->n);
-        const double sum = NAME(sum)(row, p->stride, p->n, m, NULL);
+        const double sum = NAME(scan)(b, row, p->stride, p->n, p->dense ? p->dense - r * p->n : p->n, &m);
         const double v = reel_log_f64_(sum) - ((double)LOAD(row[label * p->stride]) - (double)m);
         ((T *)out)[r] = STORE((C)QUIET(v));
     }
@@ -197,4 +211,3 @@ static void NAME(cols)(const reel_softmax_plan *p, const void *x, const void *la
 #undef LOAD
 #undef STORE
 #undef EXP
-#undef KEEP
