@@ -194,6 +194,34 @@ static void test_higher_order(void)
     TAP_OK(reel_status() == 0, "no error left");
 }
 
+/* d/dw of (d/dw sum w^3) with w read as a variable. */
+static reel_tensor *hessian_of(reel_tensor *w)
+{
+    REEL_SCOPED;
+    reel_tape *t1 = reel_tape_begin(NULL), *t2 = reel_tape_begin(NULL);
+    reel_tensor *g = reel_grad1(t2, reel_sum(reel_mul(w, reel_square(w))), w);
+    return reel_keep(reel_grad1(t1, reel_sum(g), w));
+}
+
+static void test_higher_order_variables(void)
+{
+    REEL_SCOPED;
+    reel_vars *vars = reel_vars_new("h");
+    reel_tensor *x = vec(2, (float[]){2, 3}), *w = reel_var(vars, "w", x);
+    TAP_OK(IS(hessian_of(w), 12, 18), "second order with respect to a variable");
+    reel_tape *t1 = reel_tape_begin(NULL);
+    reel_watch(t1, REEL_LIST(x));
+    reel_tensor *u = reel_mul(x, x), *d[2];
+    reel_assign(w, u);
+    reel_tape *t2 = reel_tape_begin(NULL);
+    reel_tensor *g = reel_grad1(t2, reel_sum(reel_mul(w, w)), w);
+    reel_assign(w, x);
+    TAP_OK(IS(g, 8, 18), "first order");
+    TAP_OK(reel_grad(t1, reel_sum(g), REEL_LIST(w, x), d) == 0 && IS(d[0], 2, 2) && IS(d[1], 0, 0), "the variable, not the tensor assigned to it");
+    reel_vars_free(vars);
+    TAP_OK(reel_status() == 0, "no error left");
+}
+
 static void test_vjp_and_outputs(void)
 {
     REEL_SCOPED;
@@ -528,5 +556,5 @@ static void test_no_memory(void)
     reel_set_allocator(NULL);
 }
 
-TAP_MAIN(test_first, test_variables, test_persistent_and_misuse, test_threads, test_higher_order, test_vjp_and_outputs, test_custom, test_checkpoint,
+TAP_MAIN(test_first, test_variables, test_persistent_and_misuse, test_threads, test_higher_order, test_higher_order_variables, test_vjp_and_outputs, test_custom, test_checkpoint,
          test_memory, test_no_memory)

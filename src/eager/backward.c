@@ -17,6 +17,7 @@ typedef struct backward {
     uint8_t *flag;      /* by node */
     reel_tensor **in, **out, **dout, **din;
     bool *need;
+    bool outer;         /* other tapes hear this backward */
 } backward;
 
 static size_t pad(size_t n)
@@ -138,6 +139,25 @@ REEL_COLD static int vjp_failed(const reel_entry *e, int rc)
     return reel_status();
 }
 
+/* A vjp gets the value that a variable had. To the outer tapes that value must be the variable still, whatever else
+   its tensor is to them: so it gets an id of its own. */
+static int stand_ins(backward *b, const reel_entry *e)
+{
+    const uint32_t *node = reel_entry_nodes_(e);
+    uint64_t cell;
+    for (int i = 0; i < e->n_in; i++) {
+        if (!(node[i] & REEL_SOURCE_NODE) || !reel_keeps_in_(e->op, i) || reel_entry_recs_(e)[i]->flags & REEL_R_CELL) continue;
+        if (!reel_tape_cell_(b->t, reel_node_(node[i]), &cell)) continue;
+        b->in[i] = reel_stop_gradient_at(e->site, b->in[i]);
+        if (!b->in[i]) return reel_status();
+        for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next) {
+            const int rc = l->paused || !reel_is_tape_(l) ? 0 : reel_tape_stand_in_((reel_tape_rec *)l, cell, reel_rec_of_(b->in[i]));
+            if (rc) return rc;
+        }
+    }
+    return 0;
+}
+
 /* What the vjp makes dies with a scope of its own; the sums are held by grad[]. */
 static int run_entry(backward *b, const reel_entry *e)
 {
@@ -155,7 +175,8 @@ static int run_entry(backward *b, const reel_entry *e)
     const reel_vjp_args v = {.op = e->op, .attr = reel_entry_attr_(e), .site = e->site, .n_in = e->n_in, .n_out = e->n_out,
                         .in = b->in, .out = b->out, .dout = b->dout, .need = b->need, .din = b->din};
     reel_scope *scope = reel_scope_begin(e->site, e->op->name);
-    int rc = scope ? e->op->vjp(&v) : REEL_ENOMEM;
+    int rc = !scope ? REEL_ENOMEM : b->outer ? stand_ins(b, e) : 0;
+    if (!rc) rc = e->op->vjp(&v);
     if (!rc) rc = reel_status();
     for (int i = 0; i < e->n_in && !rc; i++)
         if (b->din[i] && b->need[i]) rc = accumulate(b, e, i, b->din[i]);
@@ -282,6 +303,7 @@ int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list
     reel_ctx *c = reel_ctx_();
     t->listener.paused = t->stopped = true;
     t->busy = true;
+    for (const reel_listener *l = c->listeners; l && !b.outer; l = l->next) b.outer = !l->paused && reel_is_tape_(l);
     c->backward++;
     rc = run_all(&b, dys);
     if (!rc) rc = hand_all(&b, dxs);

@@ -27,6 +27,7 @@ static void free_tape_rec(reel_tape_rec *t)
 {
     reel_free_(t->map, t->map_cap * sizeof *t->map);
     reel_free_(t->table, t->table_cap * sizeof *t->table);
+    reel_free_(t->cells, t->cells_cap * sizeof *t->cells);
     reel_free_(t, sizeof *t);
 }
 
@@ -144,9 +145,32 @@ uint32_t reel_tape_node_(const reel_tape_rec *t, const reel_rec *r)
 int reel_tape_watch_(reel_tape_rec *t, const reel_rec *r)
 {
     if (find(t, r->id)) return 0;
+    const bool cell = r->flags & REEL_R_CELL;
+    if (cell && reel_grow_((void **)&t->cells, &t->cells_cap, t->n_cells + 1, sizeof *t->cells)) return REEL_ENOMEM;
     const int rc = insert(t, r->id, t->nodes | REEL_SOURCE_NODE);
-    if (!rc) t->nodes++;
-    return rc;
+    if (rc) return rc;
+    if (cell) t->cells[t->n_cells++] = (reel_id_node){r->id, t->nodes};
+    t->nodes++;
+    return 0;
+}
+
+bool reel_tape_cell_(const reel_tape_rec *t, uint32_t node, uint64_t *id)
+{
+    size_t low = 0, high = t->n_cells; /* nodes ascend */
+    while (low < high) {
+        const size_t mid = (low + high) / 2;
+        if (t->cells[mid].node < node) low = mid + 1;
+        else high = mid;
+    }
+    if (low == t->n_cells || t->cells[low].node != node) return false;
+    *id = t->cells[low].id;
+    return true;
+}
+
+int reel_tape_stand_in_(reel_tape_rec *t, uint64_t cell_id, const reel_rec *value)
+{
+    const uint32_t node = find(t, cell_id);
+    return node ? insert(t, value->id, node) : 0;
 }
 
 /* ---- entries ------------------------------------------------------------------------------------- */
@@ -315,14 +339,16 @@ static reel_tape_rec *take_tape(tape_cache *c)
     c->spare = t->next;
     c->n_spare--;
     uint32_t *map = t->map;
-    reel_id_node *table = t->table;
-    const size_t map_cap = t->map_cap, table_cap = t->table_cap;
+    reel_id_node *table = t->table, *cells = t->cells;
+    const size_t map_cap = t->map_cap, table_cap = t->table_cap, cells_cap = t->cells_cap;
     if (t->table_used) memset(table, 0, table_cap * sizeof *table);
     memset(t, 0, sizeof *t);
     t->map = map;
     t->map_cap = map_cap;
     t->table = table;
     t->table_cap = table_cap;
+    t->cells = cells;
+    t->cells_cap = cells_cap;
     return t;
 }
 

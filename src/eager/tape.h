@@ -56,6 +56,8 @@ typedef struct reel_tape_rec {
     size_t map_cap, map_used;
     reel_id_node *table;
     size_t table_cap, table_used; /* cap: 0 or a power of two */
+    reel_id_node *cells;          /* watched variables, by node */
+    size_t cells_cap, n_cells;
     uint32_t nodes;               /* the next node's number */
     int max_in, max_out;
 } reel_tape_rec;
@@ -65,6 +67,10 @@ reel_tape_rec *reel_tape_find_(const char *site, const char *fn, const reel_tape
 /* The node of a live record (a variable: of its cell); 0: not tracked. */
 uint32_t reel_tape_node_(const reel_tape_rec *t, const reel_rec *r);
 int reel_tape_watch_(reel_tape_rec *t, const reel_rec *r);
+/* Is node a variable? Then *id is its cell's. */
+bool reel_tape_cell_(const reel_tape_rec *t, uint32_t node, uint64_t *id);
+/* From here on value stands for the variable whose cell has this id, if the tape knows that one. */
+int reel_tape_stand_in_(reel_tape_rec *t, uint64_t cell_id, const reel_rec *value);
 /* What the door's call is to a tape; custom gradients and checkpoints make such calls themselves. */
 int reel_tape_record_(reel_tape_rec *t, const reel_call *call);
 void reel_entry_drop_(reel_entry *e);
