@@ -19,6 +19,14 @@
 
 void reel_gather_(void *dst, const char *src, int64_t rows, int64_t row_stride, int64_t cols, int64_t col_stride, int size)
 {
+    if (rows > 1 && row_stride == 0) { /* one row, repeated by doubling */
+        const size_t row = (size_t)cols * (size_t)size, all = row * (size_t)rows;
+        reel_gather_(dst, src, 1, 0, cols, col_stride, size);
+        for (size_t have = row; have < all; have *= 2) {
+            memcpy((char *)dst + have, dst, have * 2 <= all ? have : all - have);
+        }
+        return;
+    }
     if (col_stride == size && cols >= 16) {
         const size_t bytes = (size_t)cols * (size_t)size;
         for (int64_t r = 0; r < rows; r++) {
@@ -161,6 +169,10 @@ static void walk_start(walk *w, const reel_loop *l, void *const *ptr, int64_t be
         w->at[i] = ptr[i];
     }
     for (int d = l->rank; d-- > 0;) {
+        w->index[d] = 0;
+        if (begin == 0) {
+            continue;
+        }
         w->index[d] = begin % l->dims[d];
         begin /= l->dims[d];
         for (int i = 0; i < l->n_in; i++) {
@@ -201,7 +213,7 @@ static void run_walk(void *arg, int64_t begin, int64_t end)
     void *ptr[REEL_LOOP_IN + REEL_LOOP_OUT];
     uint8_t step[REEL_LOOP_IN];
     const int last = l->rank - 1;
-    const int64_t cols = l->dims[last];
+    const int64_t cols = l->dims[last], rows_in_block = cols * 2 <= REEL_LOOP_BLOCK && last > 0 ? REEL_LOOP_BLOCK / cols : 1;
     bool gathers = false;
     for (int i = 0; i < l->n_in; i++) {
         const int64_t s = l->strides[i][last];
@@ -214,8 +226,9 @@ static void run_walk(void *arg, int64_t begin, int64_t end)
     for (int64_t pos = begin; pos < end;) {
         const int64_t col = w.index[last], left = end - pos;
         int64_t rows = 1, len = min64(cols - col, left);
-        if (col == 0 && last > 0 && cols * 2 <= REEL_LOOP_BLOCK && left >= cols) {
-            rows = min64(min64(REEL_LOOP_BLOCK / cols, l->dims[last - 1] - w.index[last - 1]), left / cols);
+        if (rows_in_block > 1 && col == 0 && left >= cols) {
+            rows = min64(rows_in_block, l->dims[last - 1] - w.index[last - 1]);
+            rows = rows * cols > left ? left / cols : rows;
         } else if (gathers) {
             len = min64(len, REEL_LOOP_BLOCK);
         }

@@ -48,10 +48,11 @@ VM float reel_fma_f32_(float a, float b, float c)
     const double p = (double)a * (double)b, z = (double)c;
     const double s = p + z, back = s - p;
     const double err = (p - (s - back)) + (z - back);
-    const uint64_t u = reel_bits_f64_(s), even = ~u & 1u;
-    const uint64_t up = (err > 0) == (s > 0) ? (uint64_t)1 : ~(uint64_t)0;
-    const uint64_t odd = u + (even ? up : 0);
-    return (float)((err > 0 || err < 0) ? reel_from_bits_f64_(odd) : s);
+    const uint64_t u = reel_bits_f64_(s), v = reel_bits_f64_(err), w = v << 1;
+    const uint64_t inexact = (w | (0 - w)) >> 63, down = (u ^ v) >> 63; /* down: err points towards zero */
+    const uint64_t step = ~u & inexact;                                  /* only an even s moves */
+    const double odd = reel_from_bits_f64_(u + (step ^ (0 - down)) + down);
+    return (float)(err == err ? odd : s); /* infinite or NaN */
 }
 #else
 VM float reel_fma_f32_(float a, float b, float c) { return fmaf(a, b, c); }
