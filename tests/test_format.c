@@ -327,4 +327,23 @@ static void test_symbolic(void)
     TAP_EQ_STR(buf, "<f32[?,784] in a graph>");
 }
 
-TAP_MAIN(test_golden, test_bf16, test_strided, test_snprintf_rules, test_streams, test_errors, test_symbolic)
+static void test_numbers_and_variables(void)
+{
+    REEL_SCOPED;
+    char buf[64];
+    reel_format(reel_num(2.5), buf, sizeof buf);
+    TAP_EQ_STR(buf, "2.5");
+    TAP_CLOSE(reel_item(reel_num(2.5)), 2.5, 0, 0, "a weak number is read as it is printed");
+    const float x[2] = {1, 2};
+    reel_vars *vars = reel_vars_new("net");
+    reel_format(reel_var(vars, "w", reel_from_f32(REEL_SHAPE(2), x, 2)), buf, sizeof buf);
+    TAP_EQ_STR(buf, "[1. 2.]");
+    TAP_EQ_INT(reel_format(reel_var_empty(vars, "later", REEL_F32, REEL_SHAPE(2)), buf, sizeof buf), -1);
+    reel_error e = {0};
+    TAP_EQ_INT(reel_take_error(&e), REEL_EARG);
+    TAP_OK(strstr(e.text, "later") != NULL, "a variable without a value is named: %s", e.text);
+    reel_vars_free(vars);
+}
+
+TAP_MAIN(test_golden, test_bf16, test_strided, test_snprintf_rules, test_streams, test_errors, test_symbolic,
+         test_numbers_and_variables)

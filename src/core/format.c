@@ -452,7 +452,7 @@ static void put_tensor(const reel_rec *r, sink *out)
     }
     if (r->type.shape.rank == 0) {
         char cell[CELL];
-        write_scalar(r->type.dtype, r->data, cell);
+        write_scalar(r->type.dtype, r->data + (r->flags & REEL_R_NUM ? reel_num_offset_(r->type.dtype) : 0), cell);
         put(out, cell);
         return;
     }

@@ -167,7 +167,8 @@ static void gather(char *dst, reel_dtype d, const reel_rec *r)
     const int64_t total = reel_count_(s);
     if (total == 0) return;
     if (r->flags & REEL_R_DENSE) {
-        reel_convert_(dst, d, 1, r->data, r->type.dtype, 1, total);
+        const char *src = r->data + (r->flags & REEL_R_NUM ? reel_num_offset_(r->type.dtype) : 0);
+        reel_convert_(dst, d, 1, src, r->type.dtype, 1, total);
         return;
     }
     const int last = s->rank - 1;
