@@ -143,7 +143,7 @@ static void blocks_plan(matmul_plan *p)
         p->row_blocks = 1;
         p->col_blocks = (p->along + nb - 1) / nb;
     } else {
-        reel_matmul_blocks_(p->route, p->m, p->n, p->k, &mb, &nb);
+        reel_matmul_blocks_(p->route, p->b.transposed, p->m, p->n, p->k, &mb, &nb);
         p->row_blocks = (p->m + mb - 1) / mb;
         p->col_blocks = (p->n + nb - 1) / nb;
     }

@@ -54,5 +54,5 @@ typedef struct matmul_plan {
 matmul_wish reel_matmul_wish_(void); /* REEL_MATMUL=blas|onednn|portable at the start of the process: for tests */
 matmul_route reel_matmul_choose_(matmul_wish wish, reel_dtype compute, int64_t m, int64_t n, int64_t k);
 matmul_route reel_matmul_second_(reel_dtype compute); /* where oneDNN turned out to have nothing */
-void reel_matmul_blocks_(matmul_route route, int64_t m, int64_t n, int64_t k, int64_t *mb, int64_t *nb);
+void reel_matmul_blocks_(matmul_route route, bool tb, int64_t m, int64_t n, int64_t k, int64_t *mb, int64_t *nb);
 #endif

@@ -46,13 +46,18 @@ static int64_t divide(int64_t n, int64_t most, int64_t unit)
     return (each + unit - 1) / unit * unit;
 }
 
-void reel_matmul_blocks_(matmul_route route, int64_t m, int64_t n, int64_t k, int64_t *mb, int64_t *nb)
+void reel_matmul_blocks_(matmul_route route, bool tb, int64_t m, int64_t n, int64_t k, int64_t *mb, int64_t *nb)
 {
-    (void)route;
     if ((double)m * (double)n * (double)k < MATMUL_SERIAL) {
         *mb = m, *nb = n;
         return;
     }
     *nb = divide(n, 256, 64);
-    *mb = divide(m, n > 512 ? 512 : n > 256 ? 256 : 128, 16);
+    if (route != MATMUL_PORTABLE) { /* they pack the operands of each call */
+        *mb = divide(m, n > 512 ? 512 : n > 256 ? 256 : 128, 16);
+        return;
+    }
+    /* as few rows as are worth waking a thread for; a transposed b is turned anew for each block */
+    const int64_t least = tb ? 64 : 16, most = 128, rows = k < MATMUL_SERIAL ? MATMUL_SERIAL / (*nb * k) : 0;
+    *mb = divide(m, rows < least ? least : rows > most ? most : rows, 8);
 }
