@@ -218,7 +218,7 @@ static void test_large(void)
     static const reel_dtype kinds[] = {REEL_F32, REEL_F64, REEL_BF16, REEL_I8};
     for (size_t o = 0; o < 4; o++)
         for (size_t d = 0; d < sizeof kinds / sizeof *kinds; d++) {
-            if (!has(ops[o], kinds[d])) continue;
+            if (!has(ops[o], (int)kinds[d])) continue;
             const int before = tap_failed;
             for (size_t s = 0; s < sizeof large_shapes / sizeof *large_shapes; s++)
                 if (d == 0 || (s + o) % 5 == d) check_shape(ops[o], kinds[d], &large_shapes[s], false);

@@ -106,11 +106,12 @@ static void NAME(rows)(const reel_softmax_plan *p, const void *x, const void *la
                 NAME(load)(b, row + i * p->stride, p->stride, n, n);
                 if (!p->log) NAME(exponentials)(b, n, m);
             }
-            for (int64_t j = 0; j < n; j += REEL_RED_LANES) /* whole blocks: the rest of the last one is not stored */
-                for (int l = 0; l < REEL_RED_LANES; l++) {
-                    const C v = p->log ? (b[j + l] - m) - s : b[j + l] / s;
-                    b[j + l] = QUIET(v);
-                }
+            const int64_t v = (n + REEL_RED_LANES - 1) & -REEL_RED_LANES; /* whole blocks; the excess is not stored */
+            if (p->log)
+                for (int64_t j = 0; j < v; j++) b[j] = (b[j] - m) - s;
+            else
+                for (int64_t j = 0; j < v; j++) b[j] = b[j] / s;
+            for (int64_t j = 0; j < v; j++) b[j] = QUIET(b[j]);
             for (int64_t j = 0; j < n; j++) y[i + j] = STORE(b[j]);
         }
     }
