@@ -33,7 +33,7 @@ static int32_t first_read(reel_capture *c, reel_rec *cell, const char *site)
 
 /* Two variables with one value: a tape's record of it would not say which. This trace is not kept; the next one will find
    the values apart. */
-static int unshare(reel_capture *c, reel_rec *cell)
+static int keep_apart(reel_capture *c, reel_rec *cell)
 {
     c->ambiguous = true;
     reel_rec *value = reel_cell_get_(cell);
@@ -55,7 +55,7 @@ static int32_t read_cell(reel_capture *c, reel_rec *cell, const reel_rec *value,
     if (value && value != cell) {
         const int32_t known = reel_map_get_(&c->graph->ids, value->id);
         if (known < 0 && reel_map_put_(&c->graph->ids, value->id, v)) return -1;
-        if (known >= 0 && known != v) return unshare(c, cell) ? -1 : v;
+        if (known >= 0 && known != v) return keep_apart(c, cell) ? -1 : v;
     }
     return v;
 }

@@ -75,6 +75,14 @@ void reel_session_poison_(reel_session *s, bool on)
     s->player.poison = on;
 }
 
+int reel_session_plans_(reel_session *s)
+{
+    pthread_mutex_lock(&s->player.lock);
+    const int n = s->player.n_plans;
+    pthread_mutex_unlock(&s->player.lock);
+    return n;
+}
+
 int reel_session_info(reel_session *s, reel_plan_info *out)
 {
     if (!s || !out) return reel_fail_at_("", REEL_EARG, "reel_session_info: %s is NULL", s ? "out" : "s");

@@ -209,7 +209,8 @@ typedef struct reel_player {
     reel_plan *plans;
     int n_plans, max_plans;
     reel_plan_info info;     /* of the plan last used */
-    bool used, closed, poison;
+    bool used, poison;
+    _Atomic bool closed;
     pthread_mutex_t lock;
 } reel_player;
 int reel_player_init_(reel_player *p, reel_graph *g, int max_plans);
@@ -217,6 +218,7 @@ void reel_player_drop_(reel_player *p); /* its plans, its graph */
 void reel_player_close_(reel_player *p);
 /* size: of the padded dimension, and truth: the feeds' types without padding: outputs are cut back to what those give. NULL: as they are. */
 int reel_player_run_(reel_player *p, const reel_request *rq, const reel_type *truth, int64_t size, reel_tensor *out[]);
+int reel_session_plans_(reel_session *s);               /* tests: how many plans it keeps */
 void reel_session_poison_(reel_session *s, bool on); /* tests: fills arenas with NaN before each run */
 
 /* ---- rerun: the nodes of a graph through the door ---------------------------------------------------- */
