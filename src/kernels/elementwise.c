@@ -105,7 +105,9 @@ static int update_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     if (!fn) {
         return no_loop(sig);
     }
-    reel_loop_init_(&p->loop, sig, fn, GRAIN_LIGHT / 4, true);
+    reel_ksig tensors = *sig; /* without the scalars behind them; a broadcast gradient is spread out */
+    tensors.n_in = sig->n_out + 1;
+    reel_loop_init_(&p->loop, &tensors, fn, GRAIN_LIGHT / 4, false);
     return 0;
 }
 static int update_run(const void *plan, void *const *ptr, void *work)
@@ -121,7 +123,11 @@ static int update_run(const void *plan, void *const *ptr, void *work)
     } else {
         s.lr = reel_load_number_(ptr[3], p->dtype);
     }
-    reel_loop_run_(&p->loop, ptr, &s);
+    const int n_out = p->adam ? 3 : 2, n_in = p->adam ? 6 : 4;
+    void *tensors[7];
+    memcpy(tensors, ptr, (size_t)(n_out + 1) * sizeof *ptr);
+    memcpy(tensors + n_out + 1, ptr + n_in, (size_t)n_out * sizeof *ptr);
+    reel_loop_run_(&p->loop, tensors, &s);
     return 0;
 }
 const reel_kernel reel_k_update_ = {

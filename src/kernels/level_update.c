@@ -10,7 +10,7 @@
         const reel_update_step *s = extra;                                                                             \
         const T momentum = (T)s->momentum, decay = (T)s->decay, lr = (T)s->lr;                                         \
         const E *w = ptr[0], *v = ptr[1], *g = ptr[2];                                                                 \
-        E *w_new = ptr[4], *v_new = ptr[5];                                                                            \
+        E *w_new = ptr[3], *v_new = ptr[4];                                                                            \
         (void)step;                                                                                                    \
         REEL_IVDEP                                                                                                     \
         for (int64_t i = 0; i < n; i++) {                                                                              \
@@ -26,7 +26,7 @@
         const T b1 = (T)s->beta1, b2 = (T)s->beta2, c1 = (T)(1 - s->beta1), c2 = (T)(1 - s->beta2), eps = (T)s->eps;   \
         const T decay = (T)s->decay, rate = (T)s->rate, scale = (T)s->scale;                                           \
         const E *w = ptr[0], *m = ptr[1], *v = ptr[2], *g = ptr[3];                                                    \
-        E *w_new = ptr[6], *m_new = ptr[7], *v_new = ptr[8];                                                           \
+        E *w_new = ptr[4], *m_new = ptr[5], *v_new = ptr[6];                                                           \
         (void)step;                                                                                                    \
         REEL_IVDEP                                                                                                     \
         for (int64_t i = 0; i < n; i++) {                                                                              \
