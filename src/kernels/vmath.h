@@ -119,10 +119,10 @@ VM float reel_log_core_f32_(float f, float e)
 }
 VM float reel_log_f32_(float x)
 {
-    const int small = x < 0x1p-126f;
-    const float xs = small ? x * 0x1p23f : x;
+    const float tiny = 0x1p-126f;
+    const float xs = x < tiny ? x * 0x1p23f : x;
     const uint32_t u = reel_bits_f32_(xs) + (0x3f800000u - 0x3f3504f3u);
-    const float e = (float)(int32_t)(u >> 23) - (small ? 150.0f : 127.0f);
+    const float e = (float)(int32_t)(u >> 23) - (x < tiny ? 150.0f : 127.0f);
     const float m = reel_from_bits_f32_((u & 0x7fffffu) + 0x3f3504f3u);
     float y = reel_log_core_f32_(m - 1.0f, e);
     y = x < INFINITY ? y : x; /* +inf and NaN */
@@ -132,12 +132,12 @@ VM float reel_log_f32_(float x)
 VM float reel_log1p_f32_(float x)
 {
     /* 2^-e (1 + x) - 1 = 2^-e x + (2^-e - 1) in one rounding; beyond 2^60 the 1 is lost anyway and x is scaled */
-    const int large = x > 0x1p60f;
-    const float xs = large ? x * 0x1p-64f : x, w = large ? xs : 1.0f + xs;
+    const float huge = 0x1p60f;
+    const float xs = x > huge ? x * 0x1p-64f : x, w = x > huge ? xs : 1.0f + xs;
     const uint32_t u = reel_bits_f32_(w) + (0x3f800000u - 0x3f3504f3u), k = u >> 23;
     const float t = reel_from_bits_f32_((254u - k) << 23);
-    const float f = F32(xs, t, (large ? 0.0f : t) - 1.0f);
-    float y = reel_log_core_f32_(f, (float)(int32_t)k - (large ? 63.0f : 127.0f));
+    const float f = F32(xs, t, (x > huge ? 0.0f : t) - 1.0f);
+    float y = reel_log_core_f32_(f, (float)(int32_t)k - (x > huge ? 63.0f : 127.0f));
     y = x < INFINITY ? y : x;
     y = x < -1.0f ? NAN : y;
     y = x == -1.0f ? -INFINITY : y;
@@ -162,8 +162,8 @@ VM float reel_softplus_f32_(float x)
 {
     /* max(x, 0) + ln(1 + e^-|x|) */
     const float u = reel_exp_f32_(-fabsf(x));
-    const int upper = u > 0x1.a8279ap-2f; /* sqrt(2) - 1 */
-    const float l = reel_log_core_f32_(upper ? F32(u, 0.5f, -0.5f) : u, upper ? 1.0f : 0.0f);
+    const float root = 0x1.a8279ap-2f; /* sqrt(2) - 1 */
+    const float l = reel_log_core_f32_(u > root ? F32(u, 0.5f, -0.5f) : u, u > root ? 1.0f : 0.0f);
     return (x > 0.0f ? x : 0.0f) + l;
 }
 
@@ -228,9 +228,9 @@ VM double reel_log_split_f64_(double x, double *f)
 }
 VM double reel_log_f64_(double x)
 {
-    const int small = x < 0x1p-1022;
+    const double tiny = 0x1p-1022;
     double f;
-    const double e = reel_log_split_f64_(small ? x * 0x1p54 : x, &f) - (small ? 1077.0 : 1023.0);
+    const double e = reel_log_split_f64_(x < tiny ? x * 0x1p54 : x, &f) - (x < tiny ? 1077.0 : 1023.0);
     double y = reel_log_core_f64_(f, e);
     y = x < (double)INFINITY ? y : x;
     y = x < 0.0 ? (double)NAN : y;
@@ -238,13 +238,13 @@ VM double reel_log_f64_(double x)
 }
 VM double reel_log1p_f64_(double x)
 {
-    const int large = x > 0x1p500;
-    const double xs = large ? x * 0x1p-512 : x;
+    const double huge = 0x1p500;
+    const double xs = x > huge ? x * 0x1p-512 : x;
     double unused;
-    const double k = reel_log_split_f64_(large ? xs : 1.0 + xs, &unused);
+    const double k = reel_log_split_f64_(x > huge ? xs : 1.0 + xs, &unused);
     const double t = reel_from_bits_f64_((2046u - (reel_bits_f64_(k + 0x1p52) & 0x7ffu)) << 52);
-    const double f = F64(xs, t, (large ? 0.0 : t) - 1.0);
-    double y = reel_log_core_f64_(f, k - (large ? 511.0 : 1023.0));
+    const double f = F64(xs, t, (x > huge ? 0.0 : t) - 1.0);
+    double y = reel_log_core_f64_(f, k - (x > huge ? 511.0 : 1023.0));
     y = x < (double)INFINITY ? y : x;
     y = x < -1.0 ? (double)NAN : y;
     y = x == -1.0 ? -(double)INFINITY : y;
@@ -267,8 +267,8 @@ VM double reel_sigmoid_f64_(double x)
 VM double reel_softplus_f64_(double x)
 {
     const double u = reel_exp_f64_(-fabs(x));
-    const int upper = u > 0x1.a827999fcef32p-2;
-    const double l = reel_log_core_f64_(upper ? F64(u, 0.5, -0.5) : u, upper ? 1.0 : 0.0);
+    const double root = 0x1.a827999fcef32p-2;
+    const double l = reel_log_core_f64_(u > root ? F64(u, 0.5, -0.5) : u, u > root ? 1.0 : 0.0);
     return (x > 0.0 ? x : 0.0) + l;
 }
 
@@ -305,9 +305,9 @@ VM float reel_pow_f32_(float x, float y)
    double-double (Dekker 1971). a > 0, finite. */
 VM double reel_log_double_(double a, double *low)
 {
-    const int small = a < 0x1p-1022;
+    const double tiny = 0x1p-1022;
     double f;
-    const double e = reel_log_split_f64_(small ? a * 0x1p54 : a, &f) - (small ? 1077.0 : 1023.0);
+    const double e = reel_log_split_f64_(a < tiny ? a * 0x1p54 : a, &f) - (a < tiny ? 1077.0 : 1023.0);
     const double d = f + 2.0, d_low = f - (d - 2.0);
     const double s = f / d, s_low = F64(-s, d_low, F64(-s, d, f)) / d;
     const double z = s * s, z_low = F64(s, s, -z) + 2.0 * s * s_low;
