@@ -38,8 +38,8 @@ TAP_UNUSED static bool tap_vresult(bool ok, const char *file, int line, const ch
     return ok;
 }
 
-TAP_UNUSED __attribute__((format(printf, 5, 6))) static bool tap_result(bool ok, const char *file, int line, const char *expr,
-                                                                       const char *fmt, ...)
+TAP_UNUSED __attribute__((format(printf, 5, 6))) static bool tap_result(bool ok, const char *file, int line,
+                                                                        const char *expr, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -97,7 +97,8 @@ TAP_UNUSED static int tap_finish(void)
 #define TAP_OK(cond, ...) tap_result((cond), __FILE__, __LINE__, #cond, __VA_ARGS__)
 #define TAP_EQ_INT(a, b) tap_eq_int((int64_t)(a), (int64_t)(b), __FILE__, __LINE__, #a, #b)
 #define TAP_EQ_STR(a, b) tap_eq_str((a), (b), __FILE__, __LINE__, #a)
-#define TAP_CLOSE(a, b, rtol, atol, ...) tap_close((a), (b), (rtol), (atol), __FILE__, __LINE__, #a " near " #b, __VA_ARGS__)
+#define TAP_CLOSE(a, b, rtol, atol, ...) \
+    tap_close((a), (b), (rtol), (atol), __FILE__, __LINE__, #a " near " #b, __VA_ARGS__)
 #define TAP_NOTE(...) tap_note(__VA_ARGS__)
 #define TAP_SKIP(reason) tap_skip(reason)
 
@@ -119,8 +120,9 @@ TAP_UNUSED static bool tap_eq_str(const char *a, const char *b, const char *file
     return ok;
 }
 
-TAP_UNUSED __attribute__((format(printf, 8, 9))) static bool tap_close(double a, double b, double rtol, double atol, const char *file,
-                                                                      int line, const char *expr, const char *fmt, ...)
+TAP_UNUSED __attribute__((format(printf, 8, 9))) static bool tap_close(double a, double b, double rtol, double atol,
+                                                                       const char *file, int line, const char *expr,
+                                                                       const char *fmt, ...)
 {
     const bool ok = tap_is_close(a, b, rtol, atol);
     va_list ap;
@@ -134,13 +136,13 @@ TAP_UNUSED __attribute__((format(printf, 8, 9))) static bool tap_close(double a,
 }
 
 typedef void tap_test(void);
-#define TAP_MAIN(...)                                                                                                  \
-    int main(void)                                                                                                     \
-    {                                                                                                                  \
-        tap_test *const tests[] = {__VA_ARGS__};                                                                       \
-        for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {                                                    \
-            tests[i]();                                                                                                \
-        }                                                                                                              \
-        return tap_finish();                                                                                           \
+#define TAP_MAIN(...)                                               \
+    int main(void)                                                  \
+    {                                                               \
+        tap_test *const tests[] = {__VA_ARGS__};                    \
+        for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) { \
+            tests[i]();                                             \
+        }                                                           \
+        return tap_finish();                                        \
     }
 #endif

@@ -1,13 +1,13 @@
 /* The caching allocator: classes, reuse, statistics, threads, custom allocators, fork. */
+#include "core/alloc.h"
+#include "core/context.h"
+#include "reel/tensor.h"
+#include "tap.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "core/alloc.h"
-#include "core/context.h"
-#include "reel/tensor.h"
-#include "tap.h"
 
 static reel_memory_stats stats(void)
 {
@@ -31,7 +31,8 @@ static void test_sizes(void)
     }
     for (int i = 0; i < N; i++) {
         const unsigned char *b = p[i];
-        whole = whole && (size[i] == 0 || (b[0] == (i & 255) && b[size[i] / 2] == (i & 255) && b[size[i] - 1] == (i & 255)));
+        whole = whole &&
+                (size[i] == 0 || (b[0] == (i & 255) && b[size[i] / 2] == (i & 255) && b[size[i] - 1] == (i & 255)));
         reel_free_(p[i], size[i]);
     }
     TAP_OK(aligned, "blocks of all sizes are 64-byte aligned");
@@ -90,7 +91,8 @@ static void test_helpers(void)
     reel_free_(z, 5000);
     TAP_OK(reel_alloc_array_(SIZE_MAX / 4, 5) == NULL, "a product that overflows is no memory");
     TAP_EQ_INT(reel_take_error(NULL), REEL_ENOMEM);
-    TAP_OK(reel_alloc_(SIZE_MAX - 100) == NULL && reel_alloc_(SIZE_MAX / 3) == NULL, "sizes beyond reason are no memory");
+    TAP_OK(reel_alloc_(SIZE_MAX - 100) == NULL && reel_alloc_(SIZE_MAX / 3) == NULL,
+           "sizes beyond reason are no memory");
     TAP_EQ_INT(reel_take_error(NULL), REEL_ENOMEM);
     int *v = NULL;
     size_t cap = 0;
@@ -345,5 +347,5 @@ static void start_with_context(void)
     reel_ctx_();
 }
 
-TAP_MAIN(start_with_context, test_sizes, test_reuse, test_statistics, test_helpers, test_threads, test_thread_end, test_custom,
-         test_custom_many, test_custom_errors, test_fork)
+TAP_MAIN(start_with_context, test_sizes, test_reuse, test_statistics, test_helpers, test_threads, test_thread_end,
+         test_custom, test_custom_many, test_custom_errors, test_fork)

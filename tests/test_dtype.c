@@ -1,9 +1,9 @@
 /* Dtypes: names, halves against a slow reference, all 81 conversions. */
-#include <math.h>
-#include <stdlib.h>
 #include "core/dtype.h"
 #include "reel/base.h"
 #include "tap.h"
+#include <math.h>
+#include <stdlib.h>
 
 /* ---- the reference: values by ldexp, rounding by search among all values ------------------------------ */
 
@@ -22,7 +22,8 @@ static void fill(half_kind *k)
     k->n = top << k->fraction;
     for (int h = 0; h < k->n; h++) {
         const int e = h >> k->fraction, m = h & ((1 << k->fraction) - 1);
-        k->value[h] = e ? ldexp(m + (1 << k->fraction), e - k->bias - k->fraction) : ldexp(m, 1 - k->bias - k->fraction);
+        k->value[h] =
+            e ? ldexp(m + (1 << k->fraction), e - k->bias - k->fraction) : ldexp(m, 1 - k->bias - k->fraction);
     }
 }
 
@@ -156,15 +157,85 @@ static void test_random_rounding(void)
 
 /* ---- all pairs ------------------------------------------------------------------------------------------- */
 
-static const double samples[] = {0.0,    -0.0,  0.5,   -0.5,   1,      -1,      1.5,    2.5,       -2.5,         127,      127.5,
-                                 128,    -128,  -129,  255,    255.9,  256,     -0.99,  300,       65504,        65520,    1e5,
-                                 -1e5,   3e4,   1e-8,  6e-8,   -6e-8,  1e-40,   1e-46,  2147483647, 2147483648.0, -2147483648.0,
-                                 -2147483649.0, 4294967296.0, 9007199254740993.0, 9.2233720368547748e18, 9.2233720368547758e18,
-                                 -9.2233720368547758e18, -1e19, 1e30, 3.4028235677973366e38, 1e39, -1e300, INFINITY, -INFINITY, NAN};
+static const double samples[] = {0.0,
+                                 -0.0,
+                                 0.5,
+                                 -0.5,
+                                 1,
+                                 -1,
+                                 1.5,
+                                 2.5,
+                                 -2.5,
+                                 127,
+                                 127.5,
+                                 128,
+                                 -128,
+                                 -129,
+                                 255,
+                                 255.9,
+                                 256,
+                                 -0.99,
+                                 300,
+                                 65504,
+                                 65520,
+                                 1e5,
+                                 -1e5,
+                                 3e4,
+                                 1e-8,
+                                 6e-8,
+                                 -6e-8,
+                                 1e-40,
+                                 1e-46,
+                                 2147483647,
+                                 2147483648.0,
+                                 -2147483648.0,
+                                 -2147483649.0,
+                                 4294967296.0,
+                                 9007199254740993.0,
+                                 9.2233720368547748e18,
+                                 9.2233720368547758e18,
+                                 -9.2233720368547758e18,
+                                 -1e19,
+                                 1e30,
+                                 3.4028235677973366e38,
+                                 1e39,
+                                 -1e300,
+                                 INFINITY,
+                                 -INFINITY,
+                                 NAN};
 enum { N = sizeof samples / sizeof *samples };
-static const int64_t integers[] = {0, 1, -1, 2, 7, -8, 127, 128, 129, -128, -129, 255, 256, 1000, -1000, 32767, 65535, 65536, 70000,
-                                   16777217, -16777217, 33686018, 2147483647, -2147483647 - 1, 4294967297, 9007199254740993,
-                                   -9007199254740993, 36099165763141633, 4647714815446351873, INT64_MAX, INT64_MIN, INT64_MIN + 1};
+static const int64_t integers[] = {0,
+                                   1,
+                                   -1,
+                                   2,
+                                   7,
+                                   -8,
+                                   127,
+                                   128,
+                                   129,
+                                   -128,
+                                   -129,
+                                   255,
+                                   256,
+                                   1000,
+                                   -1000,
+                                   32767,
+                                   65535,
+                                   65536,
+                                   70000,
+                                   16777217,
+                                   -16777217,
+                                   33686018,
+                                   2147483647,
+                                   -2147483647 - 1,
+                                   4294967297,
+                                   9007199254740993,
+                                   -9007199254740993,
+                                   36099165763141633,
+                                   4647714815446351873,
+                                   INT64_MAX,
+                                   INT64_MIN,
+                                   INT64_MIN + 1};
 enum { NI = sizeof integers / sizeof *integers };
 
 /* The rules in words of double and long double, for one value that the source dtype holds exactly. */
@@ -211,7 +282,8 @@ static long double rounded(const half_kind *k, long double x)
 static bool as_ruled(reel_dtype sd, reel_dtype dd, const void *src, const void *dst)
 {
     static const long double low[] = {[REEL_I8] = -128, [REEL_U8] = 0, [REEL_I32] = INT32_MIN, [REEL_I64] = INT64_MIN};
-    static const long double high[] = {[REEL_I8] = 127, [REEL_U8] = 255, [REEL_I32] = INT32_MAX, [REEL_I64] = INT64_MAX};
+    static const long double high[] = {
+        [REEL_I8] = 127, [REEL_U8] = 255, [REEL_I32] = INT32_MAX, [REEL_I64] = INT64_MAX};
     const long double x = source_value(sd, src), got = source_value(dd, dst);
     long double want = x;
     if (dd == REEL_BOOL) {
@@ -230,7 +302,8 @@ static bool as_ruled(reel_dtype sd, reel_dtype dd, const void *src, const void *
     } else {
         want = (long double)(double)x;
     }
-    return isnan(want) ? isnan(got) : got == want && (!reel_is_float_(dd) || !reel_is_float_(sd) || !signbit(got) == !signbit(x));
+    return isnan(want) ? isnan(got)
+                       : got == want && (!reel_is_float_(dd) || !reel_is_float_(sd) || !signbit(got) == !signbit(x));
 }
 
 /* long double holds every i64 only where it has 64 bits of mantissa. */
@@ -268,7 +341,8 @@ static void test_pairs(void)
                 differ += memcmp(spread + (size_t)i * 3 * ds, dense + (size_t)(n - 1 - i) * ds, ds) != 0;
                 differ += (size_t)i * 3 * ds + ds < sizeof spread && spread[(size_t)i * 3 * ds + ds] != 0x55;
             }
-            TAP_OK(differ == 0, "%s to %s, strided: the same (%d differ)", reel_dtype_name(sd), reel_dtype_name(dd), differ);
+            TAP_OK(differ == 0, "%s to %s, strided: the same (%d differ)", reel_dtype_name(sd), reel_dtype_name(dd),
+                   differ);
         }
     }
 }
@@ -281,16 +355,33 @@ static void test_numbers(void)
         double value;
         bool fits;
     } cases[] = {
-        {REEL_I8, 127, true},   {REEL_I8, 128, false},     {REEL_I8, -128, true},    {REEL_I8, -129, false},   {REEL_I8, 0.5, false},
-        {REEL_U8, 255, true},   {REEL_U8, -1, false},      {REEL_U8, 256, false},    {REEL_I32, 2147483647, true},
-        {REEL_I32, 2147483648.0, false}, {REEL_I64, 9.2233720368547748e18, true},    {REEL_I64, 9.2233720368547758e18, false},
-        {REEL_I64, -9.2233720368547758e18, true},          {REEL_BOOL, 1, true},     {REEL_BOOL, 2, false},    {REEL_BOOL, 0.5, false},
-        {REEL_I32, NAN, false}, {REEL_I32, INFINITY, false}, {REEL_F16, 1e9, true},  {REEL_F32, NAN, true},    {REEL_BF16, 0.1, true},
+        {REEL_I8, 127, true},
+        {REEL_I8, 128, false},
+        {REEL_I8, -128, true},
+        {REEL_I8, -129, false},
+        {REEL_I8, 0.5, false},
+        {REEL_U8, 255, true},
+        {REEL_U8, -1, false},
+        {REEL_U8, 256, false},
+        {REEL_I32, 2147483647, true},
+        {REEL_I32, 2147483648.0, false},
+        {REEL_I64, 9.2233720368547748e18, true},
+        {REEL_I64, 9.2233720368547758e18, false},
+        {REEL_I64, -9.2233720368547758e18, true},
+        {REEL_BOOL, 1, true},
+        {REEL_BOOL, 2, false},
+        {REEL_BOOL, 0.5, false},
+        {REEL_I32, NAN, false},
+        {REEL_I32, INFINITY, false},
+        {REEL_F16, 1e9, true},
+        {REEL_F32, NAN, true},
+        {REEL_BF16, 0.1, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         memset(buf, 0x55, sizeof buf);
         const bool fits = reel_store_number_(buf, cases[i].d, cases[i].value);
-        TAP_OK(fits == cases[i].fits, "%g %s %s", cases[i].value, cases[i].fits ? "fits" : "does not fit", reel_dtype_name(cases[i].d));
+        TAP_OK(fits == cases[i].fits, "%g %s %s", cases[i].value, cases[i].fits ? "fits" : "does not fit",
+               reel_dtype_name(cases[i].d));
         if (!fits) {
             TAP_OK(buf[0] == 0x55, "... and nothing is written");
         } else if (!reel_is_float_(cases[i].d)) {

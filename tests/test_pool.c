@@ -1,13 +1,13 @@
 /* The pool: pieces, nesting, several users, thread counts, fork. */
+#include "core/pool.h"
+#include "reel/tensor.h"
+#include "tap.h"
 #include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "core/pool.h"
-#include "reel/tensor.h"
-#include "tap.h"
 
 enum { N = 10007 };
 

@@ -1,10 +1,10 @@
 /* Philox against the published vectors; generators. */
-#include <pthread.h>
-#include <stdlib.h>
 #include "core/context.h"
 #include "core/random.h"
 #include "reel/tensor.h"
 #include "tap.h"
+#include <pthread.h>
+#include <stdlib.h>
 
 /* Random123, kat_vectors, the three lines of "philox4x32 10". */
 static void test_known_answers(void)
@@ -20,7 +20,8 @@ static void test_known_answers(void)
     uint32_t out[4], narrow[4];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         reel_philox_wide_(cases[i].key, cases[i].low, cases[i].high, out);
-        TAP_OK(memcmp(out, cases[i].want, sizeof out) == 0, "vector %zu: %08x %08x %08x %08x", i, out[0], out[1], out[2], out[3]);
+        TAP_OK(memcmp(out, cases[i].want, sizeof out) == 0, "vector %zu: %08x %08x %08x %08x", i, out[0], out[1],
+               out[2], out[3]);
     }
     reel_philox_wide_(7, UINT64_C(5) << 32 | 3, 0, out);
     reel_philox_(7, UINT64_C(5) << 32 | 3, narrow);

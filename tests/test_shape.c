@@ -1,9 +1,9 @@
 /* Shapes: counts, checks, broadcasting, strides, axes, ranges. */
-#include <stdlib.h>
 #include "core/context.h"
 #include "core/shape.h"
 #include "reel/reel.h"
 #include "tap.h"
+#include <stdlib.h>
 
 static bool fails(int code, int want, const char *part)
 {
@@ -36,12 +36,14 @@ static void test_check(void)
     TAP_EQ_INT(reel_shape_check_(REEL_SCALAR, false), 0);
     TAP_EQ_INT(reel_shape_check_(REEL_SHAPE(0, 5), false), 0);
     TAP_EQ_INT(reel_shape_check_(REEL_SHAPE(REEL_ANY, 5), true), 0);
-    TAP_OK(fails(reel_shape_check_(REEL_SHAPE(REEL_ANY, 5), false), REEL_ESHAPE, "[?,5]"), "unknown where it may not be");
+    TAP_OK(fails(reel_shape_check_(REEL_SHAPE(REEL_ANY, 5), false), REEL_ESHAPE, "[?,5]"),
+           "unknown where it may not be");
     TAP_OK(fails(reel_shape_check_((reel_shape){.rank = 9}, true), REEL_ESHAPE, "rank 9"), "rank 9");
     TAP_OK(fails(reel_shape_check_((reel_shape){.rank = -1}, true), REEL_ESHAPE, "rank -1"), "rank -1");
     TAP_OK(fails(reel_shape_check_(REEL_SHAPE(3, -7), true), REEL_ESHAPE, "axis 1 is -7"), "negative dimension");
     TAP_OK(fails(reel_shape_check_(too_big, true), REEL_ESHAPE, "overflows"), "overflow");
-    TAP_OK(fails(reel_shape_check_(REEL_SHAPE(INT64_MAX / 8 + 1), true), REEL_ESHAPE, "overflows"), "overflow in bytes");
+    TAP_OK(fails(reel_shape_check_(REEL_SHAPE(INT64_MAX / 8 + 1), true), REEL_ESHAPE, "overflows"),
+           "overflow in bytes");
     TAP_EQ_INT(reel_shape_check_(REEL_SHAPE(INT64_MAX / 8), true), 0);
 }
 
@@ -105,7 +107,8 @@ static void test_strides(void)
     s = REEL_SCALAR;
     TAP_OK(reel_is_dense_(&s, st), "so is a scalar");
     s = REEL_SHAPE(2, 2);
-    TAP_OK(!reel_is_dense_(&s, (const int64_t[]){0, 1}) && !reel_is_dense_(&s, (const int64_t[]){-2, -1}), "a broadcast or reversed one is not");
+    TAP_OK(!reel_is_dense_(&s, (const int64_t[]){0, 1}) && !reel_is_dense_(&s, (const int64_t[]){-2, -1}),
+           "a broadcast or reversed one is not");
 }
 
 static void test_axes(void)
@@ -162,7 +165,8 @@ static void test_ranges(void)
         for (int64_t start = -8; start <= 8; start++) {
             for (int64_t stop = -8; stop <= 8; stop++) {
                 for (int64_t step = -4; step <= 4; step++) {
-                    wrong += !range_is_right((reel_range){start == 8 ? REEL_END : start, stop == 8 ? REEL_END : stop, step}, n);
+                    wrong += !range_is_right(
+                        (reel_range){start == 8 ? REEL_END : start, stop == 8 ? REEL_END : stop, step}, n);
                 }
             }
         }

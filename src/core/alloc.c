@@ -3,6 +3,11 @@
    the fronts stands the back, one for all, with a mutex. Small blocks are malloc's own, so that trimming can give
    each of them back and the leak checker knows them. */
 #include "core/alloc.h"
+#include "core/alloc_custom.h"
+#include "core/context.h"
+#include "core/error.h"
+#include "core/tensor.h"
+#include "reel/tensor.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -10,11 +15,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "core/alloc_custom.h"
-#include "core/context.h"
-#include "core/error.h"
-#include "core/tensor.h"
-#include "reel/tensor.h"
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -33,11 +33,11 @@ enum {
     N_CLASSES = 8 + 4 * 11, /* ... and 4 a doubling up to SMALL */
     SMALL = 1 << 20,
     HUGE_PAGE = 2 << 20,
-    HUGE_FROM = 4 << 20,      /* buffers that get huge pages */
-    FRONT_BYTES = 4 << 20,    /* a front keeps at most so much */
-    FRONT_CLASS = 512 << 10,  /* ... and so much of one class */
-    PUBLISH = 64 << 10,       /* a front's change of bytes in use is told to all from here on */
-    N_BIG = 512               /* big buffers the back keeps at most */
+    HUGE_FROM = 4 << 20,     /* buffers that get huge pages */
+    FRONT_BYTES = 4 << 20,   /* a front keeps at most so much */
+    FRONT_CLASS = 512 << 10, /* ... and so much of one class */
+    PUBLISH = 1 << 20,       /* a front's change of bytes in use is told to all from here on */
+    N_BIG = 512              /* big buffers the back keeps at most */
 };
 
 typedef struct node {
@@ -303,8 +303,8 @@ static void trim_back(void)
 static void raise_peak(int64_t to)
 {
     int64_t was = GET(peak);
-    while (to > was && !atomic_compare_exchange_weak_explicit(&peak, &was, to, memory_order_relaxed, memory_order_relaxed)) {
-    }
+    while (to > was &&
+           !atomic_compare_exchange_weak_explicit(&peak, &was, to, memory_order_relaxed, memory_order_relaxed)) {}
 }
 
 void reel_count_bytes_(int64_t bytes)

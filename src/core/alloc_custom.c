@@ -1,10 +1,10 @@
 /* alloc_custom.c: the allocator of the user's choice, asked directly: nothing is kept. Its live blocks are noted, so that each
    goes back to whom it came from even if the allocator is changed meanwhile. */
 #include "core/alloc_custom.h"
-#include <pthread.h>
-#include <stdlib.h>
 #include "core/error.h"
 #include "reel/tensor.h"
+#include <pthread.h>
+#include <stdlib.h>
 
 _Atomic int reel_custom_on_;
 _Atomic uint64_t reel_custom_calls_;
@@ -129,7 +129,8 @@ bool reel_custom_free_(void *p, size_t bytes)
 int reel_set_allocator(const reel_allocator *a)
 {
     if (a && (a->size < sizeof *a || !a->alloc || !a->free)) {
-        return reel_fail_at_(NULL, REEL_EARG, "reel_set_allocator: size must be sizeof(reel_allocator), alloc and free not NULL");
+        return reel_fail_at_(NULL, REEL_EARG,
+                             "reel_set_allocator: size must be sizeof(reel_allocator), alloc and free not NULL");
     }
     custom *c = NULL;
     if (a) {
@@ -149,4 +150,3 @@ int reel_set_allocator(const reel_allocator *a)
     pthread_mutex_unlock(&own.lock);
     return REEL_OK;
 }
-

@@ -1,10 +1,10 @@
 /* alloc_util.c: what is made of reel_alloc_: zeroed memory, arrays, growing, strings; and slabs. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include "core/alloc.h"
 #include "core/alloc_custom.h"
 #include "core/error.h"
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 void *reel_zalloc_(size_t bytes)
 {

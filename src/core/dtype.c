@@ -107,54 +107,121 @@ typedef int64_t i64;
 /* Truncated and held within [lo, hi]; over is the first double above hi, exact. NaN: 0. */
 #define SATURATE(T, x, lo, hi, over) ((x) >= (lo) ? ((x) < (over) ? (T)(x) : (T)(hi)) : (x) != (x) ? (T)0 : (T)(lo))
 
-#define FROM_FLOAT(W)                                                                                                  \
-    REEL_ALWAYS_INLINE i8 W##_to_i8(W x) { return SATURATE(i8, x, INT8_MIN, INT8_MAX, 128); }                          \
-    REEL_ALWAYS_INLINE u8 W##_to_u8(W x) { return SATURATE(u8, x, 0, UINT8_MAX, 256); }                                \
-    REEL_ALWAYS_INLINE i32 W##_to_i32(W x) { return SATURATE(i32, x, (W)INT32_MIN, INT32_MAX, (W)2147483648.0); }      \
-    REEL_ALWAYS_INLINE i64 W##_to_i64(W x) { return SATURATE(i64, x, (W)INT64_MIN, INT64_MAX, (W)9223372036854775808.0); } \
-    REEL_ALWAYS_INLINE boolean W##_to_boolean(W x) { return (boolean)(x != 0); }
+#define FROM_FLOAT(W)                                                               \
+    REEL_ALWAYS_INLINE i8 W##_to_i8(W x)                                            \
+    {                                                                               \
+        return SATURATE(i8, x, INT8_MIN, INT8_MAX, 128);                            \
+    }                                                                               \
+    REEL_ALWAYS_INLINE u8 W##_to_u8(W x)                                            \
+    {                                                                               \
+        return SATURATE(u8, x, 0, UINT8_MAX, 256);                                  \
+    }                                                                               \
+    REEL_ALWAYS_INLINE i32 W##_to_i32(W x)                                          \
+    {                                                                               \
+        return SATURATE(i32, x, (W)INT32_MIN, INT32_MAX, (W)2147483648.0);          \
+    }                                                                               \
+    REEL_ALWAYS_INLINE i64 W##_to_i64(W x)                                          \
+    {                                                                               \
+        return SATURATE(i64, x, (W)INT64_MIN, INT64_MAX, (W)9223372036854775808.0); \
+    }                                                                               \
+    REEL_ALWAYS_INLINE boolean W##_to_boolean(W x)                                  \
+    {                                                                               \
+        return (boolean)(x != 0);                                                   \
+    }
 FROM_FLOAT(f32)
 FROM_FLOAT(f64)
-REEL_ALWAYS_INLINE f32 f32_to_f32(f32 x) { return x; }
-REEL_ALWAYS_INLINE f64 f32_to_f64(f32 x) { return (f64)x; }
-REEL_ALWAYS_INLINE f16 f32_to_f16(f32 x) { return reel_f32_to_f16_(x); }
-REEL_ALWAYS_INLINE bf16 f32_to_bf16(f32 x) { return reel_f32_to_bf16_(x); }
-REEL_ALWAYS_INLINE f32 f64_to_f32(f64 x) { return (f32)x; }
-REEL_ALWAYS_INLINE f64 f64_to_f64(f64 x) { return x; }
-REEL_ALWAYS_INLINE f16 f64_to_f16(f64 x) { return reel_f64_to_f16_(x); }
-REEL_ALWAYS_INLINE bf16 f64_to_bf16(f64 x) { return reel_f64_to_bf16_(x); }
-REEL_ALWAYS_INLINE f32 i64_to_f32(i64 x) { return (f32)x; }
-REEL_ALWAYS_INLINE f64 i64_to_f64(i64 x) { return (f64)x; }
-REEL_ALWAYS_INLINE f16 i64_to_f16(i64 x) { return reel_f64_to_f16_(odd_f64(x)); }
-REEL_ALWAYS_INLINE bf16 i64_to_bf16(i64 x) { return reel_f64_to_bf16_(odd_f64(x)); }
-REEL_ALWAYS_INLINE i8 i64_to_i8(i64 x) { return (i8)x; }
-REEL_ALWAYS_INLINE u8 i64_to_u8(i64 x) { return (u8)x; }
-REEL_ALWAYS_INLINE i32 i64_to_i32(i64 x) { return (i32)x; }
-REEL_ALWAYS_INLINE i64 i64_to_i64(i64 x) { return x; }
-REEL_ALWAYS_INLINE boolean i64_to_boolean(i64 x) { return (boolean)(x != 0); }
+REEL_ALWAYS_INLINE f32 f32_to_f32(f32 x)
+{
+    return x;
+}
+REEL_ALWAYS_INLINE f64 f32_to_f64(f32 x)
+{
+    return (f64)x;
+}
+REEL_ALWAYS_INLINE f16 f32_to_f16(f32 x)
+{
+    return reel_f32_to_f16_(x);
+}
+REEL_ALWAYS_INLINE bf16 f32_to_bf16(f32 x)
+{
+    return reel_f32_to_bf16_(x);
+}
+REEL_ALWAYS_INLINE f32 f64_to_f32(f64 x)
+{
+    return (f32)x;
+}
+REEL_ALWAYS_INLINE f64 f64_to_f64(f64 x)
+{
+    return x;
+}
+REEL_ALWAYS_INLINE f16 f64_to_f16(f64 x)
+{
+    return reel_f64_to_f16_(x);
+}
+REEL_ALWAYS_INLINE bf16 f64_to_bf16(f64 x)
+{
+    return reel_f64_to_bf16_(x);
+}
+REEL_ALWAYS_INLINE f32 i64_to_f32(i64 x)
+{
+    return (f32)x;
+}
+REEL_ALWAYS_INLINE f64 i64_to_f64(i64 x)
+{
+    return (f64)x;
+}
+REEL_ALWAYS_INLINE f16 i64_to_f16(i64 x)
+{
+    return reel_f64_to_f16_(odd_f64(x));
+}
+REEL_ALWAYS_INLINE bf16 i64_to_bf16(i64 x)
+{
+    return reel_f64_to_bf16_(odd_f64(x));
+}
+REEL_ALWAYS_INLINE i8 i64_to_i8(i64 x)
+{
+    return (i8)x;
+}
+REEL_ALWAYS_INLINE u8 i64_to_u8(i64 x)
+{
+    return (u8)x;
+}
+REEL_ALWAYS_INLINE i32 i64_to_i32(i64 x)
+{
+    return (i32)x;
+}
+REEL_ALWAYS_INLINE i64 i64_to_i64(i64 x)
+{
+    return x;
+}
+REEL_ALWAYS_INLINE boolean i64_to_boolean(i64 x)
+{
+    return (boolean)(x != 0);
+}
 
 /* ---- arrays ---------------------------------------------------------------------------------------- */
 
 /* The dense case has its own loop: the compiler makes vectors of it. */
-#define CONVERT(S, W, D)                                                                                               \
-    static void S##_##D(void *dst, int64_t ds, const void *src, int64_t ss, int64_t n)                                 \
-    {                                                                                                                  \
-        D *d = dst;                                                                                                    \
-        const S *s = src;                                                                                              \
-        if (ds == 1 && ss == 1) {                                                                                      \
-            for (int64_t i = 0; i < n; i++) {                                                                          \
-                d[i] = W##_to_##D(READ_##S(s[i]));                                                                     \
-            }                                                                                                          \
-        } else {                                                                                                       \
-            for (int64_t i = 0; i < n; i++) {                                                                          \
-                d[i * ds] = W##_to_##D(READ_##S(s[i * ss]));                                                           \
-            }                                                                                                          \
-        }                                                                                                              \
+#define CONVERT(S, W, D)                                                               \
+    static void S##_##D(void *dst, int64_t ds, const void *src, int64_t ss, int64_t n) \
+    {                                                                                  \
+        D *d = dst;                                                                    \
+        const S *s = src;                                                              \
+        if (ds == 1 && ss == 1) {                                                      \
+            for (int64_t i = 0; i < n; i++) {                                          \
+                d[i] = W##_to_##D(READ_##S(s[i]));                                     \
+            }                                                                          \
+        } else {                                                                       \
+            for (int64_t i = 0; i < n; i++) {                                          \
+                d[i * ds] = W##_to_##D(READ_##S(s[i * ss]));                           \
+            }                                                                          \
+        }                                                                              \
     }
-#define CONVERT_ALL(S, W)                                                                                              \
-    CONVERT(S, W, f32)                                                                                                 \
-    CONVERT(S, W, f64) CONVERT(S, W, f16) CONVERT(S, W, bf16) CONVERT(S, W, i8) CONVERT(S, W, u8) CONVERT(S, W, i32)   \
-        CONVERT(S, W, i64) CONVERT(S, W, boolean)
+#define CONVERT_ALL(S, W)                                                                                            \
+    CONVERT(S, W, f32)                                                                                               \
+    CONVERT(S, W, f64)                                                                                               \
+    CONVERT(S, W, f16) CONVERT(S, W, bf16) CONVERT(S, W, i8) CONVERT(S, W, u8) CONVERT(S, W, i32) CONVERT(S, W, i64) \
+        CONVERT(S, W, boolean)
 CONVERT_ALL(f32, f32)
 CONVERT_ALL(f64, f64)
 CONVERT_ALL(f16, f32)
@@ -166,14 +233,15 @@ CONVERT_ALL(i64, i64)
 CONVERT_ALL(boolean, i64)
 
 typedef void convert(void *dst, int64_t ds, const void *src, int64_t ss, int64_t n);
-#define ROW(S)                                                                                                         \
-    {                                                                                                                  \
-        [REEL_F32] = S##_f32, [REEL_F64] = S##_f64, [REEL_F16] = S##_f16, [REEL_BF16] = S##_bf16, [REEL_I8] = S##_i8,  \
-        [REEL_U8] = S##_u8, [REEL_I32] = S##_i32, [REEL_I64] = S##_i64, [REEL_BOOL] = S##_boolean                      \
+#define ROW(S)                                                                                                        \
+    {                                                                                                                 \
+        [REEL_F32] = S##_f32, [REEL_F64] = S##_f64, [REEL_F16] = S##_f16, [REEL_BF16] = S##_bf16, [REEL_I8] = S##_i8, \
+        [REEL_U8] = S##_u8, [REEL_I32] = S##_i32, [REEL_I64] = S##_i64, [REEL_BOOL] = S##_boolean                     \
     }
 static convert *const table[REEL_N_DTYPES][REEL_N_DTYPES] = {
-    [REEL_F32] = ROW(f32), [REEL_F64] = ROW(f64), [REEL_F16] = ROW(f16), [REEL_BF16] = ROW(bf16),     [REEL_I8] = ROW(i8),
-    [REEL_U8] = ROW(u8),   [REEL_I32] = ROW(i32), [REEL_I64] = ROW(i64), [REEL_BOOL] = ROW(boolean),
+    [REEL_F32] = ROW(f32),   [REEL_F64] = ROW(f64), [REEL_F16] = ROW(f16),
+    [REEL_BF16] = ROW(bf16), [REEL_I8] = ROW(i8),   [REEL_U8] = ROW(u8),
+    [REEL_I32] = ROW(i32),   [REEL_I64] = ROW(i64), [REEL_BOOL] = ROW(boolean),
 };
 
 /* Same dtype: bytes move as they are, NaN payloads included. */
@@ -208,7 +276,8 @@ static void copy(char *d, int64_t ds, const char *s, int64_t ss, int64_t n, size
     }
 }
 
-void reel_convert_(void *dst, reel_dtype dd, int64_t dstride, const void *src, reel_dtype sd, int64_t sstride, int64_t n)
+void reel_convert_(void *dst, reel_dtype dd, int64_t dstride, const void *src, reel_dtype sd, int64_t sstride,
+                   int64_t n)
 {
     if (n <= 0) {
         return;
@@ -224,10 +293,16 @@ void reel_convert_(void *dst, reel_dtype dd, int64_t dstride, const void *src, r
 
 bool reel_store_number_(void *dst, reel_dtype d, double value)
 {
-    static const double low[REEL_N_DTYPES] = {
-        [REEL_I8] = -128, [REEL_U8] = 0, [REEL_I32] = -2147483648.0, [REEL_I64] = -9223372036854775808.0, [REEL_BOOL] = 0};
-    static const double over[REEL_N_DTYPES] = {
-        [REEL_I8] = 128, [REEL_U8] = 256, [REEL_I32] = 2147483648.0, [REEL_I64] = 9223372036854775808.0, [REEL_BOOL] = 2};
+    static const double low[REEL_N_DTYPES] = {[REEL_I8] = -128,
+                                              [REEL_U8] = 0,
+                                              [REEL_I32] = -2147483648.0,
+                                              [REEL_I64] = -9223372036854775808.0,
+                                              [REEL_BOOL] = 0};
+    static const double over[REEL_N_DTYPES] = {[REEL_I8] = 128,
+                                               [REEL_U8] = 256,
+                                               [REEL_I32] = 2147483648.0,
+                                               [REEL_I64] = 9223372036854775808.0,
+                                               [REEL_BOOL] = 2};
     if (!reel_is_float_(d) && !(value >= low[d] && value < over[d] && value == trunc(value))) {
         return false;
     }

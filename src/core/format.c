@@ -1,17 +1,17 @@
 /* format.c: tensors as text, as NumPy 2 prints arrays: the shortest digits that give the number back, at most eight after the
    point; one format for all elements; lines of 75 columns; only corners beyond 1,000 elements. Nothing is allocated: one
    pass over the elements finds the widths, a second writes. */
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "core/context.h"
 #include "core/dtype.h"
 #include "core/error.h"
 #include "core/listener.h"
 #include "core/tensor.h"
 #include "reel/tensor.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { COLUMNS = 75, THRESHOLD = 1000, EDGE = 3, PRECISION = 8, CELL = 64 };
 

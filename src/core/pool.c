@@ -4,13 +4,13 @@
    child after fork. REEL_THREADS_PTHREAD: own workers, which spin for a moment before they sleep (no false alarms in
    ThreadSanitizer). REEL_THREADS_OPENMP: OpenMP's workers, shared with the user's own parallel regions. */
 #include "core/pool.h"
+#include "core/compiler.h"
+#include "core/error.h"
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include "core/compiler.h"
-#include "core/error.h"
 #if !defined(REEL_THREADS_OPENMP) && !defined(REEL_THREADS_PTHREAD) && !defined(REEL_THREADS_NONE)
 #define REEL_THREADS_NONE
 #endif
@@ -91,7 +91,8 @@ static void start(void)
 int reel_threads(void)
 {
     pthread_once(&once, start);
-    return atomic_load_explicit(&forked, memory_order_relaxed) ? 1 : atomic_load_explicit(&chosen, memory_order_relaxed);
+    return atomic_load_explicit(&forked, memory_order_relaxed) ? 1
+                                                               : atomic_load_explicit(&chosen, memory_order_relaxed);
 }
 
 int reel_set_threads(int n)

@@ -1,11 +1,11 @@
 /* random.c: Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011)
    and the generators that count for it. */
 #include "core/random.h"
-#include <stdatomic.h>
 #include "core/alloc.h"
 #include "core/context.h"
 #include "core/dtype.h"
 #include "reel/tensor.h"
+#include <stdatomic.h>
 
 struct reel_generator {
     _Atomic uint64_t key, counter;

@@ -33,12 +33,13 @@ int reel_shape_check_(reel_shape s, bool allow_any)
     }
     for (int i = 0; i < s.rank; i++) {
         if (s.dims[i] == REEL_ANY && !allow_any) {
-            return reel_fail(REEL_ESHAPE, "shape %s has an unknown dimension, which only a graph's placeholders may have",
+            return reel_fail(REEL_ESHAPE,
+                             "shape %s has an unknown dimension, which only a graph's placeholders may have",
                              reel_shape_text_(&s, text));
         }
         if (s.dims[i] < REEL_ANY) {
-            return reel_fail(REEL_ESHAPE, "shape %s has a negative dimension: axis %d is %" PRId64, reel_shape_text_(&s, text), i,
-                             s.dims[i]);
+            return reel_fail(REEL_ESHAPE, "shape %s has a negative dimension: axis %d is %" PRId64,
+                             reel_shape_text_(&s, text), i, s.dims[i]);
         }
     }
     const int64_t n = reel_shape_count(s);
@@ -59,7 +60,8 @@ int reel_shape_broadcast_(const reel_shape *a, const reel_shape *b, reel_shape *
             d = y;
         } else if (y != 1 && y != REEL_ANY && x != y) {
             char ta[REEL_SHAPE_TEXT], tb[REEL_SHAPE_TEXT];
-            return reel_fail(REEL_ESHAPE, "shapes %s and %s do not broadcast: %" PRId64 " against %" PRId64 " at axis %d",
+            return reel_fail(REEL_ESHAPE,
+                             "shapes %s and %s do not broadcast: %" PRId64 " against %" PRId64 " at axis %d",
                              reel_shape_text_(a, ta), reel_shape_text_(b, tb), x, y, -i);
         }
         r.dims[r.rank - i] = d;
