@@ -14,9 +14,26 @@ int reel_infer_assign_(const reel_infer *io)
     return reel_fail(REEL_ESHAPE, "a variable of shape %s cannot take %s", reel_shape_text_(var, want), reel_shape_text_(value, have));
 }
 
+/* A weak number becomes a tensor of the variable's dtype before it is assigned: the variable is strong, and a trace
+   takes its value's node for it. What does not fit is left to the door to refuse. */
+static reel_tensor *strong_value(const char *site, reel_tensor *var, reel_tensor *value)
+{
+    if (!var || !value || !reel_is_live_(var) || !reel_is_live_(value) || !(reel_rec_of_(value)->flags & REEL_R_NUM)) return value;
+    const double x = reel_load_number_(reel_rec_of_(value)->data + reel_num_offset_(REEL_F64), REEL_F64);
+    const reel_type *t = reel_type_of_(var);
+    if (t->shape.rank != 0 || !reel_num_fits_(x, t->dtype)) return value;
+    reel_attr_full a;
+    memset(&a, 0, sizeof a);
+    a.type.dtype = t->dtype;
+    a.value = x;
+    reel_tensor *out = NULL;
+    reel_door_(&reel_rows_[REEL_OP_full], &a, NULL, 0, &out, 1, site);
+    return out;
+}
+
 int reel_assign_at(const char *site, reel_tensor *var, reel_tensor *value)
 {
-    reel_tensor *const in[2] = {var, value};
+    reel_tensor *const in[2] = {var, strong_value(site, var, value)};
     return reel_door_(&reel_rows_[REEL_OP_assign], &reel_no_attr_, in, 2, NULL, 0, site);
 }
 
