@@ -1,6 +1,6 @@
 /* raw_matmul.c: what OpenBLAS and oneDNN do by themselves, each with its own threads, in a process of its own.
-   raw_matmul [n ...]: square f32 products (default 32 to 2048), then a line of JSON each: median of rounds, ns a product.
-   Built with the same macros as the library: REEL_HAVE_OPENBLAS, REEL_HAVE_ONEDNN. */
+   raw_matmul [n ...]: square f32 products (default 32 to 2048), then a line of JSON each: median of rounds, ns a
+   product. Built with the same macros as the library: REEL_HAVE_OPENBLAS, REEL_HAVE_ONEDNN. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,12 +44,14 @@ static void measure(const char *lib, void (*product)(const job *), const job *j)
     const long repeats = t < round_ns ? (long)(round_ns / (t + 1)) + 1 : 1;
     for (int r = 0; r < ROUNDS; r++) {
         t = now();
-        for (long i = 0; i < repeats; i++) product(j);
+        for (long i = 0; i < repeats; i++)
+            product(j);
         times[r] = (now() - t) / (double)repeats;
     }
     qsort(times, ROUNDS, sizeof *times, by_value);
     const double n = (double)j->n;
-    printf("{\"lib\": \"%s\", \"n\": %ld, \"ns\": %.1f, \"gflops\": %.1f}\n", lib, j->n, times[ROUNDS / 2], 2 * n * n * n / times[ROUNDS / 2]);
+    printf("{\"lib\": \"%s\", \"n\": %ld, \"ns\": %.1f, \"gflops\": %.1f}\n", lib, j->n, times[ROUNDS / 2],
+           2 * n * n * n / times[ROUNDS / 2]);
     fflush(stdout);
 }
 
@@ -90,17 +92,19 @@ static int onednn_start(dnn *d, dnnl_engine_t engine, const job *j)
 #else
     dnnl_memory_desc_t md;
     dnnl_matmul_desc_t desc;
-    if (dnnl_memory_desc_init_by_strides(&md, 2, dims, dnnl_f32, strides) || dnnl_matmul_desc_init(&desc, &md, &md, NULL, &md) ||
-        dnnl_primitive_desc_create(&pd, &desc, NULL, engine, NULL))
+    if (dnnl_memory_desc_init_by_strides(&md, 2, dims, dnnl_f32, strides) ||
+        dnnl_matmul_desc_init(&desc, &md, &md, NULL, &md) || dnnl_primitive_desc_create(&pd, &desc, NULL, engine, NULL))
         return 1;
 #define MD &md
 #endif
     for (int i = 0; i < 3; i++)
-        if (dnnl_memory_create(&mem[i], MD, engine, data[i])) return 1;
+        if (dnnl_memory_create(&mem[i], MD, engine, data[i]))
+            return 1;
     d->args[0] = (dnnl_exec_arg_t){DNNL_ARG_SRC, mem[0]};
     d->args[1] = (dnnl_exec_arg_t){DNNL_ARG_WEIGHTS, mem[1]};
     d->args[2] = (dnnl_exec_arg_t){DNNL_ARG_DST, mem[2]};
-    return dnnl_primitive_create(&d->primitive, pd) || dnnl_stream_create(&d->stream, engine, dnnl_stream_default_flags);
+    return dnnl_primitive_create(&d->primitive, pd) ||
+           dnnl_stream_create(&d->stream, engine, dnnl_stream_default_flags);
 }
 #endif
 
@@ -110,14 +114,17 @@ int main(int argc, char **argv)
     int count = 12;
     if (argc > 1) {
         count = argc - 1 < MAX_SIZES ? argc - 1 : MAX_SIZES;
-        for (int i = 0; i < count; i++) sizes[i] = strtol(argv[i + 1], NULL, 10);
+        for (int i = 0; i < count; i++)
+            sizes[i] = strtol(argv[i + 1], NULL, 10);
     }
     for (int i = 0; i < count; i++) {
         const long n = sizes[i];
-        if (n < 1 || n > 16384) return fprintf(stderr, "raw_matmul: n must be 1 to 16384\n"), 2;
+        if (n < 1 || n > 16384)
+            return fprintf(stderr, "raw_matmul: n must be 1 to 16384\n"), 2;
         const size_t bytes = ((size_t)(n * n) * sizeof(float) + 63) / 64 * 64;
         job j = {.n = n, .a = aligned_alloc(64, bytes), .b = aligned_alloc(64, bytes), .c = aligned_alloc(64, bytes)};
-        if (!j.a || !j.b || !j.c) return 1;
+        if (!j.a || !j.b || !j.c)
+            return 1;
         for (long e = 0; e < n * n; e++) {
             j.a[e] = (float)(e * 37 % 101) / 50 - 1;
             j.b[e] = (float)(e * 13 % 97) / 48 - 1;
@@ -129,7 +136,8 @@ int main(int argc, char **argv)
         dnnl_engine_t engine;
         dnn d;
         j.state = &d;
-        if (dnnl_engine_create(&engine, dnnl_cpu, 0) || onednn_start(&d, engine, &j)) return fprintf(stderr, "raw_matmul: oneDNN failed\n"), 1;
+        if (dnnl_engine_create(&engine, dnnl_cpu, 0) || onednn_start(&d, engine, &j))
+            return fprintf(stderr, "raw_matmul: oneDNN failed\n"), 1;
         measure("onednn", onednn, &j);
 #endif
         free(j.a), free(j.b), free(j.c);

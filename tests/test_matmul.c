@@ -1,11 +1,5 @@
-/* test_matmul.c: the product through prepare and run: every layout, dtype, batch form and route against a double reference; bits
-   by threads and layout. The route tests run this program again with REEL_MATMUL, REEL_ISA set. */
-#include <math.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+/* test_matmul.c: the product through prepare and run: every layout, dtype, batch form and route against a double
+   reference; bits by threads and layout. The route tests run this program again with REEL_MATMUL, REEL_ISA set. */
 #include "core/alloc.h"
 #include "core/device.h"
 #include "core/dtype.h"
@@ -14,6 +8,12 @@
 #include "kernels/matmul.h"
 #include "reel/tensor.h"
 #include "tap.h"
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* An operand: a view into a block of its own. */
 typedef struct operand {
@@ -37,8 +37,10 @@ static operand make(reel_dtype dtype, reel_shape shape, const int64_t *strides)
 {
     operand o = {.shape = shape, .dtype = dtype};
     int64_t low = 0, high = 0;
-    if (strides) memcpy(o.strides, strides, sizeof(int64_t) * (size_t)shape.rank);
-    else reel_shape_strides_(&shape, o.strides);
+    if (strides)
+        memcpy(o.strides, strides, sizeof(int64_t) * (size_t)shape.rank);
+    else
+        reel_shape_strides_(&shape, o.strides);
     for (int i = 0; i < shape.rank; i++) {
         const int64_t far = (shape.dims[i] > 0 ? shape.dims[i] - 1 : 0) * o.strides[i];
         low += far < 0 ? far : 0;
@@ -48,17 +50,28 @@ static operand make(reel_dtype dtype, reel_shape shape, const int64_t *strides)
     o.offset = -low;
     o.bytes = (size_t)n * reel_size_(dtype);
     o.block = reel_alloc_(o.bytes);
-    for (int64_t i = 0; i < n; i++) reel_store_number_(o.block + (size_t)i * reel_size_(dtype), dtype, next_number());
+    for (int64_t i = 0; i < n; i++)
+        reel_store_number_(o.block + (size_t)i * reel_size_(dtype), dtype, next_number());
     return o;
 }
-static void drop(operand *o) { reel_free_(o->block, o->bytes); }
-static void *data(const operand *o) { return o->block + o->offset * (int64_t)reel_size_(o->dtype); }
-static reel_kview view(const operand *o) { return (reel_kview){o->dtype, o->shape.rank, o->shape.dims, o->strides, NULL}; }
+static void drop(operand *o)
+{
+    reel_free_(o->block, o->bytes);
+}
+static void *data(const operand *o)
+{
+    return o->block + o->offset * (int64_t)reel_size_(o->dtype);
+}
+static reel_kview view(const operand *o)
+{
+    return (reel_kview){o->dtype, o->shape.rank, o->shape.dims, o->strides, NULL};
+}
 
 static double element(const operand *o, const int64_t *index)
 {
     int64_t at = o->offset;
-    for (int i = 0; i < o->shape.rank; i++) at += index[i] * o->strides[i];
+    for (int i = 0; i < o->shape.rank; i++)
+        at += index[i] * o->strides[i];
     return reel_load_number_(o->block + at * (int64_t)reel_size_(o->dtype), o->dtype);
 }
 
@@ -68,8 +81,10 @@ static reel_shape result_shape(const operand *a, const operand *b)
     ab.rank = a->shape.rank > 1 ? a->shape.rank - 2 : 0;
     bb.rank = b->shape.rank > 1 ? b->shape.rank - 2 : 0;
     reel_shape_broadcast_(&ab, &bb, &s);
-    if (a->shape.rank > 1) s.dims[s.rank++] = a->shape.dims[a->shape.rank - 2];
-    if (b->shape.rank > 1) s.dims[s.rank++] = b->shape.dims[b->shape.rank - 1];
+    if (a->shape.rank > 1)
+        s.dims[s.rank++] = a->shape.dims[a->shape.rank - 2];
+    if (b->shape.rank > 1)
+        s.dims[s.rank++] = b->shape.dims[b->shape.rank - 1];
     return s;
 }
 
@@ -114,7 +129,8 @@ static int64_t matrix_at(const reel_shape *o, const reel_shape *result, int batc
     int64_t strides[REEL_MAX_RANK], at = 0;
     reel_shape_strides_(o, strides);
     for (int i = batch_rank - 1, j = o->rank - 3; i >= 0; i--, j--) {
-        if (j >= 0 && o->dims[j] > 1) at += batch % result->dims[i] * strides[j];
+        if (j >= 0 && o->dims[j] > 1)
+            at += batch % result->dims[i] * strides[j];
         batch /= result->dims[i];
     }
     return at;
@@ -125,7 +141,8 @@ static bool right(const operand *a, const operand *b, const operand *out)
 {
     const reel_shape *s = &out->shape;
     const int ar = a->shape.rank, br = b->shape.rank, batch_rank = s->rank - (ar > 1) - (br > 1);
-    const int64_t k = a->shape.dims[ar - 1], m = ar > 1 ? a->shape.dims[ar - 2] : 1, n = br > 1 ? b->shape.dims[br - 1] : 1;
+    const int64_t k = a->shape.dims[ar - 1], m = ar > 1 ? a->shape.dims[ar - 2] : 1,
+                  n = br > 1 ? b->shape.dims[br - 1] : 1;
     const double eps = out->dtype == REEL_F64 ? 0x1p-53 : 0x1p-24, least = out->dtype == REEL_F16 ? 0x1p-25 : 0;
     const double round = out->dtype == REEL_BF16 ? 0x1.01p-8 : out->dtype == REEL_F16 ? 0x1.01p-11 : eps;
     double *av = values(a), *bv = values(b), *got = values(out);
@@ -142,7 +159,8 @@ static bool right(const operand *a, const operand *b, const operand *out)
         }
         const double bound = size * eps * (double)(k + 2) + fabs((double)sum) * round + least;
         ok = fabsl(sum - got[t]) <= bound;
-        if (!ok) printf("# element %d: %.9g, not %.9g (bound %.3g)\n", (int)t, got[t], (double)sum, bound);
+        if (!ok)
+            printf("# element %d: %.9g, not %.9g (bound %.3g)\n", (int)t, got[t], (double)sum, bound);
     }
     free(av), free(bv), free(got);
     return ok;
@@ -152,7 +170,8 @@ static operand dense_copy(const operand *o)
 {
     operand d = make(o->dtype, o->shape, NULL);
     const reel_kview v = {o->dtype, o->shape.rank, o->shape.dims, o->strides, data(o)};
-    if (reel_count_(&o->shape)) reel_pack_(d.block, &v);
+    if (reel_count_(&o->shape))
+        reel_pack_(d.block, &v);
     return d;
 }
 
@@ -178,7 +197,10 @@ static bool check(const operand *a, const operand *b)
 }
 
 static const reel_dtype floats[4] = {REEL_F32, REEL_F64, REEL_F16, REEL_BF16};
-static reel_shape shape2(int64_t m, int64_t n) { return (reel_shape){2, {m, n}}; }
+static reel_shape shape2(int64_t m, int64_t n)
+{
+    return (reel_shape){2, {m, n}};
+}
 
 /* layout 0 dense, 1 transposed, 2 a part of wider rows, 3 backwards, 4 every other column, 5 one row repeated */
 enum { LAYOUTS = 6 };
@@ -199,18 +221,21 @@ static void small_grid(void)
                 const int64_t m = sizes[i % N], n = sizes[i / N % N], k = sizes[i / N / N];
                 operand a = make_layout(floats[d], m, k, layout & 1), b = make_layout(floats[d], k, n, layout >> 1);
                 ok = check(&a, &b);
-                if (!ok) printf("# m %d n %d k %d\n", (int)m, (int)n, (int)k);
+                if (!ok)
+                    printf("# m %d n %d k %d\n", (int)m, (int)n, (int)k);
                 drop(&a), drop(&b);
             }
-            TAP_OK(ok, "small grid %s %c%c", reel_dtype_name(floats[d]), layout & 1 ? 'T' : 'N', layout >> 1 ? 'T' : 'N');
+            TAP_OK(ok, "small grid %s %c%c", reel_dtype_name(floats[d]), layout & 1 ? 'T' : 'N',
+                   layout >> 1 ? 'T' : 'N');
         }
 }
 
 static void odd_sizes(void)
 {
-    static const int64_t sizes[][3] = {{31, 33, 65},   {32, 10, 64}, {64, 32, 32},  {100, 99, 98},  {7, 257, 129}, {257, 7, 31},
-                                       {130, 129, 70}, {1, 70, 300}, {300, 1, 70},  {1, 1, 1000},   {300, 260, 40}, {64, 700, 33},
-                                       {520, 65, 64}, {96, 96, 96},  {40, 40, 700}, {1, 1100, 300}, {1100, 1, 300}};
+    static const int64_t sizes[][3] = {{31, 33, 65},   {32, 10, 64},   {64, 32, 32},  {100, 99, 98}, {7, 257, 129},
+                                       {257, 7, 31},   {130, 129, 70}, {1, 70, 300},  {300, 1, 70},  {1, 1, 1000},
+                                       {300, 260, 40}, {64, 700, 33},  {520, 65, 64}, {96, 96, 96},  {40, 40, 700},
+                                       {1, 1100, 300}, {1100, 1, 300}};
     for (int d = 0; d < 4; d++)
         for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             bool ok = true;
@@ -218,7 +243,8 @@ static void odd_sizes(void)
             for (int layout = 0; layout < 4 && ok; layout++) {
                 operand a = make_layout(floats[d], m, k, layout & 1), b = make_layout(floats[d], k, n, layout >> 1);
                 ok = check(&a, &b);
-                if (!ok) printf("# layout %d\n", layout);
+                if (!ok)
+                    printf("# layout %d\n", layout);
                 drop(&a), drop(&b);
             }
             TAP_OK(ok, "%s %d x %d x %d in four layouts", reel_dtype_name(floats[d]), (int)m, (int)n, (int)k);
@@ -233,11 +259,13 @@ static void strided(void)
         for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
             for (int layout = 2; layout < LAYOUTS; layout++) {
                 const int64_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
-                operand a = make_layout(floats[d], m, k, layout), b = make_layout(floats[d], k, n, LAYOUTS + 1 - layout);
+                operand a = make_layout(floats[d], m, k, layout),
+                        b = make_layout(floats[d], k, n, LAYOUTS + 1 - layout);
                 operand ad = dense_copy(&a), bd = dense_copy(&b);
                 operand x = make(floats[d], shape2(m, n), NULL), y = make(floats[d], shape2(m, n), NULL);
                 TAP_OK(product(&a, &b, &x) == 0 && product(&ad, &bd, &y) == 0 && right(&a, &b, &x) && same(&x, &y),
-                       "%s layout %d, %d x %d x %d: as dense", reel_dtype_name(floats[d]), layout, (int)m, (int)n, (int)k);
+                       "%s layout %d, %d x %d x %d: as dense", reel_dtype_name(floats[d]), layout, (int)m, (int)n,
+                       (int)k);
                 drop(&a), drop(&b), drop(&ad), drop(&bd), drop(&x), drop(&y);
             }
 }
@@ -279,7 +307,8 @@ static void batches(void)
                 a_dense = a_dense && cases[i].as[j] == 0;
                 b_dense = b_dense && cases[i].bs[j] == 0;
             }
-            operand a = make(floats[d], cases[i].a, a_dense ? NULL : cases[i].as), b = make(floats[d], cases[i].b, b_dense ? NULL : cases[i].bs);
+            operand a = make(floats[d], cases[i].a, a_dense ? NULL : cases[i].as),
+                    b = make(floats[d], cases[i].b, b_dense ? NULL : cases[i].bs);
             TAP_OK(check(&a, &b), "%s %s", reel_dtype_name(floats[d]), cases[i].name);
             drop(&a), drop(&b);
         }
@@ -290,8 +319,10 @@ static void nothing(void)
     static const int64_t sizes[][3] = {{0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {0, 0, 0}, {1, 1, 0}, {0, 1, 3}};
     for (int d = 0; d < 4; d++)
         for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            operand a = make(floats[d], shape2(sizes[i][0], sizes[i][2]), NULL), b = make(floats[d], shape2(sizes[i][2], sizes[i][1]), NULL);
-            TAP_OK(check(&a, &b), "%s %d x %d x %d: zeros or nothing", reel_dtype_name(floats[d]), (int)sizes[i][0], (int)sizes[i][1], (int)sizes[i][2]);
+            operand a = make(floats[d], shape2(sizes[i][0], sizes[i][2]), NULL),
+                    b = make(floats[d], shape2(sizes[i][2], sizes[i][1]), NULL);
+            TAP_OK(check(&a, &b), "%s %d x %d x %d: zeros or nothing", reel_dtype_name(floats[d]), (int)sizes[i][0],
+                   (int)sizes[i][1], (int)sizes[i][2]);
             drop(&a), drop(&b);
         }
 }
@@ -304,11 +335,13 @@ static void not_finite(void)
         for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
             for (int layout = 0; layout < 4; layout++) {
                 const int64_t n = sizes[i];
-                operand a = make_layout(floats[d], n, n, layout & 1), b = make_layout(floats[d], n, n, layout >> 1), out = make(floats[d], shape2(n, n), NULL);
+                operand a = make_layout(floats[d], n, n, layout & 1), b = make_layout(floats[d], n, n, layout >> 1),
+                        out = make(floats[d], shape2(n, n), NULL);
                 memset(a.block, 0, a.bytes);
                 const size_t size = reel_size_(floats[d]);
                 const int64_t row = n / 2, col = n / 3, p = n - 1;
-                reel_store_number_(b.block + (size_t)(p * b.strides[0] + col * b.strides[1]) * size, floats[d], INFINITY);
+                reel_store_number_(b.block + (size_t)(p * b.strides[0] + col * b.strides[1]) * size, floats[d],
+                                   INFINITY);
                 reel_store_number_(a.block + (size_t)(row * a.strides[0]) * size, floats[d], n > 1 ? NAN : 0.0);
                 bool ok = product(&a, &b, &out) == 0;
                 for (int64_t j = 0; j < n * n; j++) {
@@ -325,7 +358,8 @@ static void not_finite(void)
 static void rounded_once(void)
 {
     for (int d = 2; d < 4; d++) {
-        operand a = make(floats[d], shape2(1, 3), NULL), b = make(floats[d], shape2(3, 1), NULL), out = make(floats[d], shape2(1, 1), NULL);
+        operand a = make(floats[d], shape2(1, 3), NULL), b = make(floats[d], shape2(3, 1), NULL),
+                out = make(floats[d], shape2(1, 1), NULL);
         /* 1 + ulp/2 - ulp/8 must give 1, though the first two alone round up or stay at a tie */
         const double ulp = floats[d] == REEL_F16 ? 0x1p-10 : 0x1p-7, terms[3] = {1, 1.5 * ulp, -ulp / 8};
         for (int i = 0; i < 3; i++) {
@@ -333,7 +367,8 @@ static void rounded_once(void)
             reel_store_number_(b.block + 2 * i, floats[d], 1);
         }
         const int64_t zero[2] = {0, 0};
-        TAP_OK(product(&a, &b, &out) == 0 && element(&out, zero) == 1 + ulp, "%s sums in f32", reel_dtype_name(floats[d]));
+        TAP_OK(product(&a, &b, &out) == 0 && element(&out, zero) == 1 + ulp, "%s sums in f32",
+               reel_dtype_name(floats[d]));
         drop(&a), drop(&b), drop(&out);
     }
 }
@@ -341,6 +376,7 @@ static void rounded_once(void)
 /* One plan, several threads at once. */
 typedef struct shared_plan {
     const operand *a, *b, *want;
+    operand out;
     const void *plan;
     size_t workspace;
     bool ok;
@@ -348,16 +384,14 @@ typedef struct shared_plan {
 static void *run_shared(void *arg)
 {
     shared_plan *s = arg;
-    operand out = make(s->want->dtype, s->want->shape, NULL);
     void *work = reel_alloc_(s->workspace);
-    void *const ptr[3] = {data(s->a), data(s->b), data(&out)};
+    void *const ptr[3] = {data(s->a), data(s->b), data(&s->out)};
     s->ok = true;
     for (int i = 0; i < 20; i++) {
-        memset(out.block, 0xff, out.bytes);
-        s->ok = s->ok && reel_k_matmul_.run(s->plan, ptr, work) == 0 && same(&out, s->want);
+        memset(s->out.block, 0xff, s->out.bytes);
+        s->ok = s->ok && reel_k_matmul_.run(s->plan, ptr, work) == 0 && same(&s->out, s->want);
     }
     reel_free_(work, s->workspace);
-    drop(&out);
     return NULL;
 }
 static void several_threads(void)
@@ -365,20 +399,26 @@ static void several_threads(void)
     static const int64_t sizes[] = {8, 60, 200, 300};
     for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         const int64_t n = sizes[i];
-        operand a = make(REEL_F32, shape2(n, n), NULL), b = make(REEL_F32, shape2(n, n), NULL), out = make(REEL_F32, shape2(n, n), NULL);
+        operand a = make(REEL_F32, shape2(n, n), NULL), b = make(REEL_F32, shape2(n, n), NULL),
+                out = make(REEL_F32, shape2(n, n), NULL);
         const reel_kview in[2] = {view(&a), view(&b)}, o = view(&out);
         const reel_ksig sig = {.n_in = 2, .n_out = 1, .in = in, .out = &o};
-        shared_plan s[4] = {{&a, &b, &out, NULL, 0, false}};
+        shared_plan s[4];
+        size_t workspace = 0;
         void *plan = reel_alloc_(reel_k_matmul_.plan_size);
-        bool ok = reel_k_matmul_.prepare(&sig, plan, &s[0].workspace) == 0 && product(&a, &b, &out) == 0;
-        s[0].plan = plan;
+        bool ok = reel_k_matmul_.prepare(&sig, plan, &workspace) == 0 && product(&a, &b, &out) == 0;
+        for (int t = 0; t < 4; t++)
+            s[t] = (shared_plan){&a, &b, &out, make(REEL_F32, shape2(n, n), NULL), plan, workspace, false};
         pthread_t threads[4];
-        for (int t = 0; ok && t < 4; t++) {
-            s[t] = s[0];
-            ok = pthread_create(&threads[t], NULL, run_shared, &s[t]) == 0;
+        int started = 0;
+        while (ok && started < 4 && pthread_create(&threads[started], NULL, run_shared, &s[started]) == 0)
+            started++;
+        for (int t = 0; t < started; t++)
+            pthread_join(threads[t], NULL);
+        for (int t = 0; t < 4; t++) {
+            ok = ok && s[t].ok;
+            drop(&s[t].out);
         }
-        for (int t = 0; ok && t < 4; t++) pthread_join(threads[t], NULL);
-        for (int t = 0; t < 4; t++) ok = ok && s[t].ok;
         TAP_OK(ok, "four threads run one plan, n %d", (int)n);
         reel_k_matmul_.drop(plan);
         reel_free_(plan, reel_k_matmul_.plan_size);
@@ -394,9 +434,12 @@ static uint64_t fingerprint(void)
     for (int d = 0; d < 4; d++)
         for (int i = 0; i < 24; i++) {
             const int64_t m = 1 + i * 5 % 37, n = 1 + i * 7 % 41, k = 1 + i * 11 % 53;
-            operand a = make_layout(floats[d], m, k, i & 1), b = make_layout(floats[d], k, n, i >> 1 & 1), out = make(floats[d], shape2(m, n), NULL);
-            if (product(&a, &b, &out)) return 0;
-            for (size_t j = 0; j < (size_t)(m * n) * reel_size_(floats[d]); j++) h = (h ^ out.block[j]) * UINT64_C(1099511628211);
+            operand a = make_layout(floats[d], m, k, i & 1), b = make_layout(floats[d], k, n, i >> 1 & 1),
+                    out = make(floats[d], shape2(m, n), NULL);
+            if (product(&a, &b, &out))
+                return 0;
+            for (size_t j = 0; j < (size_t)(m * n) * reel_size_(floats[d]); j++)
+                h = (h ^ out.block[j]) * UINT64_C(1099511628211);
             drop(&a), drop(&b), drop(&out);
         }
     return h;
@@ -407,17 +450,21 @@ static int child(const char *name, const char *value, const char *level, uint64_
 {
     char command[700], self[512];
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0) return -1;
+    if (n < 0)
+        return -1;
     self[n] = 0;
     snprintf(command, sizeof command, "%s=%s REEL_ISA=%s '%s'", name, value, level, self);
     setenv("REEL_TEST_MATMUL_CHILD", "1", 1);
     FILE *f = popen(command, "r");
     unsetenv("REEL_TEST_MATMUL_CHILD");
-    if (!f) return -1;
+    if (!f)
+        return -1;
     char line[700];
     while (fgets(line, sizeof line, f)) {
-        if (!strncmp(line, "fingerprint ", 12)) *print = strtoull(line + 12, NULL, 16);
-        else if (strncmp(line, "ok", 2)) printf("#   %s", line);
+        if (!strncmp(line, "fingerprint ", 12))
+            *print = strtoull(line + 12, NULL, 16);
+        else if (strncmp(line, "ok", 2))
+            printf("#   %s", line);
     }
     const int status = pclose(f);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -425,7 +472,8 @@ static int child(const char *name, const char *value, const char *level, uint64_
 
 static void routes(void)
 {
-    static const char *const wish[3] = {"portable", "blas", "onednn"}, *const levels[3] = {"baseline", "x86-64-v3", "x86-64-v4"};
+    static const char *const wish[3] = {"portable", "blas", "onednn"}, *const levels[3] = {"baseline", "x86-64-v3",
+                                                                                           "x86-64-v4"};
     uint64_t print[3] = {0};
     if (getenv("REEL_TEST_MATMUL_CHILD")) {
         printf("fingerprint %llx\n", (unsigned long long)fingerprint());
@@ -435,8 +483,10 @@ static void routes(void)
         uint64_t unused;
         TAP_OK(child("REEL_MATMUL", wish[i], "", &unused) == 0, "all of it with REEL_MATMUL=%s", wish[i]);
     }
-    for (int i = 0; i < 3; i++) TAP_OK(child("REEL_MATMUL", "portable", levels[i], &print[i]) == 0, "all of it, portable, level %s", levels[i]);
-    TAP_OK(print[0] && print[0] == print[1] && print[1] == print[2], "portable results have the same bits at every level");
+    for (int i = 0; i < 3; i++)
+        TAP_OK(child("REEL_MATMUL", "portable", levels[i], &print[i]) == 0, "all of it, portable, level %s", levels[i]);
+    TAP_OK(print[0] && print[0] == print[1] && print[1] == print[2],
+           "portable results have the same bits at every level");
     for (int i = 1; i < 3; i++) {
         uint64_t unused;
         TAP_OK(child("REEL_MATMUL", "auto", levels[i], &unused) == 0, "all of it, level %s", levels[i]);

@@ -19,7 +19,10 @@ static void start(void)
     wide = !strcmp(core, "SkylakeX") || !strcmp(core, "Cooperlake") || !strcmp(core, "Sapphirerapids");
 }
 
-bool reel_blas_has_(void) { return true; }
+bool reel_blas_has_(void)
+{
+    return true;
+}
 
 bool reel_blas_wide_(void)
 {
@@ -29,11 +32,12 @@ bool reel_blas_wide_(void)
 
 bool reel_blas_fits_(int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldb, int64_t ldc)
 {
-    return m > 0 && n > 0 && k > 0 && m <= INT_MAX && n <= INT_MAX && k <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX;
+    return m > 0 && n > 0 && k > 0 && m <= INT_MAX && n <= INT_MAX && k <= INT_MAX && lda <= INT_MAX &&
+           ldb <= INT_MAX && ldc <= INT_MAX;
 }
 
-void reel_blas_gemm_(reel_dtype dtype, bool ta, bool tb, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda, const void *b,
-                     int64_t ldb, void *c, int64_t ldc)
+void reel_blas_gemm_(reel_dtype dtype, bool ta, bool tb, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda,
+                     const void *b, int64_t ldb, void *c, int64_t ldc)
 {
     pthread_once(&once, start);
     const CBLAS_TRANSPOSE at = ta ? CblasTrans : CblasNoTrans, bt = tb ? CblasTrans : CblasNoTrans;
@@ -50,17 +54,26 @@ void reel_blas_restore_(void)
 }
 
 #else
-bool reel_blas_has_(void) { return false; }
-bool reel_blas_wide_(void) { return false; }
+bool reel_blas_has_(void)
+{
+    return false;
+}
+bool reel_blas_wide_(void)
+{
+    return false;
+}
 bool reel_blas_fits_(int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldb, int64_t ldc)
 {
     (void)m, (void)n, (void)k, (void)lda, (void)ldb, (void)ldc;
     return false;
 }
-void reel_blas_gemm_(reel_dtype dtype, bool ta, bool tb, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda, const void *b,
-                     int64_t ldb, void *c, int64_t ldc)
+void reel_blas_gemm_(reel_dtype dtype, bool ta, bool tb, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda,
+                     const void *b, int64_t ldb, void *c, int64_t ldc)
 {
-    (void)dtype, (void)ta, (void)tb, (void)m, (void)n, (void)k, (void)a, (void)lda, (void)b, (void)ldb, (void)c, (void)ldc;
+    (void)dtype, (void)ta, (void)tb, (void)m, (void)n, (void)k, (void)a, (void)lda, (void)b, (void)ldb, (void)c,
+        (void)ldc;
 }
-void reel_blas_restore_(void) {}
+void reel_blas_restore_(void)
+{
+}
 #endif

@@ -3,8 +3,8 @@
    values: not on level, blocking, threads, transposition or strides. */
 #ifndef REEL_KERNELS_GEMM_H
 #define REEL_KERNELS_GEMM_H
-#include <stdint.h>
 #include "isa.h"
+#include <stdint.h>
 
 /* c[m,n] = a[m,k] b[k,n]; strides in elements; c has unit column stride. */
 typedef struct reel_gemm {

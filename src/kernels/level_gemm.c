@@ -1,7 +1,7 @@
 /* level_gemm.c: the portable matrix product for f32 and f64, compiled once for each ISA level. */
-#include <stdbool.h>
 #include "gemm.h"
 #include "gemm_vec.h"
+#include <stdbool.h>
 
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)

@@ -1,10 +1,8 @@
-/* matmul.c: NumPy's matmul. prepare brings any operands to one form: batches of a[m,k] b[k,n], each matrix dense as it
-   stands or dense as its transpose, everything else gathered first; chooses the route by shape, dtype, logical transposition and
-   ISA alone; and cuts the result into blocks by shape alone. run does the blocks in parallel, each one call of one thread. */
+/* matmul.c: NumPy's matmul. prepare brings any operands to one form: batches of a[m,k] b[k,n], each matrix dense as
+   it stands or dense as its transpose, everything else gathered first; chooses the route by shape, dtype, logical
+   transposition and ISA alone; and cuts the result into blocks by shape alone. run does the blocks in parallel, each
+   one call of one thread. */
 #include "matmul.h"
-#include <sched.h>
-#include <stdatomic.h>
-#include <string.h>
 #include "core/alloc.h"
 #include "core/device.h"
 #include "core/dtype.h"
@@ -12,23 +10,32 @@
 #include "core/shape.h"
 #include "kernels.h"
 #include "reel/tensor.h"
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
 
 /* ---- operands ---------------------------------------------------------------------------------------- */
 
-static size_t round64(size_t n) { return (n + 63) & ~(size_t)63; }
+static size_t round64(size_t n)
+{
+    return (n + 63) & ~(size_t)63;
+}
 
 static int reserve(size_t *workspace, int64_t count, size_t size, size_t *at)
 {
     size_t bytes, end;
-    if (REEL_MUL_OVERFLOW((size_t)count, size, &bytes) || bytes > SIZE_MAX - 64 || REEL_ADD_OVERFLOW(*workspace, round64(bytes), &end))
+    if (REEL_MUL_OVERFLOW((size_t)count, size, &bytes) || bytes > SIZE_MAX - 64 ||
+        REEL_ADD_OVERFLOW(*workspace, round64(bytes), &end))
         return reel_fail(REEL_ESHAPE, "the copies of its operands would not fit in memory");
     *at = *workspace;
     *workspace = end;
     return 0;
 }
 
-/* v as a batch of rows x cols matrices with the strides rs, cs. Says which layout each matrix has; whether it must be gathered. */
-static void operand_layout(matmul_operand *o, const reel_kview *v, int matrix_rank, int64_t rows, int64_t cols, int64_t rs, int64_t cs)
+/* v as a batch of rows x cols matrices with the strides rs, cs. Says which layout each matrix has; whether it must be
+   gathered. */
+static void operand_layout(matmul_operand *o, const reel_kview *v, int matrix_rank, int64_t rows, int64_t cols,
+                           int64_t rs, int64_t cs)
 {
     const bool plain = (cols <= 1 || cs == 1) && (rows <= 1 || rs == cols);
     const bool swapped = !plain && (rows <= 1 || rs == 1) && (cols <= 1 || cs == rows);
@@ -46,11 +53,12 @@ static void operand_layout(matmul_operand *o, const reel_kview *v, int matrix_ra
 static void batch_strides(matmul_operand *o, int batch_rank)
 {
     const int lead = batch_rank - o->rank;
-    for (int i = 0; i < batch_rank; i++) o->batch[i] = i < lead || o->dims[i - lead] == 1 ? 0 : o->strides[i - lead];
+    for (int i = 0; i < batch_rank; i++)
+        o->batch[i] = i < lead || o->dims[i - lead] == 1 ? 0 : o->strides[i - lead];
 }
 
-/* The view of what is gathered or converted: a repeated batch only once (unless whole), a transposed matrix as it is stored.
-   Leaves the strides of the dense copy behind. Returns whether the operand is dense already. */
+/* The view of what is gathered or converted: a repeated batch only once (unless whole), a transposed matrix as it is
+   stored. Leaves the strides of the dense copy behind. Returns whether the operand is dense already. */
 static bool operand_copy(matmul_operand *o, bool whole)
 {
     reel_shape s = {.rank = o->rank + 2};
@@ -69,11 +77,13 @@ static bool operand_copy(matmul_operand *o, bool whole)
     const bool dense = reel_is_dense_(&s, o->copy_strides);
     int64_t strides[REEL_MAX_RANK];
     reel_shape_strides_(&s, strides);
-    for (int i = 0; i < r; i++) o->strides[i] = s.dims[i] == 1 ? 0 : strides[i];
+    for (int i = 0; i < r; i++)
+        o->strides[i] = s.dims[i] == 1 ? 0 : strides[i];
     return dense;
 }
 
-/* Decides what run copies of an operand and where to. flat: it must be dense in whole (to be converted, or taken as one matrix). */
+/* Decides what run copies of an operand and where to. flat: it must be dense in whole (to be converted, or taken as
+   one matrix). */
 static int operand_plan(matmul_operand *o, bool flat, bool whole, reel_dtype compute, size_t *workspace)
 {
     int64_t as_is[REEL_MAX_RANK];
@@ -88,7 +98,8 @@ static int operand_plan(matmul_operand *o, bool flat, bool whole, reel_dtype com
     }
     if (o->gather) {
         const int code = reserve(workspace, o->count, reel_size_(o->dtype), &o->gather_at);
-        if (code) return code;
+        if (code)
+            return code;
     }
     return convert ? reserve(workspace, o->count, reel_size_(compute), &o->convert_at) : 0;
 }
@@ -101,8 +112,8 @@ typedef struct convert_job {
 static void convert_body(void *arg, int64_t begin, int64_t end)
 {
     const convert_job *j = arg;
-    reel_convert_((char *)j->to + (size_t)begin * reel_size_(j->td), j->td, 1, (const char *)j->from + (size_t)begin * reel_size_(j->fd),
-                  j->fd, 1, end - begin);
+    reel_convert_((char *)j->to + (size_t)begin * reel_size_(j->td), j->td, 1,
+                  (const char *)j->from + (size_t)begin * reel_size_(j->fd), j->fd, 1, end - begin);
 }
 static void convert(void *to, reel_dtype td, const void *from, reel_dtype fd, int64_t n)
 {
@@ -163,8 +174,10 @@ static int onednn_plan(matmul_plan *p, size_t *workspace)
     for (int i = 0; i < 4; i++) {
         const int64_t m = i & 2 ? me : p->mb, n = i & 1 ? ne : p->nb;
         const bool needed = (i & 2 ? true : p->row_blocks > 1) && (i & 1 ? true : p->col_blocks > 1);
-        if (!needed) continue;
-        const int code = reel_onednn_new_(p->compute, m, n, p->k, p->a.transposed, p->a.ld, p->b.transposed, p->b.ld, p->n, &p->dnn[i]);
+        if (!needed)
+            continue;
+        const int code = reel_onednn_new_(p->compute, m, n, p->k, p->a.transposed, p->a.ld, p->b.transposed, p->b.ld,
+                                          p->n, &p->dnn[i]);
         if (code || !p->dnn[i]) {
             for (int j = 0; j < 4; j++) {
                 reel_onednn_free_(p->dnn[j]);
@@ -173,12 +186,15 @@ static int onednn_plan(matmul_plan *p, size_t *workspace)
             p->route = MATMUL_OPEN;
             return code;
         }
-        if (reel_onednn_scratch_(p->dnn[i]) > scratch) scratch = reel_onednn_scratch_(p->dnn[i]);
+        if (reel_onednn_scratch_(p->dnn[i]) > scratch)
+            scratch = reel_onednn_scratch_(p->dnn[i]);
     }
     p->scratch = round64(scratch);
     p->regions = reel_threads() < MATMUL_REGIONS ? reel_threads() : MATMUL_REGIONS;
-    if (p->items < p->regions) p->regions = (int)p->items;
-    if (p->serial) p->regions = 1;
+    if (p->items < p->regions)
+        p->regions = (int)p->items;
+    if (p->serial)
+        p->regions = 1;
     return reserve(workspace, p->regions, p->scratch, &p->scratch_at);
 }
 
@@ -194,10 +210,12 @@ static int route_plan(matmul_plan *p, size_t *workspace)
     if (p->route == MATMUL_ONEDNN) {
         blocks_plan(p);
         const int code = onednn_plan(p, workspace);
-        if (code || p->route == MATMUL_ONEDNN) return code;
+        if (code || p->route == MATMUL_ONEDNN)
+            return code;
         p->route = reel_matmul_second_(p->compute);
     }
-    if (p->route == MATMUL_BLAS && !reel_blas_fits_(p->m, p->n, p->k, p->a.ld, p->b.ld, p->n)) p->route = MATMUL_PORTABLE;
+    if (p->route == MATMUL_BLAS && !reel_blas_fits_(p->m, p->n, p->k, p->a.ld, p->b.ld, p->n))
+        p->route = MATMUL_PORTABLE;
     blocks_plan(p);
     return 0;
 }
@@ -209,9 +227,12 @@ static void gemm_plan(matmul_plan *p)
     p->gemm = f64 ? t->f64 : t->f32;
     p->dot = f64 ? t->dots_f64 : t->dots_f32;
     p->g = (reel_gemm){p->m, p->n, p->k, p->a.ld, 1, p->b.ld, 1, p->n};
-    if (p->a.transposed) p->g.ars = 1, p->g.acs = p->a.ld;
-    if (p->b.transposed) p->g.brs = 1, p->g.bcs = p->b.ld;
-    p->whole = p->serial && p->items == 1 && p->route == MATMUL_PORTABLE && !p->a.gather && !p->b.gather && !p->a.convert;
+    if (p->a.transposed)
+        p->g.ars = 1, p->g.acs = p->a.ld;
+    if (p->b.transposed)
+        p->g.brs = 1, p->g.bcs = p->b.ld;
+    p->whole =
+        p->serial && p->items == 1 && p->route == MATMUL_PORTABLE && !p->a.gather && !p->b.gather && !p->a.convert;
 }
 
 /* The whole plan, with the product computed in the given dtype. */
@@ -224,7 +245,8 @@ static int plan_as(matmul_plan *p, const reel_ksig *sig, reel_dtype compute, siz
     p->dtype = out->dtype;
     p->compute = compute;
     p->step = reel_size_(compute);
-    const int64_t *ad = a->dims + a->rank, *as = a->strides + a->rank, *bd = b->dims + b->rank, *bs = b->strides + b->rank;
+    const int64_t *ad = a->dims + a->rank, *as = a->strides + a->rank, *bd = b->dims + b->rank,
+                  *bs = b->strides + b->rank;
     p->k = ad[-1];
     p->m = a_matrix ? ad[-2] : 1;
     p->n = b_matrix ? bd[-1] : 1;
@@ -244,11 +266,15 @@ static int plan_as(matmul_plan *p, const reel_ksig *sig, reel_dtype compute, siz
 
     /* many a and one b are one tall a */
     bool tall = p->batches > 1 && !p->a.transposed;
-    for (int i = 0; i < p->b.rank; i++) tall = tall && p->b.dims[i] == 1;
+    for (int i = 0; i < p->b.rank; i++)
+        tall = tall && p->b.dims[i] == 1;
     int code = operand_plan(&p->a, tall, tall, compute, workspace);
-    if (!code) code = operand_plan(&p->b, false, false, compute, workspace);
-    if (!code && compute != p->dtype) code = reserve(workspace, p->out_count, p->step, &p->out_at);
-    if (code) return code;
+    if (!code)
+        code = operand_plan(&p->b, false, false, compute, workspace);
+    if (!code && compute != p->dtype)
+        code = reserve(workspace, p->out_count, p->step, &p->out_at);
+    if (code)
+        return code;
     if (tall) {
         p->m *= p->batches;
         p->batches = 1;
@@ -258,18 +284,21 @@ static int plan_as(matmul_plan *p, const reel_ksig *sig, reel_dtype compute, siz
         batch_strides(&p->b, p->batch_rank);
     }
     code = route_plan(p, workspace);
-    if (!code) gemm_plan(p);
+    if (!code)
+        gemm_plan(p);
     return code;
 }
 
-/* bf16 that the CPU multiplies itself needs no conversion; other types of two bytes are computed in f32 and rounded once. */
+/* bf16 that the CPU multiplies itself needs no conversion; other types of two bytes are computed in f32 and rounded
+   once. */
 static int matmul_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 {
     matmul_plan *p = plan;
     const reel_dtype dtype = sig->out[0].dtype;
     if (dtype == REEL_BF16) {
         const int code = plan_as(p, sig, REEL_BF16, workspace);
-        if (code || p->route == MATMUL_ONEDNN || p->route == MATMUL_NOTHING) return code;
+        if (code || p->route == MATMUL_ONEDNN || p->route == MATMUL_NOTHING)
+            return code;
     }
     return plan_as(p, sig, dtype == REEL_F64 ? REEL_F64 : REEL_F32, workspace);
 }
@@ -277,7 +306,8 @@ static int matmul_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 static void matmul_drop(void *plan)
 {
     matmul_plan *p = plan;
-    for (int i = 0; i < 4; i++) reel_onednn_free_(p->dnn[i]);
+    for (int i = 0; i < 4; i++)
+        reel_onednn_free_(p->dnn[i]);
 }
 
 /* ---- run --------------------------------------------------------------------------------------------- */
@@ -290,7 +320,10 @@ typedef struct matmul_job {
     atomic_bool failed;
 } matmul_job;
 
-static const char *at(const char *base, int64_t element, size_t size) { return base + element * (int64_t)size; }
+static const char *at(const char *base, int64_t element, size_t size)
+{
+    return base + element * (int64_t)size;
+}
 
 static void vector_block(const matmul_plan *p, const char *a, const char *b, char *c, int64_t from, int64_t n)
 {
@@ -300,7 +333,8 @@ static void vector_block(const matmul_plan *p, const char *a, const char *b, cha
     if (p->dots) {
         /* one by one: the row of a times the column of b */
         const bool both = row && p->n == 1;
-        p->dot(n, p->k, both ? x : at(matrix, from * ld, p->step), both ? p->k : ld, both ? b : x, c + from * (int64_t)p->step);
+        p->dot(n, p->k, both ? x : at(matrix, from * ld, p->step), both ? p->k : ld, both ? b : x,
+               c + from * (int64_t)p->step);
     } else {
         const reel_gemm g = {1, n, p->k, 0, 1, ld, 1, n};
         p->gemm(&g, x, at(matrix, from, p->step), c + from * (int64_t)p->step);
@@ -318,7 +352,8 @@ static void matrix_block(matmul_job *j, const char *a, const char *b, char *c, i
     c += (i0 * p->n + j0) * (int64_t)p->step;
     if (p->route == MATMUL_ONEDNN) {
         reel_onednn *d = p->dnn[2 * last_r + last_q];
-        if (!reel_onednn_run_(d, (void *)(uintptr_t)a, (void *)(uintptr_t)b, c, scratch)) atomic_store(&j->failed, true);
+        if (!reel_onednn_run_(d, (void *)(uintptr_t)a, (void *)(uintptr_t)b, c, scratch))
+            atomic_store(&j->failed, true);
     } else if (p->route == MATMUL_BLAS) {
         reel_blas_gemm_(p->compute, p->a.transposed, p->b.transposed, m, n, p->k, a, p->a.ld, b, p->b.ld, c, p->n);
     } else {
@@ -334,7 +369,8 @@ static int region_take(matmul_job *j)
     for (;;) {
         uint64_t used = atomic_load(&j->regions);
         for (int i = 0; i < j->p->regions; i++)
-            if (!(used >> i & 1) && atomic_compare_exchange_strong(&j->regions, &used, used | UINT64_C(1) << i)) return i;
+            if (!(used >> i & 1) && atomic_compare_exchange_strong(&j->regions, &used, used | UINT64_C(1) << i))
+                return i;
         sched_yield();
     }
 }
@@ -361,7 +397,8 @@ static void matmul_body(void *arg, int64_t begin, int64_t end)
             const int64_t from = block * p->nb, left = p->along - from;
             vector_block(p, a, b, c, from, left < p->nb ? left : p->nb);
         } else {
-            matrix_block(j, a, b, c, block / p->col_blocks, block % p->col_blocks, onednn ? j->scratch + (size_t)region * p->scratch : NULL);
+            matrix_block(j, a, b, c, block / p->col_blocks, block % p->col_blocks,
+                         onednn ? j->scratch + (size_t)region * p->scratch : NULL);
         }
     }
     if (onednn) {
@@ -378,7 +415,8 @@ static int matmul_run(const void *plan, void *const *ptr, void *work)
         return 0;
     }
     if (p->route == MATMUL_NOTHING) {
-        if (p->out_count) memset(ptr[2], 0, (size_t)p->out_count * reel_size_(p->dtype));
+        if (p->out_count)
+            memset(ptr[2], 0, (size_t)p->out_count * reel_size_(p->dtype));
         return 0;
     }
     char *const w = work;
@@ -387,11 +425,16 @@ static int matmul_run(const void *plan, void *const *ptr, void *work)
     j.b = operand_ready(&p->b, ptr[1], w, p->compute);
     atomic_init(&j.regions, 0);
     atomic_init(&j.failed, false);
-    if (p->serial) matmul_body(&j, 0, p->items);
-    else reel_parallel_for(p->items, p->grain, matmul_body, &j);
-    if (atomic_load(&j.failed)) return reel_fail(REEL_EDEVICE, "oneDNN (%s) failed", reel_onednn_name_(p->dnn[3]));
-    if (p->compute != p->dtype) convert(ptr[2], p->dtype, j.c, p->compute, p->out_count);
+    if (p->serial)
+        matmul_body(&j, 0, p->items);
+    else
+        reel_parallel_for(p->items, p->grain, matmul_body, &j);
+    if (atomic_load(&j.failed))
+        return reel_fail(REEL_EDEVICE, "oneDNN (%s) failed", reel_onednn_name_(p->dnn[3]));
+    if (p->compute != p->dtype)
+        convert(ptr[2], p->dtype, j.c, p->compute, p->out_count);
     return 0;
 }
 
-const reel_kernel reel_k_matmul_ = {.plan_size = sizeof(matmul_plan), .prepare = matmul_prepare, .run = matmul_run, .drop = matmul_drop};
+const reel_kernel reel_k_matmul_ = {
+    .plan_size = sizeof(matmul_plan), .prepare = matmul_prepare, .run = matmul_run, .drop = matmul_drop};

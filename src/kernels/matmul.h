@@ -1,12 +1,12 @@
 /* matmul.h: the plan of a product, and its routes. */
 #ifndef REEL_KERNELS_MATMUL_H
 #define REEL_KERNELS_MATMUL_H
-#include <stdbool.h>
-#include <stdint.h>
 #include "blas.h"
 #include "gemm.h"
 #include "onednn.h"
 #include "reel/base.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 typedef enum { MATMUL_OPEN, MATMUL_NOTHING, MATMUL_VECTOR, MATMUL_PORTABLE, MATMUL_BLAS, MATMUL_ONEDNN } matmul_route;
 typedef enum { MATMUL_AUTO, MATMUL_WANT_PORTABLE, MATMUL_WANT_BLAS, MATMUL_WANT_ONEDNN } matmul_wish;
@@ -23,30 +23,30 @@ enum {
 typedef struct matmul_operand {
     reel_dtype dtype;
     bool transposed, gather, convert;
-    int64_t ld;                                       /* length of a stored row */
-    int rank;                                         /* of its own batch dimensions */
+    int64_t ld;                                          /* length of a stored row */
+    int rank;                                            /* of its own batch dimensions */
     int64_t dims[REEL_MAX_RANK], strides[REEL_MAX_RANK]; /* those; strides of the copy once there is one */
     int64_t rows, cols, rs, cs;
-    int64_t batch[REEL_MAX_RANK];                     /* strides along the result's batch dimensions */
+    int64_t batch[REEL_MAX_RANK]; /* strides along the result's batch dimensions */
     int64_t copy_dims[REEL_MAX_RANK], copy_strides[REEL_MAX_RANK], count;
     size_t gather_at, convert_at;
 } matmul_operand;
 
 typedef struct matmul_plan {
     matmul_route route;
-    bool whole;            /* one call of gemm on the operands as they are */
+    bool whole; /* one call of gemm on the operands as they are */
     bool serial, dots;
     reel_dtype dtype, compute;
     reel_gemm g;
     void (*gemm)(const reel_gemm *g, const void *a, const void *b, void *c);
     void (*dot)(int64_t rows, int64_t k, const void *x, int64_t ldx, const void *v, void *y);
-    size_t step;           /* bytes of an element as it is computed */
+    size_t step;            /* bytes of an element as it is computed */
     int64_t m, n, k, along; /* along: length of the result of a vector product */
     int64_t batches, batch_dims[REEL_MAX_RANK];
     int batch_rank, regions;
     int64_t mb, nb, row_blocks, col_blocks, items, grain, out_count;
     size_t out_at, scratch, scratch_at;
-    reel_onednn *dnn[4];   /* bit 1: the last row block, bit 0: the last column block */
+    reel_onednn *dnn[4]; /* bit 1: the last row block, bit 0: the last column block */
     matmul_operand a, b;
 } matmul_plan;
 
