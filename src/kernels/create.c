@@ -29,7 +29,7 @@ static int store(void *dst, reel_dtype d, double value)
 typedef struct fill {
     int64_t n;
     int size;
-    unsigned char value[8], *to;
+    _Alignas(8) unsigned char value[8], *to;
 } fill;
 
 static void fill_some(void *arg, int64_t begin, int64_t end)
@@ -157,7 +157,7 @@ static int eye_run(const void *plan, void *const *ptr, void *work)
     (void)work;
     const eye_plan *p = plan;
     const size_t size = reel_size_(p->dtype);
-    unsigned char one[8];
+    _Alignas(8) unsigned char one[8];
     const int code = store(one, p->dtype, 1);
     if (p->rows * p->cols > 0) {
         memset(ptr[0], 0, (size_t)(p->rows * p->cols) * size);
@@ -181,7 +181,7 @@ typedef struct random_plan {
 /* The largest number of dtype d below x: floats of one sign are ordered like their bits. */
 static double below(double x, reel_dtype d)
 {
-    unsigned char bytes[8] = {0};
+    _Alignas(8) unsigned char bytes[8] = {0};
     uint64_t u = 0;
     const size_t size = reel_size_(d);
     reel_convert_(bytes, d, 1, &x, REEL_F64, 1, 1);
@@ -285,7 +285,7 @@ static int one_hot_run(const void *plan, void *const *ptr, void *work)
     const char *label = p->pack ? work : ptr[0];
     const size_t size = reel_size_(p->to), row = (size_t)p->classes * size;
     char *out = ptr[p->out];
-    unsigned char one[8];
+    _Alignas(8) unsigned char one[8];
     const int code = store(one, p->to, 1);
     if (code || p->labels.n == 0 || row == 0) {
         return code;
