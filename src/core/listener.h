@@ -25,6 +25,8 @@ typedef struct reel_listener {
     int (*hear)(struct reel_listener *self, const reel_call *call);
     /* Host data is about to be read from r (NULL for symbolic state in general) or has been made into r. what: "reel_item". May be NULL. */
     int (*host)(struct reel_listener *self, reel_rec *r, bool made, const char *site, const char *what);
+    /* Symbolic ones: the record of the value that variable has at this point of the graph, or NULL: as it is today. May be NULL */
+    reel_rec *(*read)(struct reel_listener *self, const reel_rec *cell);
     /* Its scope ends with it still open: unlink is done already; free everything. */
     void (*drop)(struct reel_listener *self);
 } reel_listener;

@@ -183,6 +183,15 @@ static int check_custom(const char *site, const char *fn, reel_fn forward, reel_
                          want, forward.n_in, vjp.n_in, vjp.n_out);
 }
 
+/* Traces heard forward's ops one by one; they must know that these are not the whole truth. */
+static int tell_traces(const reel_call *call)
+{
+    int rc = 0;
+    for (reel_listener *l = reel_ctx_()->listeners; l && !rc; l = l->next)
+        if (!l->paused && !reel_is_tape_(l)) rc = l->hear(l, call);
+    return rc;
+}
+
 int reel_custom_grad_at(const char *site, reel_fn forward, reel_fn vjp, reel_list in, reel_tensor *out[])
 {
     static const char fn[] = "reel_custom_grad";
@@ -208,6 +217,7 @@ int reel_custom_grad_at(const char *site, reel_fn forward, reel_fn vjp, reel_lis
     const reel_call call = {.op = &custom_grad_op, .attr = &attr, .site = site, .n_in = in.n, .n_out = forward.n_out, .arg = arg, .in = value,
                             .out = made};
     if (!rc) rc = reel_quiet_tell_(&q, &call);
+    if (!rc) rc = tell_traces(&call);
     for (int i = 0; i < in.n; i++) reel_release_rec_(value[i]);
     for (int j = 0; rc && j < forward.n_out; j++) out[j] = NULL;
     return rc;

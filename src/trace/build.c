@@ -30,6 +30,7 @@ static void close_capture(reel_graph *g)
     if (!c) return;
     reel_listener_remove_(&c->base);
     g->capture = NULL;
+    reel_capture_end_(c);
     reel_free_(c, sizeof *c);
 }
 

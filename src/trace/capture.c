@@ -4,6 +4,7 @@
 #include <string.h>
 #include "core/alloc.h"
 #include "core/error.h"
+#include "reel/reel.h"
 #include "trace.h"
 
 static int32_t leaf(reel_capture *c, reel_node_kind kind, reel_rec *r, const char *site)
@@ -103,6 +104,41 @@ static bool all_known(const reel_capture *c, const reel_call *call)
     return call->n_out > 0;
 }
 
+/* In a graph the cell itself stays as it is, so what it holds from here on is noted. */
+static int note_assigned(reel_capture *c, const reel_rec *cell, reel_rec *value)
+{
+    if (!c->base.symbolic) return 0;
+    if (reel_grow_((void **)&c->assigned_rec, &c->cap_assigned, c->n_assigned + 1, sizeof *c->assigned_rec)) return REEL_ENOMEM;
+    if (reel_map_put_(&c->assigned, cell->id, (int32_t)c->n_assigned)) return REEL_ENOMEM;
+    reel_retain_rec_(value);
+    c->assigned_rec[c->n_assigned++] = value;
+    return 0;
+}
+
+static reel_rec *read_assigned(reel_listener *self, const reel_rec *cell)
+{
+    const reel_capture *c = (const reel_capture *)self;
+    const int32_t i = reel_map_get_(&c->assigned, cell->id);
+    return i >= 0 ? c->assigned_rec[i] : NULL;
+}
+
+static int hear_assign(reel_capture *c, const reel_call *call)
+{
+    reel_rec *cell = call->arg[0], *value = call->in[1], *arg = call->arg[1];
+    if (value->flags & REEL_R_NUM) { /* a variable's value is never weak */
+        const reel_tensor *strong = reel_full_at(call->site, cell->type.dtype, cell->type.shape, reel_load_number_(value->data, REEL_F64));
+        if (!strong) return reel_status();
+        arg = value = reel_rec_of_(strong);
+    }
+    char fn[80];
+    snprintf(fn, sizeof fn, "reel_%s", call->op->name);
+    const int32_t in[2] = {first_read(c, cell, call->site), lookup(c, call->site, fn, "value", arg, value)};
+    if (in[0] < 0 || in[1] < 0) return reel_status();
+    const reel_node n = {.op = call->op, .kind = REEL_NODE_OP, .site = call->site, .n_in = 2};
+    if (reel_graph_node_(c->graph, &n, call->attr, in, NULL) < 0) return reel_status();
+    return reel_map_put_(&c->graph->cells, cell->id, in[1]) ? REEL_ENOMEM : note_assigned(c, cell, value);
+}
+
 static int hear(reel_listener *self, const reel_call *call)
 {
     reel_capture *c = (reel_capture *)self;
@@ -111,16 +147,15 @@ static int hear(reel_listener *self, const reel_call *call)
         c->graph->own_vjp = true;
         return 0;
     }
+    if (call->op->flags & REEL_OPF_CELL0) return hear_assign(c, call);
     if (call->n_in > REEL_MAX_IN || call->n_out > REEL_MAX_OUT)
         return reel_fail_at_(call->site, REEL_ETRACE, "reel_%s: a trace takes at most %d operands", call->op->name, REEL_MAX_IN);
     int32_t in[REEL_MAX_IN];
     const reel_type *out[REEL_MAX_OUT];
     char fn[80], buf[REEL_ARG_TEXT];
     snprintf(fn, sizeof fn, "reel_%s", call->op->name);
-    const bool assign = (call->op->flags & REEL_OPF_CELL0) != 0;
     for (int i = 0; i < call->n_in; i++) {
-        in[i] = assign && i == 0 ? first_read(c, call->arg[0], call->site)
-                                 : lookup(c, call->site, fn, reel_arg_name_(call->op, i, buf), call->arg[i], call->in[i]);
+        in[i] = lookup(c, call->site, fn, reel_arg_name_(call->op, i, buf), call->arg[i], call->in[i]);
         if (in[i] < 0) return reel_status();
     }
     for (int i = 0; i < call->n_out; i++) out[i] = &call->out[i]->type;
@@ -129,7 +164,7 @@ static int hear(reel_listener *self, const reel_call *call)
     if (v < 0) return reel_status();
     for (int i = 0; i < call->n_out; i++)
         if (reel_map_put_(&c->graph->ids, call->out[i]->id, v + i)) return REEL_ENOMEM;
-    return assign ? reel_map_put_(&c->graph->cells, call->arg[0]->id, in[1]) : 0;
+    return 0;
 }
 
 static int host(reel_listener *self, reel_rec *r, bool made, const char *site, const char *what)
@@ -153,7 +188,15 @@ static void drop(reel_listener *self)
     if (c->function) return; /* its call goes on and sees it */
     c->graph->capture = NULL;
     reel_graph_release_(c->graph);
+    reel_capture_end_(c);
     reel_free_(c, sizeof *c);
+}
+
+void reel_capture_end_(reel_capture *c)
+{
+    for (size_t i = 0; i < c->n_assigned; i++) reel_release_rec_(c->assigned_rec[i]);
+    reel_free_(c->assigned_rec, c->cap_assigned * sizeof *c->assigned_rec);
+    reel_map_free_(&c->assigned);
 }
 
 void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool symbolic)
@@ -164,6 +207,7 @@ void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool 
     c->base.symbolic = symbolic;
     c->base.hear = hear;
     c->base.host = host;
+    c->base.read = read_assigned;
     c->base.drop = drop;
     reel_listener_push_(&c->base);
 }

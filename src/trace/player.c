@@ -16,12 +16,14 @@ static pthread_mutex_t moment = M;
 
 static void lock_writes(uint32_t mask)
 {
-    for (int i = 0; mask >> i && i < LOCKS; i++)
+    if (!mask) return;
+    for (int i = 0; i < LOCKS; i++)
         if (mask >> i & 1u) pthread_mutex_lock(&write_locks[i]);
 }
 
 static void unlock_writes(uint32_t mask)
 {
+    if (!mask) return;
     for (int i = 0; i < LOCKS; i++)
         if (mask >> i & 1u) pthread_mutex_unlock(&write_locks[i]);
 }

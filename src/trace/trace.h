@@ -88,8 +88,12 @@ typedef struct reel_capture {
     bool allow_reads;
     bool open;
     bool ambiguous;     /* two values of one id: the trace must not be kept */
+    reel_map assigned;  /* of a graph being built: a cell's id -> assigned_rec */
+    reel_rec **assigned_rec;
+    size_t n_assigned, cap_assigned;
 } reel_capture;
 void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool symbolic);
+void reel_capture_end_(reel_capture *c); /* frees what it holds; it is off the listeners' list already */
 /* The thread's innermost unpaused capture, or NULL. */
 reel_capture *reel_capture_now_(void);
 /* The value a handle has in the capture's graph: -1 and an error if it has none. */
