@@ -18,6 +18,7 @@ static const sample powers[] = {PAIRS("+"),
                                 {IN("[5]=", "#2")},
                                 {IN("[5]=", "#3")},
                                 {IN("#2.5", "[5]=")},
+                                {IN("[9]+", "[9]=")},
                                 {IN("[5]=", "[5]="), .flags = NO_GRAD},
                                 SPECIALS};
 static const sample slopes[] = {PAIRS(""), TIES};
