@@ -34,6 +34,7 @@ static void thread_end(void *arg)
 static void start(void)
 {
     (void)pthread_key_create(&key, thread_end); /* without a key a thread's leftovers stay: nothing breaks */
+    reel_blocks_start_();
     reel_init_();
 }
 

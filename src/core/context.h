@@ -52,6 +52,7 @@ static inline reel_ctx *reel_ctx_(void)
 /* State-changing calls begin with it: the pending error's code, or 0. */
 static inline int reel_pending_(void) { return reel_ctx_()->error.code; }
 void reel_ctx_link_(reel_ctx *c, bool alive); /* tensor.c: joins or leaves the list of all contexts */
+void reel_blocks_start_(void);                /* tensor.c: once, at start */
 void reel_blocks_to_pool_(reel_ctx *c, int keep); /* tensor.c: gives all but keep free blocks to the shared list */
 void reel_generator_thread_end_(reel_ctx *c);
 void reel_init_(void); /* src/init.c: fills the registries; runs once, before the first context is used */

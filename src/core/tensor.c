@@ -16,6 +16,21 @@ static reel_rec *pool_head;
 static reel_ctx *contexts;
 static int64_t blocks_of_ended; /* taken minus given back by threads that have ended */
 
+static void lock_pool(void)
+{
+    pthread_mutex_lock(&pool_lock);
+}
+
+static void unlock_pool(void)
+{
+    pthread_mutex_unlock(&pool_lock);
+}
+
+void reel_blocks_start_(void)
+{
+    (void)pthread_atfork(lock_pool, unlock_pool, unlock_pool); /* a child finds the lists whole */
+}
+
 /* The owner's counter: a plain addition that others may read. */
 static void count_block(reel_ctx *c, int by)
 {
