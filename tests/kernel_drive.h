@@ -1,8 +1,6 @@
 /* kernel_drive.h: runs one kernel directly, as the door would: prepare, workspace, run, drop. */
 #ifndef REEL_TESTS_KERNEL_DRIVE_H
 #define REEL_TESTS_KERNEL_DRIVE_H
-#include <stdlib.h>
-#include <string.h>
 #include "core/device.h"
 #include "core/dtype.h"
 #include "core/shape.h"
@@ -11,6 +9,8 @@
 #include "ops/attrs.h"
 #include "ops/ids.h"
 #include "reel/tensor.h"
+#include <stdlib.h>
+#include <string.h>
 
 #define DRIVE_UNUSED __attribute__((unused))
 
@@ -25,7 +25,8 @@ typedef struct array {
 DRIVE_UNUSED static int64_t count_of(const array *a)
 {
     int64_t n = 1;
-    for (int k = 0; k < a->rank; k++) n *= a->dims[k];
+    for (int k = 0; k < a->rank; k++)
+        n *= a->dims[k];
     return n;
 }
 
@@ -33,7 +34,8 @@ DRIVE_UNUSED static array dense_array(reel_dtype d, int rank, const int64_t *dim
 {
     array a = {.dtype = d, .rank = rank};
     reel_shape s = {.rank = rank};
-    for (int k = 0; k < rank; k++) a.dims[k] = s.dims[k] = dims[k];
+    for (int k = 0; k < rank; k++)
+        a.dims[k] = s.dims[k] = dims[k];
     reel_shape_strides_(&s, a.strides);
     a.base = a.data = calloc((size_t)count_of(&a) + 1, 8);
     return a;
@@ -78,7 +80,10 @@ DRIVE_UNUSED static void put_double(reel_dtype d, void *p, double v)
     }
 }
 
-DRIVE_UNUSED static double at(const array *a, int64_t i) { return get_double(a->dtype, element(a, i)); }
+DRIVE_UNUSED static double at(const array *a, int64_t i)
+{
+    return get_double(a->dtype, element(a, i));
+}
 
 /* The same values in another layout. kind 0: dense; 1: axes stored in reverse order; 2: every axis backwards; 3: every
    axis with gaps, axes rotated by one. Gaps hold a bit pattern that would show. */
@@ -104,7 +109,8 @@ DRIVE_UNUSED static array relaid(const array *src, int kind)
     a.base = malloc(bytes);
     memset(a.base, 0x7b, bytes);
     a.data = total ? (char *)a.base + start * (int64_t)size : a.base;
-    for (int64_t i = 0; i < count_of(src); i++) memcpy(element(&a, i), element(src, i), size);
+    for (int64_t i = 0; i < count_of(src); i++)
+        memcpy(element(&a, i), element(src, i), size);
     return a;
 }
 
@@ -133,7 +139,8 @@ DRIVE_UNUSED static int drive(const reel_kernel *k, int id, const void *attr, in
         work = aligned_alloc(64, (bytes + 64) / 64 * 64);
         swap(plan);
         code = k->run(plan, ptr, work);
-        if (k->drop) k->drop(plan);
+        if (k->drop)
+            k->drop(plan);
     }
     free(work);
     free(plan);
@@ -168,6 +175,7 @@ DRIVE_UNUSED static double next_double(double low, double high)
 }
 DRIVE_UNUSED static void fill_random(array *a, double low, double high)
 {
-    for (int64_t i = 0; i < count_of(a); i++) put_double(a->dtype, element(a, i), next_double(low, high));
+    for (int64_t i = 0; i < count_of(a); i++)
+        put_double(a->dtype, element(a, i), next_double(low, high));
 }
 #endif

@@ -20,7 +20,8 @@ static int64_t place_in(const array *whole, const array *part, int axis, int64_t
         at_axis[k] = i % part->dims[k] + (k == axis ? start : 0);
         i /= part->dims[k];
     }
-    for (int k = 0; k < whole->rank; k++) o = o * whole->dims[k] + at_axis[k];
+    for (int k = 0; k < whole->rank; k++)
+        o = o * whole->dims[k] + at_axis[k];
     return o;
 }
 
@@ -49,12 +50,14 @@ static void one_concat(reel_dtype d, int rank, const int64_t *dims, int axis, in
         int64_t start = 0;
         for (int i = 0; i < n; i++) {
             for (int64_t j = 0; ok && j < count_of(&in[i]); j++)
-                ok = memcmp(element(&in[i], j), element(&whole, place_in(&whole, &in[i], axis, start, j)), reel_size_(d)) == 0;
+                ok = memcmp(element(&in[i], j), element(&whole, place_in(&whole, &in[i], axis, start, j)),
+                            reel_size_(d)) == 0;
             start += sizes[i];
         }
         TAP_OK(ok, "concat of %d %s of rank %d along %d, %d threads", n, reel_dtype_name(d), rank, axis, threads);
     }
-    for (int i = 0; i < n; i++) free(in[i].base);
+    for (int i = 0; i < n; i++)
+        free(in[i].base);
     free(whole.base);
 }
 
@@ -83,12 +86,14 @@ static void test_split(void)
                 int64_t dims[3];
                 memcpy(dims, a.dims, sizeof dims);
                 dims[axis] /= 3;
-                for (int i = 0; i < 3; i++) part[i] = dense_array(kinds[d], 3, dims);
+                for (int i = 0; i < 3; i++)
+                    part[i] = dense_array(kinds[d], 3, dims);
                 const reel_attr_axis attr = {.axis = axis, .index = 3};
                 bool ok = drive(&reel_k_split_, REEL_OP_split, &attr, 1, &x, 3, part, no_swap) == 0;
                 for (int i = 0; i < 3; i++) {
                     for (int64_t j = 0; ok && j < count_of(&part[i]); j++)
-                        ok = memcmp(element(&part[i], j), element(&a, place_in(&a, &part[i], axis, i * dims[axis], j)), reel_size_(a.dtype)) == 0;
+                        ok = memcmp(element(&part[i], j), element(&a, place_in(&a, &part[i], axis, i * dims[axis], j)),
+                                    reel_size_(a.dtype)) == 0;
                     free(part[i].base);
                 }
                 TAP_OK(ok, "split of %s along %d, layout %d", reel_dtype_name(kinds[d]), axis, layout);
@@ -103,7 +108,8 @@ static void one_unslice(reel_dtype d, int rank, const int64_t *dims, int n, cons
     for (int k = 0; k < rank; k++) {
         count[k] = dims[k];
         step[k] = 1;
-        if (k >= n) continue;
+        if (k >= n)
+            continue;
         attr.r[k] = r[k];
         reel_range_resolve_(r[k], dims[k], &first[k], &count[k], &step[k]);
     }
@@ -115,14 +121,16 @@ static void one_unslice(reel_dtype d, int rank, const int64_t *dims, int n, cons
             at_axis[k] = first[k] + rest % count[k] * step[k];
             rest /= count[k];
         }
-        for (int k = 0; k < rank; k++) o = o * dims[k] + at_axis[k];
+        for (int k = 0; k < rank; k++)
+            o = o * dims[k] + at_axis[k];
         memcpy(element(&want, o), element(&g, i), reel_size_(d));
     }
     array in[2] = {relaid(&g, layout), want};
     in[1].data = NULL; /* only its shape may be read */
     memset(y.data, 0x33, (size_t)count_of(&y) * reel_size_(d));
     const bool ok = drive(&reel_k_unslice_, REEL_OP_unslice, &attr, 2, in, 1, &y, no_swap) == 0;
-    TAP_OK(ok && memcmp(y.data, want.data, (size_t)count_of(&y) * reel_size_(d)) == 0, "unslice %s rank %d, %d ranges, layout %d", reel_dtype_name(d), rank, n, layout);
+    TAP_OK(ok && memcmp(y.data, want.data, (size_t)count_of(&y) * reel_size_(d)) == 0,
+           "unslice %s rank %d, %d ranges, layout %d", reel_dtype_name(d), rank, n, layout);
     free(g.base), free(y.base), free(want.base), free(in[0].base);
 }
 

@@ -5,9 +5,9 @@
    binary tree as wide as possible on the left. Missing elements count as -0.0, which changes nothing. */
 #ifndef REEL_KERNELS_REDUCE_H
 #define REEL_KERNELS_REDUCE_H
-#include <string.h>
 #include "core/device.h"
 #include "kernels/walk.h"
+#include <string.h>
 
 enum {
     REEL_RED_LANES = 16,
@@ -26,9 +26,9 @@ struct reel_reduce_plan {
     reel_reduce_body *body;
     void (*finish)(const reel_reduce_plan *p, void *out, const void *partial);
     int64_t n_out, n_red;
-    int64_t n_parts, part;  /* pieces of the reduced elements, and elements a piece: a power of two of chunks */
+    int64_t n_parts, part; /* pieces of the reduced elements, and elements a piece: a power of two of chunks */
     int64_t n_tasks, grain;
-    int64_t n_tiles;        /* columns: tiles a row of the innermost kept axis */
+    int64_t n_tiles; /* columns: tiles a row of the innermost kept axis */
     reel_dtype dtype;
     bool mean;
     reel_walk kept, red;
@@ -54,21 +54,25 @@ typedef struct reel_pairwise {
 
 static inline void reel_pairwise_push_(reel_pairwise *t, double v)
 {
-    for (int64_t k = t->n++; k & 1; k >>= 1) v = t->v[--t->top] + v;
+    for (int64_t k = t->n++; k & 1; k >>= 1)
+        v = t->v[--t->top] + v;
     t->v[t->top++] = v;
 }
 
 static inline double reel_pairwise_end_(reel_pairwise *t)
 {
     double v = t->top ? t->v[--t->top] : -0.0;
-    while (t->top) v = t->v[--t->top] + v;
+    while (t->top)
+        v = t->v[--t->top] + v;
     return v;
 }
 /* The last element is rounded once, from this; NaN has one pattern, whatever met what. */
 static inline double reel_sum_result_(double v, bool mean, int64_t n)
 {
-    if (n == 0) v = 0;
-    if (mean) v /= (double)n;
+    if (n == 0)
+        v = 0;
+    if (mean)
+        v /= (double)n;
     return v == v ? v : (double)__builtin_nanf("");
 }
 

@@ -13,12 +13,12 @@ typedef void reel_softmax_body(const reel_softmax_plan *p, const void *x, const 
                                int64_t end);
 struct reel_softmax_plan {
     reel_softmax_body *body;
-    int64_t n, stride;          /* of a row */
-    int64_t inner;              /* elements of the output after the axis; 1: rows are dense in the output */
-    int64_t n_tiles;            /* inner > 1: tiles of columns for one index before the axis */
+    int64_t n, stride; /* of a row */
+    int64_t inner;     /* elements of the output after the axis; 1: rows are dense in the output */
+    int64_t n_tiles;   /* inner > 1: tiles of columns for one index before the axis */
     int64_t n_rows, n_tasks, grain;
-    int64_t dense;              /* elements of a dense input whose rows are contiguous, otherwise 0 */
-    reel_walk rows, labels;     /* where rows begin, and their labels */
+    int64_t dense;          /* elements of a dense input whose rows are contiguous, otherwise 0 */
+    reel_walk rows, labels; /* where rows begin, and their labels */
     reel_dtype label_dtype;
     bool log;
 };
