@@ -5,8 +5,8 @@
 
 #define QUIET(v) ((v) == (v) ? (v) : (C)NAN) /* one pattern of NaN, whatever met what */
 
-/* n elements to the buffer. room: how many may be read from x on, n at least; reading past the row's end and dropping what
-   was read is faster than copying an odd number. */
+/* n elements to the buffer. room: how many may be read from x on, n at least; reading past the row's end and dropping
+   what was read is faster than copying an odd number. */
 REEL_ALWAYS_INLINE void NAME(load)(C *REEL_RESTRICT b, const T *REEL_RESTRICT x, int64_t stride, int64_t n,
                                    int64_t room)
 {
