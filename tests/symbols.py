@@ -19,7 +19,7 @@ def declared(headers):
     for path in headers:
         with open(path, encoding="utf-8") as f:
             text = re.sub(r"/\*.*?\*/|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", "", f.read(), flags=re.S | re.M)
-        text = re.sub(r"static inline[^{]*\{.*?\n\}|static inline[^{]*\{[^}\n]*\}", "", text, flags=re.S)
+        text = re.sub(r"^(?:static inline|template|inline)[^{]*\{(?:[^\n]*\}\n|.*?\n\})", "", text, flags=re.S | re.M)
         names |= set(re.findall(r"^[\w \t*]*?[ *](reel_\w+)\s*\(", text, re.M)) - set(re.findall(r"typedef[^;]*?(reel_\w+)\s*\(", text))
     return names
 
