@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <time.h>
 
+#define LEARNING_RATE 0.03 /* at the first epoch; it falls linearly to 0 */
+
 struct model {
     reel_vars *vars;
     reel_dense hidden, out;
@@ -33,7 +35,7 @@ static int model_init(struct model *m, uint64_t seed)
     m->vars = reel_vars_new("mlp");
     reel_dense_init(&m->hidden, m->vars, "hidden", REEL_F32, PIXELS, 32);
     reel_dense_init(&m->out, m->vars, "out", REEL_F32, 32, CLASSES);
-    m->opt = reel_adam(m->vars, REEL_OPTS(adam, .lr = 3e-3));
+    m->opt = reel_adam(m->vars, REEL_OPTS(adam, .lr = LEARNING_RATE, .weight_decay = 3e-4));
     return reel_status();
 }
 
@@ -64,11 +66,18 @@ static int train_step(void *self, reel_tensor *const in[], reel_tensor *out[])
     return reel_minimize(m->opt, tape, out[0]);
 }
 
+static reel_tensor *centred(const struct digits *d, int first, int n)
+{
+    static float x[TEST][PIXELS];
+    digits_centred(d, first, n, x);
+    return reel_from_f32(REEL_SHAPE(n, PIXELS), x[0], (size_t)n * PIXELS);
+}
+
 static int check_gradient(struct model *m, const struct digits *d)
 {
     REEL_SCOPED;
     reel_gradcheck_report r;
-    reel_tensor *x = reel_from_f32(REEL_SHAPE(4, PIXELS), d->x[0], 4 * PIXELS);
+    reel_tensor *x = centred(d, 0, 4);
     reel_tensor *label = reel_from_i32(REEL_SHAPE(4), d->label, 4);
     const double start = now();
     if (reel_gradcheck(REEL_FN(loss_fn, m, 2, 1), REEL_LIST(x, label), REEL_OPTS(gradcheck, .vars = m->vars), &r)) {
@@ -89,7 +98,7 @@ static double accuracy(const struct model *m, const struct digits *d)
 {
     REEL_SCOPED;
     int64_t guess[TEST] = {0};
-    reel_tensor *x = reel_from_f32(REEL_SHAPE(TEST, PIXELS), d->x[TRAIN], TEST * PIXELS);
+    reel_tensor *x = centred(d, TRAIN, TEST);
     int right = 0;
     if (reel_read_i64(reel_argmax(logits(m, x), 1), guess, TEST) == 0) {
         for (int i = 0; i < TEST; i++) {
@@ -103,9 +112,10 @@ static double accuracy(const struct model *m, const struct digits *d)
 static int train(struct model *m, reel_function *fast, const struct digits *d, int epochs, struct progress *p)
 {
     static struct deck deck;
-    deck_init(&deck, 1);
+    deck_init(&deck, 3);
     for (int epoch = 0; epoch < epochs && !stop; epoch++) {
         deck_shuffle(&deck);
+        reel_assign(reel_optimizer_lr(m->opt), reel_num(LEARNING_RATE * (epochs - epoch) / epochs)); /* a variable: replays see it */
         if (epoch == 1) {
             p->seconds = 0; /* the first epoch traced, planned and warmed up */
             p->steps = 0;
@@ -152,7 +162,7 @@ static int find_worst(const struct model *m, struct picture *p)
     REEL_SCOPED;
     static float loss[TEST];
     int64_t guess[TEST];
-    reel_tensor *x = reel_from_f32(REEL_SHAPE(TEST, PIXELS), p->data->x[TRAIN], TEST * PIXELS);
+    reel_tensor *x = centred(p->data, TRAIN, TEST);
     reel_tensor *label = reel_from_i32(REEL_SHAPE(TEST), p->data->label + TRAIN, TEST), *z = logits(m, x);
     if (reel_read_f32(reel_softmax_cross_entropy(z, label), loss, TEST) || reel_read_i64(reel_argmax(z, 1), guess, TEST)) {
         return reel_status();
@@ -173,7 +183,7 @@ static int find_worst(const struct model *m, struct picture *p)
 static int run(struct model m[2], const struct digits *d, int epochs, const char *picture)
 {
     static struct progress p[2];
-    if (model_init(&m[0], 7) || model_init(&m[1], 7) || check_gradient(&m[0], d)) {
+    if (model_init(&m[0], 2) || model_init(&m[1], 2) || check_gradient(&m[0], d)) {
         return reel_status();
     }
     if (train(&m[0], NULL, d, epochs, &p[0])) {
