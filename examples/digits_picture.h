@@ -36,11 +36,12 @@ static int axes_y(const struct axes *a, double loss)
 static void picture_axes(struct canvas *c, const struct axes *a)
 {
     char text[32];
-    for (int e = (int)a->low; e <= (int)a->high; e++) {
-        const int y = axes_y(a, pow(10, e));
-        canvas_box(c, a->x, y, a->w, 1, GRID);
-        snprintf(text, sizeof text, "%6g", pow(10, e));
-        canvas_text(c, a->x - 46, y - 3, 1, INK, text);
+    static const int steps[] = {1, 2, 5};
+    for (int k = 0; k < 3 * (int)(a->high - a->low) + 1; k++) {
+        const double loss = steps[k % 3] * pow(10, a->low + k / 3); /* 0.1, 0.2, 0.5, 1 ... */
+        canvas_box(c, a->x, axes_y(a, loss), a->w, 1, GRID);
+        snprintf(text, sizeof text, "%6g", loss);
+        canvas_text(c, a->x - 46, axes_y(a, loss) - 3, 1, INK, text);
     }
     const int every = a->epochs <= 10 ? 1 : (a->epochs + 9) / 10 / 5 * 5 + 5 * (a->epochs > 50) + (a->epochs <= 50 ? 5 : 0);
     for (int e = every; e <= a->epochs; e += every) {

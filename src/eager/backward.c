@@ -3,7 +3,6 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/ids.h"
-#include "ops/attrs.h"
 #include "tape.h"
 
 enum { LEADS = 1, WANTED = 2 }; /* a node leads to one of xs; is one of xs */
@@ -96,7 +95,7 @@ static bool same_shape(const reel_shape *a, const reel_shape *b)
 /* A weak number as a gradient means that number everywhere. */
 static reel_tensor *number_like(const char *site, const reel_rec *num, const reel_rec *like)
 {
-    const reel_attr_num attr = {reel_load_number_(num->data + reel_num_offset_(REEL_F64), REEL_F64)};
+    const double attr = reel_load_number_(num->data + reel_num_offset_(REEL_F64), REEL_F64); /* full_like has one number */
     reel_tensor *in = reel_handle_(like), *out = NULL;
     (void)reel_door_(&reel_rows_[REEL_OP_full_like], &attr, &in, 1, &out, 1, site);
     return out;
