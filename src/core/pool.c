@@ -28,6 +28,7 @@ typedef struct loop {
     void *arg;
     int64_t n, piece; /* pieces of so many indices; the last may be shorter */
     int pieces;
+    bool light;
 } loop;
 
 static REEL_TLS bool inside;
@@ -166,6 +167,8 @@ static struct {
     _Atomic bool waiting;
     uint64_t number;
     int workers;
+    int64_t light_last; /* when a light loop last found workers asleep, and how many have in a row */
+    int light_streak;
 } crew = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};
 
 static bool is_new(uint64_t seen)
@@ -258,8 +261,27 @@ static void await_workers(void)
     pthread_mutex_unlock(&crew.lock);
 }
 
+/* Waking a worker takes 10 us and more: longer than a light loop. So light loops are shared only with workers that are awake
+   already, until many have come close together. Called with the pool taken. */
+static bool worth_waking(int limit)
+{
+    enum { CLOSE_NS = 50000, MANY = 16 };
+    if (crew.workers >= limit - 1 && atomic_load_explicit(&crew.sleepers, memory_order_relaxed) == 0) {
+        return true;
+    }
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    const int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    crew.light_streak = now - crew.light_last < CLOSE_NS ? crew.light_streak + 1 : 0;
+    crew.light_last = now;
+    return crew.light_streak >= MANY;
+}
+
 static bool run_together(const loop *l, int limit)
 {
+    if (l->light && !worth_waking(limit)) {
+        return false;
+    }
     hire(limit - 1);
     deal(l, limit);
     atomic_store_explicit(&crew.joined, 1, memory_order_relaxed); /* the caller is number 0 */
@@ -346,7 +368,7 @@ static bool at_home(void)
 
 static bool run_together(const loop *l, int limit)
 {
-    if (omp_in_parallel() || !at_home()) {
+    if (l->light || omp_in_parallel() || !at_home()) {
         return false;
     }
     deal(l, limit);
@@ -358,7 +380,7 @@ static bool run_together(const loop *l, int limit)
 
 /* ---- the way in -------------------------------------------------------------------------------------- */
 
-void reel_parallel_for(int64_t n, int64_t grain, void (*body)(void *arg, int64_t begin, int64_t end), void *arg)
+static void parallel(int64_t n, int64_t grain, void (*body)(void *arg, int64_t begin, int64_t end), void *arg, bool light)
 {
     if (n <= 0) {
         return;
@@ -369,7 +391,7 @@ void reel_parallel_for(int64_t n, int64_t grain, void (*body)(void *arg, int64_t
         return;
     }
     const int64_t grains = (n - 1) / grain + 1, each = (grains - 1) / MAX_PIECES + 1;
-    const loop l = {body, arg, n, each * grain, (int)((grains - 1) / each + 1)};
+    const loop l = {body, arg, n, each * grain, (int)((grains - 1) / each + 1), light};
 #ifndef REEL_THREADS_NONE
     const int threads = inside ? 1 : reel_threads();
     if (threads > 1 && !atomic_exchange_explicit(&pool.taken, true, memory_order_acquire)) {
@@ -381,4 +403,14 @@ void reel_parallel_for(int64_t n, int64_t grain, void (*body)(void *arg, int64_t
     }
 #endif
     run_serially(&l);
+}
+
+void reel_parallel_for(int64_t n, int64_t grain, void (*body)(void *arg, int64_t begin, int64_t end), void *arg)
+{
+    parallel(n, grain, body, arg, false);
+}
+
+void reel_parallel_light_(int64_t n, int64_t grain, void (*body)(void *arg, int64_t begin, int64_t end), void *arg)
+{
+    parallel(n, grain, body, arg, true);
 }

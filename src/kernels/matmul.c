@@ -3,6 +3,7 @@
    transposition and ISA alone; and cuts the result into blocks by shape alone. run does the blocks in parallel, each
    one call of one thread. */
 #include "matmul.h"
+#include "core/pool.h"
 #include "core/alloc.h"
 #include "core/device.h"
 #include "core/dtype.h"
@@ -163,6 +164,7 @@ static void blocks_plan(matmul_plan *p)
     const double work = (double)p->m * (double)p->n * (double)p->k * (double)p->batches;
     const double each = work / (double)p->items;
     p->serial = work < MATMUL_SERIAL || p->items == 1;
+    p->light = work < MATMUL_LIGHT;
     p->grain = each >= MATMUL_GRAIN ? 1 : (int64_t)(MATMUL_GRAIN / (each + 1)) + 1;
 }
 
@@ -427,6 +429,8 @@ static int matmul_run(const void *plan, void *const *ptr, void *work)
     atomic_init(&j.failed, false);
     if (p->serial)
         matmul_body(&j, 0, p->items);
+    else if (p->light)
+        reel_parallel_light_(p->items, p->grain, matmul_body, &j);
     else
         reel_parallel_for(p->items, p->grain, matmul_body, &j);
     if (atomic_load(&j.failed))

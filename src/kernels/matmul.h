@@ -13,8 +13,9 @@ typedef enum { MATMUL_AUTO, MATMUL_WANT_PORTABLE, MATMUL_WANT_BLAS, MATMUL_WANT_
 
 /* Measured constants; figures are multiply-adds. Route thresholds are in matmul_route.c. */
 enum {
-    MATMUL_SERIAL = 1 << 19,       /* less than that in all: no thread is woken */
-    MATMUL_GRAIN = 1 << 18,        /* a thread takes at least that much at once */
+    MATMUL_SERIAL = 1 << 18,       /* less than that in all: one thread */
+    MATMUL_LIGHT = 1 << 22,        /* less than that: no sleeping thread is woken for it */
+    MATMUL_GRAIN = 1 << 17,        /* a thread takes at least that much at once */
     MATMUL_VECTOR_WHOLE = 1 << 18, /* a matrix times a vector: up to that in one block */
     MATMUL_VECTOR_BLOCK = 512,     /* beyond, in blocks of the result that long */
     MATMUL_REGIONS = 64            /* at most so many threads have scratch memory in one run */
@@ -35,7 +36,7 @@ typedef struct matmul_operand {
 typedef struct matmul_plan {
     matmul_route route;
     bool whole; /* one call of gemm on the operands as they are */
-    bool serial, dots;
+    bool serial, light, dots;
     reel_dtype dtype, compute;
     reel_gemm g;
     void (*gemm)(const reel_gemm *g, const void *a, const void *b, void *c);

@@ -67,6 +67,6 @@ void reel_matmul_blocks_(matmul_route route, bool tb, int64_t m, int64_t n, int6
         return;
     }
     /* as few rows as are worth waking a thread for; a transposed b is turned anew for each block */
-    const int64_t least = tb ? 64 : 16, most = 128, rows = k < MATMUL_SERIAL ? MATMUL_SERIAL / (*nb * k) : 0;
+    const int64_t least = tb ? 64 : 16, most = 128, rows = k < MATMUL_GRAIN ? MATMUL_GRAIN / (*nb * k) : 0;
     *mb = divide(m, rows < least ? least : rows > most ? most : rows, 8);
 }
