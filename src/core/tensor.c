@@ -253,14 +253,30 @@ void reel_release_rec_(reel_rec *r)
     if (atomic_fetch_sub_explicit(&r->shared, 1, memory_order_acq_rel) == REEL_MERGED + 1) die(r);
 }
 
+/* Can no other thread reach r or its embedded storage now? Then parts needs no locked addition. */
+static bool alone(const reel_rec *r)
+{
+    return r->state == REEL_LIVE && r->owner == reel_ctx_()->thread &&
+           atomic_load_explicit(&r->shared, memory_order_relaxed) == 0 &&
+           (r->storage != &r->own || atomic_load_explicit(&r->own.refs, memory_order_relaxed) == 1);
+}
+
 void reel_ghost_(reel_rec *r)
 {
-    atomic_fetch_add_explicit(&r->parts, 1, memory_order_relaxed);
+    if (REEL_LIKELY(alone(r)))
+        atomic_store_explicit(&r->parts, atomic_load_explicit(&r->parts, memory_order_relaxed) + 1, memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&r->parts, 1, memory_order_relaxed);
 }
 
 void reel_unghost_(reel_rec *r)
 {
-    part_gone(r);
+    if (REEL_LIKELY(alone(r))) /* the tensor itself is left: the block stays */
+        atomic_store_explicit(&r->parts, atomic_load_explicit(&r->parts, memory_order_relaxed) - 1, memory_order_relaxed);
+    else if (atomic_load_explicit(&r->parts, memory_order_acquire) == 1)
+        block_free(r);
+    else
+        part_gone(r);
 }
 
 /* ---- making -------------------------------------------------------------------------------------- */
