@@ -87,9 +87,10 @@ def seeded_faults():
 
 
 def main():
-    names = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=False,
-                           stdout=subprocess.PIPE, text=True).stdout.split("\n")
-    if len(names) < 5:  # no git here: a tarball
+    try:
+        names = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                               stdout=subprocess.PIPE, text=True).stdout.split("\n")
+    except (OSError, subprocess.CalledProcessError):  # no git, or none of its repositories
         names = [str(p.relative_to(ROOT)) for top in (*RULES, "tests") for p in (ROOT / top).rglob("*")]
     files = sorted({pathlib.Path(n) for n in names if n.endswith((".c", ".h", ".cpp", ".py", ".def", ".sh")) and (ROOT / n).is_file()})
     results = list(seeded_faults())

@@ -13,9 +13,12 @@ RESULT = re.compile(r"^(not )?ok\b([^#]*)(?:#\s*(skip|todo)\b)?", re.I)
 
 def count(run):
     """(passed, [what failed], skipped) of one test program."""
-    passed, failed, skipped, plan = 0, [], 0, None
+    passed, failed, skipped, plan, said = 0, [], 0, None, False
     for line in (run.get("stdout") or "").splitlines():
         m = RESULT.match(line)
+        if m is None and line.startswith("#") and said:  # what a failed test has to say
+            failed[-1] += f"\n    {line}"
+        said = bool(m and m[1] and not m[3]) or (said and m is None)
         if m is None:
             plan = re.match(r"^1\.\.(\d+)", line) or plan
         elif m[3] and m[3].lower() == "skip":
