@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The documents: every relative link leads somewhere, every C block compiles, and the README's program runs.
+"""The documents: every relative link leads somewhere, every C block compiles, every diff applies, and the README's program
+runs.
 
     docs.py BUILD SOURCE       TAP
 
@@ -8,6 +9,7 @@ A block with a function definition is a file of its own behind <reel/reel.h>; an
 import os
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
 
@@ -58,6 +60,13 @@ def main():
                 tap.ok(done == 0, f"{shown}:{line}: the block compiles", out)
                 if whole and done == 0:
                     tap.succeeds(f"{shown}:{line}: the program runs", exe)
+            for m in re.finditer(r"^```diff\n(.*?)^```", text, re.S | re.M):
+                line = text[:m.start()].count("\n") + 2
+                if not shutil.which("git"):
+                    tap.skip(f"{shown}:{line}: the diff applies", "git is not here")
+                    continue
+                done, out = tap.run("git", "apply", "--check", "-", cwd=source, input=m[1])
+                tap.ok(done == 0, f"{shown}:{line}: the diff applies", out)
     tap.finish()
 
 
