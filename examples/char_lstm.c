@@ -43,7 +43,8 @@ static reel_tensor *advance(const struct lstm *m, reel_tensor *letter, reel_tens
     return reel_dense_apply(&m->out, *h);
 }
 
-static int train_step(void *self, reel_tensor *const in[], reel_tensor *out[]) /* letters, next ones, h, c; loss, h, c */
+static int train_step(void *self, reel_tensor *const in[],
+                      reel_tensor *out[]) /* letters, next ones, h, c; loss, h, c */
 {
     struct lstm *m = self;
     reel_tape *tape = reel_tape_begin(NULL);

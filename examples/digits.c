@@ -83,8 +83,8 @@ static int check_gradient(struct model *m, const struct digits *d)
     if (reel_gradcheck(REEL_FN(loss_fn, m, 2, 1), REEL_LIST(x, label), REEL_OPTS(gradcheck, .vars = m->vars), &r)) {
         return reel_status();
     }
-    printf("gradcheck: %lld elements of the inputs and parameters agree with central differences (%.2f s)\n", (long long)r.checked,
-           now() - start);
+    printf("gradcheck: %lld elements of the inputs and parameters agree with central differences (%.2f s)\n",
+           (long long)r.checked, now() - start);
     return 0;
 }
 
@@ -115,7 +115,8 @@ static int train(struct model *m, reel_function *fast, const struct digits *d, i
     deck_init(&deck, 3);
     for (int epoch = 0; epoch < epochs && !stop; epoch++) {
         deck_shuffle(&deck);
-        reel_assign(reel_optimizer_lr(m->opt), reel_num(LEARNING_RATE * (epochs - epoch) / epochs)); /* a variable: replays see it */
+        reel_assign(reel_optimizer_lr(m->opt),
+                    reel_num(LEARNING_RATE * (epochs - epoch) / epochs)); /* a variable: replays see it */
         if (epoch == 1) {
             p->seconds = 0; /* the first epoch traced, planned and warmed up */
             p->steps = 0;
@@ -136,8 +137,8 @@ static int train(struct model *m, reel_function *fast, const struct digits *d, i
             p->steps++;
             p->loss[epoch] += reel_item(out[0]) / STEPS;
         }
-        printf("%s epoch %2d/%d: loss %.4f, test accuracy %.1f %%, %.1f us/step\n", fast ? "replay" : "eager ", epoch + 1, epochs,
-               p->loss[epoch], accuracy(m, d), (p->seconds - before) / STEPS * 1e6);
+        printf("%s epoch %2d/%d: loss %.4f, test accuracy %.1f %%, %.1f us/step\n", fast ? "replay" : "eager ",
+               epoch + 1, epochs, p->loss[epoch], accuracy(m, d), (p->seconds - before) / STEPS * 1e6);
         fflush(stdout);
     }
     return reel_status();
@@ -164,7 +165,8 @@ static int find_worst(const struct model *m, struct picture *p)
     int64_t guess[TEST];
     reel_tensor *x = centred(p->data, TRAIN, TEST);
     reel_tensor *label = reel_from_i32(REEL_SHAPE(TEST), p->data->label + TRAIN, TEST), *z = logits(m, x);
-    if (reel_read_f32(reel_softmax_cross_entropy(z, label), loss, TEST) || reel_read_i64(reel_argmax(z, 1), guess, TEST)) {
+    if (reel_read_f32(reel_softmax_cross_entropy(z, label), loss, TEST) ||
+        reel_read_i64(reel_argmax(z, 1), guess, TEST)) {
         return reel_status();
     }
     for (int k = 0; k < WORST; k++) {
@@ -204,8 +206,8 @@ static int run(struct model m[2], const struct digits *d, int epochs, const char
         return 1;
     }
     const bool same = same_bits(&m[0], &m[1]);
-    printf("wrote %s\ndigits: accuracy %.2f %%, eager %.1f us/step, replay %.1f us/step, bit-equal %s\n", picture, pic.accuracy,
-           p[0].seconds / p[0].steps * 1e6, p[1].seconds / p[1].steps * 1e6, same ? "yes" : "no");
+    printf("wrote %s\ndigits: accuracy %.2f %%, eager %.1f us/step, replay %.1f us/step, bit-equal %s\n", picture,
+           pic.accuracy, p[0].seconds / p[0].steps * 1e6, p[1].seconds / p[1].steps * 1e6, same ? "yes" : "no");
     return same ? 0 : 1;
 }
 

@@ -109,7 +109,8 @@ static void deck_warp(struct deck *k, const float *image, const float *mean, flo
     const double wide = 1 + 0.07 * deck_normal(k), high = 1 + 0.07 * deck_normal(k), gamma = exp(0.31 * deck_normal(k));
     const double right = 3.5 + 0.35 * deck_normal(k), down = 3.5 + 0.35 * deck_normal(k);
     for (int i = 0; i < PIXELS; i++) {
-        const double x = i % 8 - 3.5, y = i / 8 - 3.5, u = x * wide + y * slant, v = y * high;
+        const int row = i / 8, column = i % 8;
+        const double x = column - 3.5, y = row - 3.5, u = x * wide + y * slant, v = y * high;
         out[i] = (float)pow(bilinear(image, c * u - s * v + right, s * u + c * v + down), gamma) - mean[i];
     }
 }

@@ -38,12 +38,14 @@ static void picture_axes(struct canvas *c, const struct axes *a)
     char text[32];
     static const int steps[] = {1, 2, 5};
     for (int k = 0; k < 3 * (int)(a->high - a->low) + 1; k++) {
-        const double loss = steps[k % 3] * pow(10, a->low + k / 3); /* 0.1, 0.2, 0.5, 1 ... */
+        const int decade = k / 3;
+        const double loss = steps[k % 3] * pow(10, a->low + decade); /* 0.1, 0.2, 0.5, 1 ... */
         canvas_box(c, a->x, axes_y(a, loss), a->w, 1, GRID);
         snprintf(text, sizeof text, "%6g", loss);
         canvas_text(c, a->x - 46, axes_y(a, loss) - 3, 1, INK, text);
     }
-    const int every = a->epochs <= 10 ? 1 : (a->epochs + 9) / 10 / 5 * 5 + 5 * (a->epochs > 50) + (a->epochs <= 50 ? 5 : 0);
+    const int every =
+        a->epochs <= 10 ? 1 : (a->epochs + 9) / 10 / 5 * 5 + 5 * (a->epochs > 50) + (a->epochs <= 50 ? 5 : 0);
     for (int e = every; e <= a->epochs; e += every) {
         const int x = axes_x(a, e);
         canvas_box(c, x, a->y + a->h, 1, 5, INK);
@@ -111,7 +113,8 @@ static int picture_write(const struct picture *p, const char *path)
     canvas_text(c, 592, 86, 1, INK, "replay");
 
     char text[96];
-    snprintf(text, sizeof text, "the %d of %d test digits with the largest loss (accuracy %.1f %%)", WORST, TEST, p->accuracy);
+    snprintf(text, sizeof text, "the %d of %d test digits with the largest loss (accuracy %.1f %%)", WORST, TEST,
+             p->accuracy);
     canvas_text(c, 30, 372, 1, INK, text);
     for (int k = 0; k < WORST; k++) {
         picture_digit(c, p, k);

@@ -103,8 +103,15 @@ static int check(reel_fn f, reel_list in, reel_vars *vars, int expected)
 int main(void)
 {
     REEL_SCOPED;
-    reel_op_def def = {.size = sizeof def, .name = "swish", .n_in = 1, .n_out = 1, .attr_size = sizeof(struct swish_attr),
-                       .dtypes = 1u << REEL_F32 | 1u << REEL_F64, .shape = swish_shape, .cpu = swish_cpu, .vjp = swish_vjp};
+    reel_op_def def = {.size = sizeof def,
+                       .name = "swish",
+                       .n_in = 1,
+                       .n_out = 1,
+                       .attr_size = sizeof(struct swish_attr),
+                       .dtypes = 1u << REEL_F32 | 1u << REEL_F64,
+                       .shape = swish_shape,
+                       .cpu = swish_cpu,
+                       .vjp = swish_vjp};
     swish_op = reel_op_register(&def);
     def.name = "wrong_swish";
     def.vjp = wrong_vjp;

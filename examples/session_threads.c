@@ -62,7 +62,9 @@ int main(int argc, char **argv)
     reel_session *s[2] = {reel_session_new(g, NULL), reel_session_new(g, REEL_OPTS(session, .max_plans = 2))};
     reel_graph_free(g);
 
-    struct job job[THREADS] = {{.session = s[0], .rows = 1}, {.session = s[0], .rows = 8}, {.session = s[1], .rows = 4},
+    struct job job[THREADS] = {{.session = s[0], .rows = 1},
+                               {.session = s[0], .rows = 8},
+                               {.session = s[1], .rows = 4},
                                {.session = s[1], .rows = 5}};
     pthread_t thread[THREADS];
     int started = 0, different = 0;
@@ -70,7 +72,8 @@ int main(int argc, char **argv)
         job[i].runs = runs;
         run_once(&job[i], job[i].expected);
     }
-    while (reel_status() == 0 && started < THREADS && pthread_create(&thread[started], NULL, worker, &job[started]) == 0) {
+    while (reel_status() == 0 && started < THREADS &&
+           pthread_create(&thread[started], NULL, worker, &job[started]) == 0) {
         started++;
     }
     int bad = started < THREADS;

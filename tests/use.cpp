@@ -1,6 +1,6 @@
 // use.cpp: the public headers from C++17 and C++20: every argument maker, and a step that really runs.
-#include <reel/reel.h>
 #include <cstdio>
+#include <reel/reel.h>
 
 struct net {
     reel_vars *vars;

@@ -44,7 +44,7 @@ reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o)
     reel_session *s = reel_zalloc_(sizeof *s);
     if (!s) return NULL;
     s->effects = opts.effects;
-    s->n_buckets = opts.n_buckets > 0 ? opts.n_buckets : 0;
+    s->n_buckets = opts.buckets && opts.n_buckets > 0 ? opts.n_buckets : 0;
     s->buckets = reel_alloc_array_((size_t)s->n_buckets + 1, sizeof *s->buckets);
     if (!s->buckets || reel_player_init_(&s->player, g, opts.max_plans)) {
         reel_free_(s->buckets, ((size_t)s->n_buckets + 1) * sizeof *s->buckets);
