@@ -10,11 +10,11 @@
 
 typedef struct bench_row {
     const char *name;
-    int (*begin)(int n);         /* makes what the row needs; 0 if it cannot */
-    void (*run)(int64_t times);  /* the measured loop */
-    void (*end)(void);           /* may be NULL */
-    int n;                       /* a size, for begin */
-    double per;                  /* units in one time: 1000 for a chain of 1,000 nodes */
+    int (*begin)(int n);        /* makes what the row needs; 0 if it cannot */
+    void (*run)(int64_t times); /* the measured loop */
+    void (*end)(void);          /* may be NULL */
+    int n;                      /* a size, for begin */
+    double per;                 /* units in one time: 1000 for a chain of 1,000 nodes */
 } bench_row;
 
 static inline double bench_now(void)
@@ -52,8 +52,8 @@ static inline void bench_measure(const bench_row *row, double seconds)
         ns[n++] = (bench_now() - t) * 1e9 / ((double)times * row->per);
     }
     qsort(ns, (size_t)n, sizeof *ns, bench_compare);
-    printf("{\"row\": \"%s\", \"ns\": %.6g, \"low\": %.6g, \"high\": %.6g, \"samples\": %d}\n", row->name, ns[n / 2], ns[n / 4],
-           ns[3 * n / 4], n);
+    printf("{\"row\": \"%s\", \"ns\": %.6g, \"low\": %.6g, \"high\": %.6g, \"samples\": %d}\n", row->name, ns[n / 2],
+           ns[n / 4], ns[3 * n / 4], n);
 }
 
 static inline int bench_serve(const bench_row *rows, size_t n_rows)
@@ -65,8 +65,10 @@ static inline int bench_serve(const bench_row *rows, size_t n_rows)
         if (sscanf(line, "%127s %lf", name, &seconds) != 2) return 2;
         for (size_t i = 0; i < n_rows; i++)
             if (strcmp(rows[i].name, name) == 0) row = &rows[i];
-        if (!row || !row->begin(row->n)) printf("{\"row\": \"%s\", \"error\": \"%s\"}\n", name, row ? "cannot run" : "no such row");
-        else bench_measure(row, seconds);
+        if (!row || !row->begin(row->n))
+            printf("{\"row\": \"%s\", \"error\": \"%s\"}\n", name, row ? "cannot run" : "no such row");
+        else
+            bench_measure(row, seconds);
         if (row && row->end) row->end();
         fflush(stdout);
     }

@@ -42,14 +42,17 @@ static int begin(int n)
         x[i] = aligned_alloc(64, count * sizeof *x[i]);
         for (size_t k = 0; x[i] && k < count; k++) x[i][k] = (float)(k % 13) / 13;
     }
-    if (!engine && (dnnl_engine_create(&engine, dnnl_cpu, 0) || dnnl_stream_create(&stream, engine, dnnl_stream_default_flags))) return 0;
+    if (!engine &&
+        (dnnl_engine_create(&engine, dnnl_cpu, 0) || dnnl_stream_create(&stream, engine, dnnl_stream_default_flags)))
+        return 0;
     const dnnl_dims_t dims = {n, n};
     return x[0] && x[1] && x[2] && make_primitive(dims);
 }
 
 static void run(int64_t times)
 {
-    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, memory[0]}, {DNNL_ARG_WEIGHTS, memory[1]}, {DNNL_ARG_DST, memory[2]}};
+    const dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC, memory[0]}, {DNNL_ARG_WEIGHTS, memory[1]}, {DNNL_ARG_DST, memory[2]}};
     for (int64_t i = 0; i < times; i++) dnnl_primitive_execute(primitive, stream, 3, args);
     dnnl_stream_wait(stream);
 }
@@ -63,7 +66,10 @@ static void end(void)
     }
 }
 
-#define ROW(n) {"matmul_" #n, begin, run, end, n, 1}
+#define ROW(n)                              \
+    {                                       \
+        "matmul_" #n, begin, run, end, n, 1 \
+    }
 static const bench_row rows[] = {ROW(32), ROW(64), ROW(128), ROW(256), ROW(512), ROW(1024), ROW(2048)};
 
 int main(void)

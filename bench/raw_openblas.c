@@ -29,7 +29,10 @@ static void end(void)
     free(c);
 }
 
-#define ROW(n) {"matmul_" #n, begin, run, end, n, 1}
+#define ROW(n)                              \
+    {                                       \
+        "matmul_" #n, begin, run, end, n, 1 \
+    }
 static const bench_row rows[] = {ROW(32), ROW(64), ROW(128), ROW(256), ROW(512), ROW(1024), ROW(2048)};
 
 int main(void)

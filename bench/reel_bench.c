@@ -83,15 +83,19 @@ static int begin_chain(int matmul)
 {
     static const reel_op *nothing;
     scope = reel_scope_begin(REEL_HERE, "bench");
-    if (!nothing) nothing = reel_op_register(REEL_OP_DEF(.name = "nothing", .n_in = 1, .n_out = 1, .shape = pass_shape, .cpu = pass_cpu));
+    if (!nothing)
+        nothing = reel_op_register(
+            REEL_OP_DEF(.name = "nothing", .n_in = 1, .n_out = 1, .shape = pass_shape, .cpu = pass_cpu));
     float eye[64];
     for (int i = 0; i < 64; i++) eye[i] = i % 9 == 0;
     a = reel_from_f32(REEL_SHAPE(8, 8), eye, 64);
     graph = reel_graph_begin();
     reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(8, 8), "x"), *y = x;
     for (int i = 0; i < CHAIN; i++) {
-        if (matmul) y = reel_matmul(y, x);
-        else reel_op_call(nothing, REEL_LIST(y), NULL, &y);
+        if (matmul)
+            y = reel_matmul(y, x);
+        else
+            reel_op_call(nothing, REEL_LIST(y), NULL, &y);
     }
     reel_output("y", y);
     if (reel_graph_end(graph)) return healthy("chain");
@@ -154,7 +158,8 @@ static int step(void *self, reel_tensor *const in[], reel_tensor *o[])
 {
     struct mlp *m = self;
     reel_tape *tape = reel_tape_begin(NULL);
-    o[0] = reel_mean(reel_softmax_cross_entropy(reel_dense_apply(&m->last, reel_relu(reel_dense_apply(&m->hidden, in[0]))), in[1]));
+    o[0] = reel_mean(
+        reel_softmax_cross_entropy(reel_dense_apply(&m->last, reel_relu(reel_dense_apply(&m->hidden, in[0]))), in[1]));
     return reel_minimize(m->opt, tape, o[0]);
 }
 
@@ -190,14 +195,23 @@ static void end_step(void)
     reel_vars_free(net.vars);
 }
 
-
-#define MATMUL(n) {"matmul_" #n, begin_matmul, run_call, finish, n, 1}, {"matmul_eager_" #n, begin_matmul, run_matmul, finish, n, 1}
+#define MATMUL(n)                                                  \
+    {"matmul_" #n, begin_matmul, run_call, finish, n, 1},          \
+    {                                                              \
+        "matmul_eager_" #n, begin_matmul, run_matmul, finish, n, 1 \
+    }
 static const bench_row rows[] = {
     {"eager_add4", begin_add, run_add, finish, 0, HUNDRED},
     {"eager_add4_tape", begin_add, run_add_tape, finish, 0, HUNDRED},
     {"replay_nothing", begin_chain, run_chain, finish, 0, CHAIN},
     {"replay_matmul8", begin_chain, run_chain, finish, 1, CHAIN},
-    MATMUL(32), MATMUL(64), MATMUL(128), MATMUL(256), MATMUL(512), MATMUL(1024), MATMUL(2048),
+    MATMUL(32),
+    MATMUL(64),
+    MATMUL(128),
+    MATMUL(256),
+    MATMUL(512),
+    MATMUL(1024),
+    MATMUL(2048),
     {"digits_eager", begin_step, run_step, end_step, 0, 1},
     {"digits_replay", begin_step, run_call, end_step, 0, 1},
 };

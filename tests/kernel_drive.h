@@ -25,8 +25,7 @@ typedef struct array {
 DRIVE_UNUSED static int64_t count_of(const array *a)
 {
     int64_t n = 1;
-    for (int k = 0; k < a->rank; k++)
-        n *= a->dims[k];
+    for (int k = 0; k < a->rank; k++) n *= a->dims[k];
     return n;
 }
 
@@ -34,8 +33,7 @@ DRIVE_UNUSED static array dense_array(reel_dtype d, int rank, const int64_t *dim
 {
     array a = {.dtype = d, .rank = rank};
     reel_shape s = {.rank = rank};
-    for (int k = 0; k < rank; k++)
-        a.dims[k] = s.dims[k] = dims[k];
+    for (int k = 0; k < rank; k++) a.dims[k] = s.dims[k] = dims[k];
     reel_shape_strides_(&s, a.strides);
     a.base = a.data = calloc((size_t)count_of(&a) + 1, 8);
     return a;
@@ -92,8 +90,7 @@ DRIVE_UNUSED static array relaid(const array *src, int kind)
 {
     array a = *src;
     int order[REEL_MAX_RANK];
-    for (int k = 0; k < a.rank; k++)
-        order[k] = kind == 1 ? a.rank - 1 - k : kind == 3 ? (k + 1) % a.rank : k;
+    for (int k = 0; k < a.rank; k++) order[k] = kind == 1 ? a.rank - 1 - k : kind == 3 ? (k + 1) % a.rank : k;
     const int64_t gap = kind == 3 ? 3 : 1;
     int64_t total = 1, start = 0;
     for (int j = a.rank - 1; j >= 0; j--) {
@@ -109,8 +106,7 @@ DRIVE_UNUSED static array relaid(const array *src, int kind)
     a.base = malloc(bytes);
     memset(a.base, 0x7b, bytes);
     a.data = total ? (char *)a.base + start * (int64_t)size : a.base;
-    for (int64_t i = 0; i < count_of(src); i++)
-        memcpy(element(&a, i), element(src, i), size);
+    for (int64_t i = 0; i < count_of(src); i++) memcpy(element(&a, i), element(src, i), size);
     return a;
 }
 
@@ -139,8 +135,7 @@ DRIVE_UNUSED static int drive(const reel_kernel *k, int id, const void *attr, in
         work = aligned_alloc(64, (bytes + 64) / 64 * 64);
         swap(plan);
         code = k->run(plan, ptr, work);
-        if (k->drop)
-            k->drop(plan);
+        if (k->drop) k->drop(plan);
     }
     free(work);
     free(plan);
@@ -175,7 +170,6 @@ DRIVE_UNUSED static double next_double(double low, double high)
 }
 DRIVE_UNUSED static void fill_random(array *a, double low, double high)
 {
-    for (int64_t i = 0; i < count_of(a); i++)
-        put_double(a->dtype, element(a, i), next_double(low, high));
+    for (int64_t i = 0; i < count_of(a); i++) put_double(a->dtype, element(a, i), next_double(low, high));
 }
 #endif

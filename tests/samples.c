@@ -100,7 +100,8 @@ static description parse(const char *spec)
 
 static double special(int64_t i, reel_dtype dtype)
 {
-    static const double values[] = {1, NAN, -2.5, INFINITY, 0.0, 3, -INFINITY, -0.0, 1e30, 1e-40, -1e30, -1e-6, 0.5, 88.0, -104.0};
+    static const double values[] = {1,    NAN,   -2.5,  INFINITY, 0.0, 3,    -INFINITY, -0.0,
+                                    1e30, 1e-40, -1e30, -1e-6,    0.5, 88.0, -104.0};
     return round_to(values[(size_t)i % (sizeof values / sizeof *values)], dtype);
 }
 

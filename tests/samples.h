@@ -59,19 +59,32 @@ typedef struct samples {
 /* ---- arrays of the references ------------------------------------------------------------------------ */
 void nd_make(nd *a, reel_dtype d, reel_shape s);
 void nd_free(nd *a);
-int64_t nd_index(const nd *a, const reel_shape *to, int64_t i); /* where element i of shape `to` lies in a broadcast to it */
-static inline double nd_at(const nd *a, const reel_shape *to, int64_t i) { return a->data[nd_index(a, to, i)]; }
+int64_t nd_index(const nd *a, const reel_shape *to,
+                 int64_t i); /* where element i of shape `to` lies in a broadcast to it */
+static inline double nd_at(const nd *a, const reel_shape *to, int64_t i)
+{
+    return a->data[nd_index(a, to, i)];
+}
 reel_shape nd_broadcast(reel_shape a, reel_shape b);
 /* Position i as coordinates, and back. */
 void nd_unravel(const reel_shape *s, int64_t i, int64_t at[REEL_MAX_RANK]);
 int64_t nd_ravel(const reel_shape *s, const int64_t at[REEL_MAX_RANK]);
 double round_to(double x, reel_dtype d); /* as d would hold it: floats rounded, integers wrapped */
-static inline bool is_int(reel_dtype d) { return reel_is_int_(d); }
+static inline bool is_int(reel_dtype d)
+{
+    return reel_is_int_(d);
+}
 
 /* ---- operands ---------------------------------------------------------------------------------------- */
 reel_tensor *operand(const char *spec, reel_dtype d, int seed); /* NULL: raised */
-static inline reel_tensor *X(const char *spec) { return operand(spec, REEL_F32, 0); }
-static inline reel_tensor *XD(const char *spec, reel_dtype d) { return operand(spec, d, 0); }
+static inline reel_tensor *X(const char *spec)
+{
+    return operand(spec, REEL_F32, 0);
+}
+static inline reel_tensor *XD(const char *spec, reel_dtype d)
+{
+    return operand(spec, d, 0);
+}
 reel_tensor *dead(void);   /* a handle whose scope has ended */
 reel_tensor *unset(void);  /* the variable "unset", f32[2], that has no value */
 reel_tensor *symbol(void); /* a placeholder f32[2] of a graph that has been ended */

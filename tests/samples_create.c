@@ -27,8 +27,10 @@ static void num_bad(void)
     BAD(reel_add(XD("[2]", REEL_I32), reel_num(1.5)), REEL_EDTYPE, "1.5 does not fit i32");
 }
 
-static const sample num_good[] = {{WITH(0)}, {WITH(1)}, {WITH(-2.5)}, {WITH(0.1)}, {WITH(1e30)}, {WITH(-1e300)}, {WITH(NAN)}, {WITH(INFINITY)}, {WITH(-0.0)}};
-const samples samples_num = {GOOD(num_good), .dtypes = REEL_BIT(REEL_F32), .apply = num_apply, .reference = num_reference, .bad = num_bad};
+static const sample num_good[] = {{WITH(0)},      {WITH(1)},   {WITH(-2.5)},     {WITH(0.1)}, {WITH(1e30)},
+                                  {WITH(-1e300)}, {WITH(NAN)}, {WITH(INFINITY)}, {WITH(-0.0)}};
+const samples samples_num = {GOOD(num_good), .dtypes = REEL_BIT(REEL_F32), .apply = num_apply,
+                             .reference = num_reference, .bad = num_bad};
 
 /* ---- full: p0 rank, p1.. dims, p7 value --------------------------------------------------------------- */
 static reel_shape dims_of(const sample *s)
@@ -64,9 +66,13 @@ static void full_bad(void)
     BAD(reel_full(REEL_U8, REEL_SHAPE(2), 256), REEL_EDTYPE, "256 is not a value of u8");
 }
 
-#define FULL(value, ...) {WITH(__VA_ARGS__, [7] = value)}
-static const sample full_good[] = {FULL(1, 0),       FULL(0, 1, 0),    FULL(1, 1, 1),       FULL(0, 2, 3, 4), FULL(1, 2, 3, 4),
-                                   FULL(1, 3, 2, 0, 3), FULL(0, 2, 1, 7), FULL(1, 2, 70, 301), FULL(0, 1, 20001)};
+#define FULL(value, ...)               \
+    {                                  \
+        WITH(__VA_ARGS__, [7] = value) \
+    }
+static const sample full_good[] = {FULL(1, 0),       FULL(0, 1, 0),       FULL(1, 1, 1),
+                                   FULL(0, 2, 3, 4), FULL(1, 2, 3, 4),    FULL(1, 3, 2, 0, 3),
+                                   FULL(0, 2, 1, 7), FULL(1, 2, 70, 301), FULL(0, 1, 20001)};
 const samples samples_full = {GOOD(full_good), .apply = full_apply, .reference = full_reference, .bad = full_bad};
 
 /* ---- full_like: p0 value ----------------------------------------------------------------------------- */
@@ -92,9 +98,18 @@ static void full_like_bad(void)
     BAD(reel_ones_like(symbol()), REEL_ETRACE, "graph");
 }
 
-static const sample full_like_good[] = {{IN("[]")}, {IN("[0]")}, {IN("[1]"), WITH(1)}, {IN("[3,4]")}, {IN("[3,4]t"), WITH(1)}, {IN("[5]r")},
-                                        {IN("[2,3]s"), WITH(1)}, {IN("[2,3]o")}, {IN("[2,3]b")}, {IN("[70,301]"), WITH(1)}};
-const samples samples_full_like = {GOOD(full_like_good), .apply = full_like_apply, .reference = full_like_reference, .bad = full_like_bad};
+static const sample full_like_good[] = {{IN("[]")},
+                                        {IN("[0]")},
+                                        {IN("[1]"), WITH(1)},
+                                        {IN("[3,4]")},
+                                        {IN("[3,4]t"), WITH(1)},
+                                        {IN("[5]r")},
+                                        {IN("[2,3]s"), WITH(1)},
+                                        {IN("[2,3]o")},
+                                        {IN("[2,3]b")},
+                                        {IN("[70,301]"), WITH(1)}};
+const samples samples_full_like = {GOOD(full_like_good), .apply = full_like_apply, .reference = full_like_reference,
+                                   .bad = full_like_bad};
 
 /* ---- arange: p start, stop, step --------------------------------------------------------------------- */
 static int arange_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])
@@ -123,8 +138,11 @@ static void arange_bad(void)
     BAD(reel_arange((reel_dtype)55, 0, 3, 1), REEL_EDTYPE, "55 is no dtype");
 }
 
-static const sample arange_good[] = {{WITH(0, 2, 1)}, {WITH(0, 1, 1)}, {WITH(1, 1, 1)}, {WITH(0, 0, 1)}, {WITH(1, -1, -1)}, {WITH(1, 2, 3)}, {WITH(0, 2, 2)}, {WITH(2, 1, 1)}, {WITH(1, 0, -2)}};
-const samples samples_arange = {GOOD(arange_good), .apply = arange_apply, .reference = arange_reference, .bad = arange_bad};
+static const sample arange_good[] = {{WITH(0, 2, 1)}, {WITH(0, 1, 1)},   {WITH(1, 1, 1)},
+                                     {WITH(0, 0, 1)}, {WITH(1, -1, -1)}, {WITH(1, 2, 3)},
+                                     {WITH(0, 2, 2)}, {WITH(2, 1, 1)},   {WITH(1, 0, -2)}};
+const samples samples_arange = {GOOD(arange_good), .apply = arange_apply, .reference = arange_reference,
+                                .bad = arange_bad};
 
 /* ---- eye: p rows, columns ---------------------------------------------------------------------------- */
 static int eye_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])
@@ -150,7 +168,8 @@ static void eye_bad(void)
     BAD(reel_eye(REEL_N_DTYPES, 2, 2), REEL_EDTYPE, "is no dtype");
 }
 
-static const sample eye_good[] = {{WITH(1, 1)}, {WITH(0, 3)}, {WITH(3, 0)}, {WITH(3, 3)}, {WITH(2, 5)}, {WITH(5, 2)}, {WITH(1, 4)}, {WITH(150, 151)}};
+static const sample eye_good[] = {{WITH(1, 1)}, {WITH(0, 3)}, {WITH(3, 0)}, {WITH(3, 3)},
+                                  {WITH(2, 5)}, {WITH(5, 2)}, {WITH(1, 4)}, {WITH(150, 151)}};
 const samples samples_eye = {GOOD(eye_good), .apply = eye_apply, .reference = eye_reference, .bad = eye_bad};
 
 /* ---- uniform, normal: p0 rank, p1.. dims, p5, p6 range or mean and deviation --------------------------- */
@@ -176,7 +195,8 @@ static bool distributed(const nd *a, double mean, double deviation)
     const double n = (double)a->count, m = sum / n;
     for (int64_t i = 0; i < a->count; i++) squares += (a->data[i] - m) * (a->data[i] - m);
     if (a->count < 1000) return true;
-    return fabs(m - mean) <= deviation * (5 / sqrt(n) + 0.005) && fabs(sqrt(squares / n) - deviation) <= deviation * (5 / sqrt(n) + 0.005);
+    return fabs(m - mean) <= deviation * (5 / sqrt(n) + 0.005) &&
+           fabs(sqrt(squares / n) - deviation) <= deviation * (5 / sqrt(n) + 0.005);
 }
 
 static bool uniform_accept(const sample *s, reel_dtype d, const nd *out)
@@ -210,19 +230,26 @@ static void uniform_bad(void)
 
 static void normal_bad(void)
 {
-    BAD(reel_normal(REEL_F32, REEL_SHAPE(2), 0, -1, NULL), REEL_EARG, "reel_normal|bad mean 0 or standard deviation -1");
+    BAD(reel_normal(REEL_F32, REEL_SHAPE(2), 0, -1, NULL), REEL_EARG,
+        "reel_normal|bad mean 0 or standard deviation -1");
     BAD(reel_normal(REEL_F32, REEL_SHAPE(2), INFINITY, 1, NULL), REEL_EARG, "bad mean");
     BAD(reel_normal(REEL_BOOL, REEL_SHAPE(2), 0, 1, NULL), REEL_EDTYPE, "bool cannot be drawn");
     BAD(reel_randn(REEL_I64, REEL_SHAPE(2)), REEL_EDTYPE, "i64 cannot be drawn");
     BAD(reel_randn(REEL_F32, REEL_SHAPE(1LL << 62, 4)), REEL_ESHAPE, "overflow");
 }
 
-#define DRAW(a, b, ...) {WITH(__VA_ARGS__, [5] = a, [6] = b)}
-static const sample uniform_good[] = {DRAW(0, 1, 0),       DRAW(0, 1, 1, 0),    DRAW(-1, 1, 1, 1),        DRAW(0, 1, 2, 3, 4), DRAW(-3, -1, 2, 3, 5),
-                                      DRAW(0, 2, 1, 1001), DRAW(2, 2, 2, 1, 7), DRAW(-0.5, 0.5, 1, 40000), DRAW(0, 1, 2, 301, 70)};
-static const sample normal_good[] = {DRAW(0, 1, 0),       DRAW(0, 1, 1, 0),    DRAW(-1, 1, 1, 1),     DRAW(0, 1, 2, 3, 4), DRAW(-3, 0.5, 2, 3, 5),
-                                     DRAW(0, 2, 1, 1001), DRAW(2, 0, 2, 1, 7), DRAW(0.5, 1, 1, 40000), DRAW(0, 1, 2, 301, 70)};
-const samples samples_uniform = {GOOD(uniform_good), .apply = uniform_apply, .accept = uniform_accept, .bad = uniform_bad};
+#define DRAW(a, b, ...)                     \
+    {                                       \
+        WITH(__VA_ARGS__, [5] = a, [6] = b) \
+    }
+static const sample uniform_good[] = {DRAW(0, 1, 0),       DRAW(0, 1, 1, 0),          DRAW(-1, 1, 1, 1),
+                                      DRAW(0, 1, 2, 3, 4), DRAW(-3, -1, 2, 3, 5),     DRAW(0, 2, 1, 1001),
+                                      DRAW(2, 2, 2, 1, 7), DRAW(-0.5, 0.5, 1, 40000), DRAW(0, 1, 2, 301, 70)};
+static const sample normal_good[] = {DRAW(0, 1, 0),       DRAW(0, 1, 1, 0),       DRAW(-1, 1, 1, 1),
+                                     DRAW(0, 1, 2, 3, 4), DRAW(-3, 0.5, 2, 3, 5), DRAW(0, 2, 1, 1001),
+                                     DRAW(2, 0, 2, 1, 7), DRAW(0.5, 1, 1, 40000), DRAW(0, 1, 2, 301, 70)};
+const samples samples_uniform = {GOOD(uniform_good), .apply = uniform_apply, .accept = uniform_accept,
+                                 .bad = uniform_bad};
 const samples samples_normal = {GOOD(normal_good), .apply = normal_apply, .accept = normal_accept, .bad = normal_bad};
 
 /* ---- one_hot: p0 classes; one_hot_like: the second operand's shape ----------------------------------- */
@@ -255,9 +282,12 @@ static void one_hot_bad(void)
     BAD(reel_one_hot(dead(), 3, REEL_F32), REEL_EARG, "dead");
 }
 
-static const sample one_hot_good[] = {{IN("[]"), WITH(5)}, {IN("[0]"), WITH(3)}, {IN("[1]"), WITH(1)}, {IN("[3,4]"), WITH(7)}, {IN("[3,4]t"), WITH(4)},
-                                      {IN("[5]r="), WITH(3)}, {IN("[2,3]s="), WITH(2)}, {IN("[2,3]b"), WITH(9)}, {IN("[4]o"), WITH(0)}, {IN("[301]="), WITH(70)}};
-const samples samples_one_hot = {GOOD(one_hot_good), .apply = one_hot_apply, .reference = one_hot_reference, .bad = one_hot_bad};
+static const sample one_hot_good[] = {{IN("[]"), WITH(5)},      {IN("[0]"), WITH(3)},    {IN("[1]"), WITH(1)},
+                                      {IN("[3,4]"), WITH(7)},   {IN("[3,4]t"), WITH(4)}, {IN("[5]r="), WITH(3)},
+                                      {IN("[2,3]s="), WITH(2)}, {IN("[2,3]b"), WITH(9)}, {IN("[4]o"), WITH(0)},
+                                      {IN("[301]="), WITH(70)}};
+const samples samples_one_hot = {GOOD(one_hot_good), .apply = one_hot_apply, .reference = one_hot_reference,
+                                 .bad = one_hot_bad};
 
 static int one_hot_like_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])
 {
@@ -282,6 +312,9 @@ static void one_hot_like_bad(void)
     BAD(reel_one_hot_like_at_(REEL_HERE, X("[]L3"), X("[]")), REEL_ESHAPE, "does not label");
 }
 
-static const sample one_hot_like_good[] = {{IN("[]", "[5]F")}, {IN("[0]", "[0,3]F")}, {IN("[1]", "[1,1]F")}, {IN("[3,4]", "[3,4,7]F")}, {IN("[3,4]t", "[3,4,2]F")},
-                                           {IN("[5]r=", "[5,3]F")}, {IN("[2,3]s=", "[2,3,2]tF")}, {IN("[2,3]b", "[2,3,9]F")}, {IN("[301]=", "[301,70]F")}};
-const samples samples_one_hot_like = {GOOD(one_hot_like_good), .apply = one_hot_like_apply, .reference = one_hot_like_reference, .bad = one_hot_like_bad};
+static const sample one_hot_like_good[] = {
+    {IN("[]", "[5]F")},           {IN("[0]", "[0,3]F")},      {IN("[1]", "[1,1]F")},
+    {IN("[3,4]", "[3,4,7]F")},    {IN("[3,4]t", "[3,4,2]F")}, {IN("[5]r=", "[5,3]F")},
+    {IN("[2,3]s=", "[2,3,2]tF")}, {IN("[2,3]b", "[2,3,9]F")}, {IN("[301]=", "[301,70]F")}};
+const samples samples_one_hot_like = {GOOD(one_hot_like_good), .apply = one_hot_like_apply,
+                                      .reference = one_hot_like_reference, .bad = one_hot_like_bad};

@@ -2,14 +2,16 @@
 #include "samples.h"
 
 #define UNUSED (void)s, (void)d
-#define APPLY(name, call)                                                                                              \
-    static int name##_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])                \
-    {                                                                                                                  \
-        UNUSED;                                                                                                        \
-        out[0] = call;                                                                                                 \
-        return reel_status();                                                                                          \
+#define APPLY(name, call)                                                                               \
+    static int name##_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[]) \
+    {                                                                                                   \
+        UNUSED;                                                                                         \
+        out[0] = call;                                                                                  \
+        return reel_status();                                                                           \
     }
-#define SAMPLES(name) const samples samples_##name = {GOOD(name##_good), .apply = name##_apply, .reference = name##_reference, .bad = name##_bad}
+#define SAMPLES(name)                                                                                        \
+    const samples samples_##name = {GOOD(name##_good), .apply = name##_apply, .reference = name##_reference, \
+                                    .bad = name##_bad}
 
 static int count_in(const sample *s)
 {
@@ -68,10 +70,18 @@ static void concat_bad(void)
     BAD(reel_concat(REEL_LIST(X("[2]"), dead()), 0), REEL_EARG, "xs[1] is |dead");
 }
 
-static const sample concat_good[] = {
-    {IN("[3]")}, {IN("[3]", "[2]")}, {IN("[0]", "[2]", "[0]")}, {IN("[2,3]", "[1,3]")}, {IN("[2,3]", "[2,1]"), WITH(1)}, {IN("[2,3]t", "[2,3]"), WITH(-1)},
-    {IN("[5]r", "[5]s", "[4]o")}, {IN("[2,3]b", "[2,3]"), WITH(-2)}, {IN("[2,1,2]", "[2,3,2]", "[2,2,2]t", "[2,1,2]"), WITH(1)}, {IN("[1]", "[1]", "[1]", "[1]", "[1]", "[1]")},
-    {IN("[2,0]", "[2,0]")}, {IN("[70,301]t", "[5,301]")}};
+static const sample concat_good[] = {{IN("[3]")},
+                                     {IN("[3]", "[2]")},
+                                     {IN("[0]", "[2]", "[0]")},
+                                     {IN("[2,3]", "[1,3]")},
+                                     {IN("[2,3]", "[2,1]"), WITH(1)},
+                                     {IN("[2,3]t", "[2,3]"), WITH(-1)},
+                                     {IN("[5]r", "[5]s", "[4]o")},
+                                     {IN("[2,3]b", "[2,3]"), WITH(-2)},
+                                     {IN("[2,1,2]", "[2,3,2]", "[2,2,2]t", "[2,1,2]"), WITH(1)},
+                                     {IN("[1]", "[1]", "[1]", "[1]", "[1]", "[1]")},
+                                     {IN("[2,0]", "[2,0]")},
+                                     {IN("[70,301]t", "[5,301]")}};
 
 /* ---- split: p0 axis, p1 parts ------------------------------------------------------------------------ */
 static int split_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])
@@ -100,9 +110,19 @@ static void split_bad(void)
     BAD_CODE(reel_split(X("[128]"), 0, 64, out), REEL_EARG, "64 parts, it makes 1 to 63");
 }
 
-static const sample split_good[] = {{IN("[2]")}, {IN("[0]")}, {IN("[4,3]")}, {IN("[3,4]"), WITH(1)}, {IN("[4,6]t"), WITH(-1)}, {IN("[6]r")}, {IN("[4,2]s"), WITH(1)},
-                                    {IN("[2,4]o"), WITH(1)}, {IN("[2,4]b"), WITH(1)}, {IN("[2,3,4]"), WITH(2)}, {IN("[70,300]"), WITH(1)}};
-const samples samples_split = {GOOD_OF(split_good, 2), .apply = split_apply, .reference = split_reference, .bad = split_bad};
+static const sample split_good[] = {{IN("[2]")},
+                                    {IN("[0]")},
+                                    {IN("[4,3]")},
+                                    {IN("[3,4]"), WITH(1)},
+                                    {IN("[4,6]t"), WITH(-1)},
+                                    {IN("[6]r")},
+                                    {IN("[4,2]s"), WITH(1)},
+                                    {IN("[2,4]o"), WITH(1)},
+                                    {IN("[2,4]b"), WITH(1)},
+                                    {IN("[2,3,4]"), WITH(2)},
+                                    {IN("[70,300]"), WITH(1)}};
+const samples samples_split = {GOOD_OF(split_good, 2), .apply = split_apply, .reference = split_reference,
+                               .bad = split_bad};
 
 /* ---- concat_part: operands g, parts...; p0 axis, p1 index -------------------------------------------- */
 APPLY(concat_part, reel_concat_part_at_(REEL_HERE, in, count_in(s), (int)s->p[0], (int)s->p[1]))
@@ -131,11 +151,18 @@ static void concat_part_bad(void)
     BAD(part_of(REEL_HERE, X("[5]"), X("[2]"), X("[3,1]"), 0, 0), REEL_ESHAPE, "xs[1] has rank 2");
 }
 
-static const sample concat_part_good[] = {
-    {IN("[3]", "[3]"), WITH(0, 0)}, {IN("[5]", "[3]", "[2]"), WITH(0, 0)}, {IN("[5]", "[3]", "[2]"), WITH(0, 1)}, {IN("[2]", "[0]", "[2]"), WITH(0, 0)},
-    {IN("[2]", "[0]", "[2]"), WITH(0, 1)}, {IN("[3,5]t", "[3,2]", "[3,3]"), WITH(1, 1)}, {IN("[5,3]r", "[2,3]t", "[3,3]"), WITH(0, 1)},
-    {IN("[4,2]s", "[1,2]", "[3,2]"), WITH(-2, 1)}, {IN("[4,2]o", "[1,2]", "[3,2]"), WITH(0, 0)}, {IN("[2,4]b", "[2,1]", "[2,3]"), WITH(1, 1)},
-    {IN("[2,6,2]", "[2,1,2]", "[2,3,2]", "[2,2,2]"), WITH(1, 2)}, {IN("[75,301]", "[70,301]", "[5,301]"), WITH(0, 1)}};
+static const sample concat_part_good[] = {{IN("[3]", "[3]"), WITH(0, 0)},
+                                          {IN("[5]", "[3]", "[2]"), WITH(0, 0)},
+                                          {IN("[5]", "[3]", "[2]"), WITH(0, 1)},
+                                          {IN("[2]", "[0]", "[2]"), WITH(0, 0)},
+                                          {IN("[2]", "[0]", "[2]"), WITH(0, 1)},
+                                          {IN("[3,5]t", "[3,2]", "[3,3]"), WITH(1, 1)},
+                                          {IN("[5,3]r", "[2,3]t", "[3,3]"), WITH(0, 1)},
+                                          {IN("[4,2]s", "[1,2]", "[3,2]"), WITH(-2, 1)},
+                                          {IN("[4,2]o", "[1,2]", "[3,2]"), WITH(0, 0)},
+                                          {IN("[2,4]b", "[2,1]", "[2,3]"), WITH(1, 1)},
+                                          {IN("[2,6,2]", "[2,1,2]", "[2,3,2]", "[2,2,2]"), WITH(1, 2)},
+                                          {IN("[75,301]", "[70,301]", "[5,301]"), WITH(0, 1)}};
 
 /* ---- unslice: g, like; p start, stop, step of the first axis ----------------------------------------- */
 static reel_attr_slice slice_of(double start, double stop, double step)
@@ -171,9 +198,11 @@ static void unslice_bad(void)
 }
 
 static const sample unslice_good[] = {
-    {IN("[1]", "[1]"), WITH(0, 1, 1)}, {IN("[3]", "[5]"), WITH(1, 4, 1)}, {IN("[3]", "[5]"), WITH(4, 99, -2)}, {IN("[0]", "[5]"), WITH(2, 2, 1)},
-    {IN("[2,3]t", "[4,3]"), WITH(1, 3, 1)}, {IN("[3,2]r", "[7,2]"), WITH(0, 99, 3)}, {IN("[2,3]s", "[2,3]t"), WITH(1, 99, -1)}, {IN("[1,3]o", "[5,3]"), WITH(4, 5, 1)},
-    {IN("[2,3]b", "[4,3]"), WITH(0, 2, 1)}, {IN("[70,301]t", "[211,301]"), WITH(1, 99, 3)}};
+    {IN("[1]", "[1]"), WITH(0, 1, 1)},         {IN("[3]", "[5]"), WITH(1, 4, 1)},
+    {IN("[3]", "[5]"), WITH(4, 99, -2)},       {IN("[0]", "[5]"), WITH(2, 2, 1)},
+    {IN("[2,3]t", "[4,3]"), WITH(1, 3, 1)},    {IN("[3,2]r", "[7,2]"), WITH(0, 99, 3)},
+    {IN("[2,3]s", "[2,3]t"), WITH(1, 99, -1)}, {IN("[1,3]o", "[5,3]"), WITH(4, 5, 1)},
+    {IN("[2,3]b", "[4,3]"), WITH(0, 2, 1)},    {IN("[70,301]t", "[211,301]"), WITH(1, 99, 3)}};
 
 /* ---- sum_like, broadcast_like, reshape_like ---------------------------------------------------------- */
 APPLY(sum_like, reel_sum_like(in[0], in[1]))
@@ -201,11 +230,11 @@ static void reshape_like_reference(const sample *s, reel_dtype d, const nd *in, 
     memcpy(out->data, in[0].data, (size_t)out->count * sizeof *out->data);
 }
 
-#define LIKE_BAD(name)                                                                                                 \
-    BAD(reel_##name(NULL, X("[2]")), REEL_EARG, "reel_" #name ": x is NULL");                                          \
-    BAD(reel_##name(X("[2]"), NULL), REEL_EARG, "reel_" #name ": like is NULL");                                       \
-    BAD(reel_##name(X("[2]"), dead()), REEL_EARG, "like is |dead");                                                    \
-    BAD(reel_##name(unset(), X("[2]")), REEL_EARG, "before it has a value");                                           \
+#define LIKE_BAD(name)                                                           \
+    BAD(reel_##name(NULL, X("[2]")), REEL_EARG, "reel_" #name ": x is NULL");    \
+    BAD(reel_##name(X("[2]"), NULL), REEL_EARG, "reel_" #name ": like is NULL"); \
+    BAD(reel_##name(X("[2]"), dead()), REEL_EARG, "like is |dead");              \
+    BAD(reel_##name(unset(), X("[2]")), REEL_EARG, "before it has a value");     \
     BAD(reel_##name(X("[2]"), symbol()), REEL_ETRACE, "graph")
 
 static void sum_like_bad(void)
@@ -230,16 +259,20 @@ static void reshape_like_bad(void)
     BAD(reel_reshape_like(X("[2,3]"), X("[0]")), REEL_ESHAPE, "does not fit into");
 }
 
-static const sample sum_like_good[] = {
-    {IN("[]", "[]")}, {IN("[3]", "[3]")}, {IN("[3]", "[]")}, {IN("[0]", "[]")}, {IN("[3,4]", "[4]")}, {IN("[3,4]", "[3,1]")}, {IN("[2,3,4]", "[3,1]")},
-    {IN("[3,4]t", "[1,4]")}, {IN("[7]r", "[1]")}, {IN("[2,3]s", "[3]")}, {IN("[2,3]o", "[2,1]")}, {IN("[2,3]b", "[3]")}, {IN("[3,4]t", "[3,4]")}, {IN("[1,3]", "[3]")},
-    {IN("[2,0,3]", "[3]")}, {IN("[70,301]=", "[301]")}, {IN("[301,70]t=", "[301,1]")}};
+static const sample sum_like_good[] = {{IN("[]", "[]")},           {IN("[3]", "[3]")},           {IN("[3]", "[]")},
+                                       {IN("[0]", "[]")},          {IN("[3,4]", "[4]")},         {IN("[3,4]", "[3,1]")},
+                                       {IN("[2,3,4]", "[3,1]")},   {IN("[3,4]t", "[1,4]")},      {IN("[7]r", "[1]")},
+                                       {IN("[2,3]s", "[3]")},      {IN("[2,3]o", "[2,1]")},      {IN("[2,3]b", "[3]")},
+                                       {IN("[3,4]t", "[3,4]")},    {IN("[1,3]", "[3]")},         {IN("[2,0,3]", "[3]")},
+                                       {IN("[70,301]=", "[301]")}, {IN("[301,70]t=", "[301,1]")}};
 static const sample broadcast_like_good[] = {
-    {IN("[]", "[]")}, {IN("[]", "[2,3]")}, {IN("[1]", "[0]")}, {IN("[3]", "[2,3]")}, {IN("[3,1]", "[3,4]")}, {IN("[3,1]", "[2,3,4]t")}, {IN("[2,3]t", "[2,2,3]")},
-    {IN("[3]r", "[2,3]")}, {IN("[2,1]s", "[2,4]b")}, {IN("[2,1]o", "[2,4]")}, {IN("[3]", "[3]")}, {IN("[301]", "[70,301]")}};
+    {IN("[]", "[]")},         {IN("[]", "[2,3]")},       {IN("[1]", "[0]")},        {IN("[3]", "[2,3]")},
+    {IN("[3,1]", "[3,4]")},   {IN("[3,1]", "[2,3,4]t")}, {IN("[2,3]t", "[2,2,3]")}, {IN("[3]r", "[2,3]")},
+    {IN("[2,1]s", "[2,4]b")}, {IN("[2,1]o", "[2,4]")},   {IN("[3]", "[3]")},        {IN("[301]", "[70,301]")}};
 static const sample reshape_like_good[] = {
-    {IN("[]", "[1,1]")}, {IN("[1]", "[]")}, {IN("[0]", "[3,0]")}, {IN("[3,4]", "[12]")}, {IN("[3,4]t", "[2,6]")}, {IN("[6]r", "[2,3]")}, {IN("[4,3]s", "[2,2,3]")},
-    {IN("[2,6]o", "[12]b")}, {IN("[3,4]b", "[4,3]t")}, {IN("[2,3]", "[2,3]")}, {IN("[70,301]t", "[301,70]")}};
+    {IN("[]", "[1,1]")},      {IN("[1]", "[]")},      {IN("[0]", "[3,0]")},         {IN("[3,4]", "[12]")},
+    {IN("[3,4]t", "[2,6]")},  {IN("[6]r", "[2,3]")},  {IN("[4,3]s", "[2,2,3]")},    {IN("[2,6]o", "[12]b")},
+    {IN("[3,4]b", "[4,3]t")}, {IN("[2,3]", "[2,3]")}, {IN("[70,301]t", "[301,70]")}};
 
 SAMPLES(concat);
 SAMPLES(concat_part);

@@ -2,12 +2,12 @@
 #include "samples.h"
 
 #define UNUSED (void)s, (void)d
-#define APPLY(name, call)                                                                                              \
-    static int name##_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])                \
-    {                                                                                                                  \
-        UNUSED;                                                                                                        \
-        out[0] = call;                                                                                                 \
-        return reel_status();                                                                                          \
+#define APPLY(name, call)                                                                               \
+    static int name##_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[]) \
+    {                                                                                                   \
+        UNUSED;                                                                                         \
+        out[0] = call;                                                                                  \
+        return reel_status();                                                                           \
     }
 
 /* ---- matmul ------------------------------------------------------------------------------------------ */
@@ -17,7 +17,8 @@ APPLY(matmul, reel_matmul(in[0], in[1]))
 static nd as_matrices(const nd *x, bool first)
 {
     nd m = *x;
-    if (x->shape.rank == 1) m.shape = first ? (reel_shape){2, {1, x->shape.dims[0]}} : (reel_shape){2, {x->shape.dims[0], 1}};
+    if (x->shape.rank == 1)
+        m.shape = first ? (reel_shape){2, {1, x->shape.dims[0]}} : (reel_shape){2, {x->shape.dims[0], 1}};
     return m;
 }
 
@@ -25,7 +26,8 @@ static void matmul_reference(const sample *s, reel_dtype d, const nd *in, nd *ou
 {
     UNUSED;
     const nd a = as_matrices(&in[0], true), b = as_matrices(&in[1], false);
-    const int64_t m = a.shape.dims[a.shape.rank - 2], k = a.shape.dims[a.shape.rank - 1], n = b.shape.dims[b.shape.rank - 1];
+    const int64_t m = a.shape.dims[a.shape.rank - 2], k = a.shape.dims[a.shape.rank - 1],
+                  n = b.shape.dims[b.shape.rank - 1];
     nd lead_a = a, lead_b = b;
     lead_a.shape.rank -= 2;
     lead_b.shape.rank -= 2;
@@ -36,7 +38,8 @@ static void matmul_reference(const sample *s, reel_dtype d, const nd *in, nd *ou
     nd_make(out, d, shape);
     for (int64_t i = 0; i < out->count; i++) {
         const int64_t row = i / n % m, col = i % n, g = i / (m * n);
-        const double *x = a.data + nd_index(&lead_a, &batch, g) * m * k, *y = b.data + nd_index(&lead_b, &batch, g) * k * n;
+        const double *x = a.data + nd_index(&lead_a, &batch, g) * m * k,
+                     *y = b.data + nd_index(&lead_b, &batch, g) * k * n;
         for (int64_t j = 0; j < k; j++) out->data[i] += x[row * k + j] * y[j * n + col];
     }
 }
@@ -53,13 +56,37 @@ static void matmul_bad(void)
     BAD(reel_matmul(X("[3]"), X("[4]")), REEL_ESHAPE, "inner dimensions differ: 3 and 4");
 }
 
-static const sample matmul_good[] = {
-    {IN("[1,1]", "[1,1]")}, {IN("[2,3]", "[3,4]")}, {IN("[3]", "[3]")}, {IN("[3]", "[3,4]")}, {IN("[2,3]", "[3]")}, {IN("[2,3]t", "[3,4]")}, {IN("[2,3]", "[3,4]t")},
-    {IN("[2,3]t", "[3,4]t")}, {IN("[2,3]r", "[3,2]s")}, {IN("[2,3]o", "[3,2]b")}, {IN("[0,3]", "[3,2]")}, {IN("[2,0]", "[0,3]")}, {IN("[2,3]", "[3,0]")},
-    {IN("[2,2,3]", "[2,3,2]")}, {IN("[2,2,3]", "[3,2]")}, {IN("[2,3]", "[2,3,2]")}, {IN("[2,1,2,3]", "[3,3,1]")}, {IN("[2,1,2,2]r", "[1,2,2,3]s")}, {IN("[3]", "[2,3,2]")},
-    {IN("[2,2,3]", "[3]")}, {IN("[0,2,3]", "[3,2]")}, {IN("[4,5,3]t", "[4,3,2]o")}, {IN("[33,65]", "[65,47]")}, {IN("[130,70]t", "[70,129]")}, {IN("[64,64]", "[64]")},
-    {IN("[1,100]", "[100,70]t")}, {IN("[3,40,30]", "[30,20]")}, {IN("[3,20,30]b", "[3,30,20]t")}, {IN("[2,3]", "[3,3]!"), .flags = NO_GRAD}};
-const samples samples_matmul = {GOOD(matmul_good), .scale = 8, .apply = matmul_apply, .reference = matmul_reference, .bad = matmul_bad};
+static const sample matmul_good[] = {{IN("[1,1]", "[1,1]")},
+                                     {IN("[2,3]", "[3,4]")},
+                                     {IN("[3]", "[3]")},
+                                     {IN("[3]", "[3,4]")},
+                                     {IN("[2,3]", "[3]")},
+                                     {IN("[2,3]t", "[3,4]")},
+                                     {IN("[2,3]", "[3,4]t")},
+                                     {IN("[2,3]t", "[3,4]t")},
+                                     {IN("[2,3]r", "[3,2]s")},
+                                     {IN("[2,3]o", "[3,2]b")},
+                                     {IN("[0,3]", "[3,2]")},
+                                     {IN("[2,0]", "[0,3]")},
+                                     {IN("[2,3]", "[3,0]")},
+                                     {IN("[2,2,3]", "[2,3,2]")},
+                                     {IN("[2,2,3]", "[3,2]")},
+                                     {IN("[2,3]", "[2,3,2]")},
+                                     {IN("[2,1,2,3]", "[3,3,1]")},
+                                     {IN("[2,1,2,2]r", "[1,2,2,3]s")},
+                                     {IN("[3]", "[2,3,2]")},
+                                     {IN("[2,2,3]", "[3]")},
+                                     {IN("[0,2,3]", "[3,2]")},
+                                     {IN("[4,5,3]t", "[4,3,2]o")},
+                                     {IN("[33,65]", "[65,47]")},
+                                     {IN("[130,70]t", "[70,129]")},
+                                     {IN("[64,64]", "[64]")},
+                                     {IN("[1,100]", "[100,70]t")},
+                                     {IN("[3,40,30]", "[30,20]")},
+                                     {IN("[3,20,30]b", "[3,30,20]t")},
+                                     {IN("[2,3]", "[3,3]!"), .flags = NO_GRAD}};
+const samples samples_matmul = {GOOD(matmul_good), .scale = 8, .apply = matmul_apply, .reference = matmul_reference,
+                                .bad = matmul_bad};
 
 /* ---- softmax, log_softmax: p0 axis ------------------------------------------------------------------- */
 APPLY(softmax, reel_softmax(in[0], (int)s->p[0]))
@@ -91,24 +118,37 @@ static void log_softmax_reference(const sample *s, reel_dtype d, const nd *in, n
     softmax_of(s, d, &in[0], out, true);
 }
 
-#define SOFTMAX_BAD(name)                                                                                              \
-    static void name##_bad(void)                                                                                       \
-    {                                                                                                                  \
-        BAD(reel_##name(NULL, 0), REEL_EARG, "reel_" #name ": x is NULL");                                             \
-        BAD(reel_##name(X("[2,3]"), 2), REEL_EARG, "axis 2 is out of range for rank 2: x f32[2,3]");                   \
-        BAD(reel_##name(X("[2,3]"), -3), REEL_EARG, "axis -3 is out of range for rank 2");                             \
-        BAD(reel_##name(X("[]"), 0), REEL_EARG, "axis 0 is out of range for rank 0");                                  \
-        BAD(reel_##name(XD("[2]", REEL_I64), 0), REEL_EDTYPE, "x is i64, allowed: f32 f64 f16 bf16");                  \
-        BAD(reel_##name(dead(), 0), REEL_EARG, "dead");                                                                \
+#define SOFTMAX_BAD(name)                                                                             \
+    static void name##_bad(void)                                                                      \
+    {                                                                                                 \
+        BAD(reel_##name(NULL, 0), REEL_EARG, "reel_" #name ": x is NULL");                            \
+        BAD(reel_##name(X("[2,3]"), 2), REEL_EARG, "axis 2 is out of range for rank 2: x f32[2,3]");  \
+        BAD(reel_##name(X("[2,3]"), -3), REEL_EARG, "axis -3 is out of range for rank 2");            \
+        BAD(reel_##name(X("[]"), 0), REEL_EARG, "axis 0 is out of range for rank 0");                 \
+        BAD(reel_##name(XD("[2]", REEL_I64), 0), REEL_EDTYPE, "x is i64, allowed: f32 f64 f16 bf16"); \
+        BAD(reel_##name(dead(), 0), REEL_EARG, "dead");                                               \
     }
 SOFTMAX_BAD(softmax)
 SOFTMAX_BAD(log_softmax)
 
-static const sample softmax_good[] = {
-    {IN("[1]")}, {IN("[5]")}, {IN("[3,4]"), WITH(1)}, {IN("[3,4]"), WITH(0)}, {IN("[3,4]t"), WITH(-1)}, {IN("[7]r")}, {IN("[2,3]s"), WITH(1)}, {IN("[2,3]o"), WITH(0)},
-    {IN("[2,4]b"), WITH(1)}, {IN("[2,3,4]"), WITH(1)}, {IN("[0,3]"), WITH(1)}, {IN("[3,0]"), WITH(1)}, {IN("[70,301]"), WITH(1)}, {IN("[70,301]t"), WITH(0)}};
-const samples samples_softmax = {GOOD(softmax_good), .scale = 2, .apply = softmax_apply, .reference = softmax_reference, .bad = softmax_bad};
-const samples samples_log_softmax = {GOOD(softmax_good), .scale = 4, .apply = log_softmax_apply, .reference = log_softmax_reference, .bad = log_softmax_bad};
+static const sample softmax_good[] = {{IN("[1]")},
+                                      {IN("[5]")},
+                                      {IN("[3,4]"), WITH(1)},
+                                      {IN("[3,4]"), WITH(0)},
+                                      {IN("[3,4]t"), WITH(-1)},
+                                      {IN("[7]r")},
+                                      {IN("[2,3]s"), WITH(1)},
+                                      {IN("[2,3]o"), WITH(0)},
+                                      {IN("[2,4]b"), WITH(1)},
+                                      {IN("[2,3,4]"), WITH(1)},
+                                      {IN("[0,3]"), WITH(1)},
+                                      {IN("[3,0]"), WITH(1)},
+                                      {IN("[70,301]"), WITH(1)},
+                                      {IN("[70,301]t"), WITH(0)}};
+const samples samples_softmax = {GOOD(softmax_good), .scale = 2, .apply = softmax_apply, .reference = softmax_reference,
+                                 .bad = softmax_bad};
+const samples samples_log_softmax = {GOOD(softmax_good), .scale = 4, .apply = log_softmax_apply,
+                                     .reference = log_softmax_reference, .bad = log_softmax_bad};
 
 /* ---- softmax_cross_entropy --------------------------------------------------------------------------- */
 APPLY(cross_entropy, reel_softmax_cross_entropy(in[0], in[1]))
@@ -131,16 +171,18 @@ static void cross_entropy_bad(void)
     BAD(reel_softmax_cross_entropy(X("[2,3]"), X("[2]")), REEL_EDTYPE, "labels is f32, allowed: i8 u8 i32 i64");
     BAD(reel_softmax_cross_entropy(X("[2,3]"), X("[3]L3")), REEL_ESHAPE, "labels have shape [3], the logits' rows [2]");
     BAD(reel_softmax_cross_entropy(X("[]"), X("[]L3")), REEL_ESHAPE, "logits is a scalar");
-    BAD(reel_softmax_cross_entropy(X("[2,3]"), X("[2]L4")), REEL_EARG, "label 3 at row 1 is out of range for 3 classes");
+    BAD(reel_softmax_cross_entropy(X("[2,3]"), X("[2]L4")), REEL_EARG,
+        "label 3 at row 1 is out of range for 3 classes");
     BAD(reel_softmax_cross_entropy(XD("[2,3]", REEL_I32), X("[2]L3")), REEL_EDTYPE, "logits is i32, allowed");
     BAD(reel_softmax_cross_entropy(X("[2,3]"), NULL), REEL_EARG, "labels is NULL");
 }
 
 static const sample cross_entropy_good[] = {
-    {IN("[5]", "[]L5")}, {IN("[1,1]", "[1]L1")}, {IN("[3,4]", "[3]L4")}, {IN("[0,4]", "[0]L4")}, {IN("[3,4]t", "[3]rL4")}, {IN("[3,4]r", "[3]sL4")}, {IN("[2,3]s", "[2]oL3")},
-    {IN("[2,3]o", "[2]bL3")}, {IN("[2,3,5]", "[2,3]L5")}, {IN("[2,3,5]t", "[2,3]tL5")}, {IN("[70,301]", "[70]L301")}};
-const samples samples_softmax_cross_entropy = {
-    GOOD(cross_entropy_good), .scale = 4, .apply = cross_entropy_apply, .reference = cross_entropy_reference, .bad = cross_entropy_bad};
+    {IN("[5]", "[]L5")},        {IN("[1,1]", "[1]L1")},       {IN("[3,4]", "[3]L4")},      {IN("[0,4]", "[0]L4")},
+    {IN("[3,4]t", "[3]rL4")},   {IN("[3,4]r", "[3]sL4")},     {IN("[2,3]s", "[2]oL3")},    {IN("[2,3]o", "[2]bL3")},
+    {IN("[2,3,5]", "[2,3]L5")}, {IN("[2,3,5]t", "[2,3]tL5")}, {IN("[70,301]", "[70]L301")}};
+const samples samples_softmax_cross_entropy = {GOOD(cross_entropy_good), .scale = 4, .apply = cross_entropy_apply,
+                                               .reference = cross_entropy_reference, .bad = cross_entropy_bad};
 
 /* ---- assign: into a variable of the value's shape ---------------------------------------------------- */
 static struct {
@@ -191,10 +233,15 @@ static void assign_bad(void)
     reel_vars_free(vars);
 }
 
-#define V(...) {IN(__VA_ARGS__), .flags = FIXED}
-static const sample assign_good[] = {V("[]"), V("[0]"), V("[1]"), V("[3,4]"), V("[3,4]t"), V("[7]r"), V("[2,3]s"), V("[2,3]o"), V("[2,3]b"), V("#1"), V("[70,301]t")};
+#define V(...)                          \
+    {                                   \
+        IN(__VA_ARGS__), .flags = FIXED \
+    }
+static const sample assign_good[] = {V("[]"),     V("[0]"),    V("[1]"),    V("[3,4]"), V("[3,4]t"),   V("[7]r"),
+                                     V("[2,3]s"), V("[2,3]o"), V("[2,3]b"), V("#1"),    V("[70,301]t")};
 const samples samples_assign = {
-    GOOD(assign_good), .dtypes = REEL_NUMBERS, .apply = assign_apply, .reference = assign_reference, .bad = assign_bad, .begin = assign_begin, .end = assign_end};
+    GOOD(assign_good), .dtypes = REEL_NUMBERS, .apply = assign_apply, .reference = assign_reference,
+    .bad = assign_bad, .begin = assign_begin,  .end = assign_end};
 
 /* ---- sgd_update: p0 momentum, p1 decay; adam_update: p0 beta1, p1 beta2, p2 eps, p3 decay ----------------- */
 static int sgd_update_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])
@@ -247,25 +294,43 @@ static void adam_update_bad(void)
 {
     reel_tensor *out[3], *x = X("[2,3]"), *c = X("[]");
     BAD_CODE(reel_adam_update(x, NULL, x, x, c, c, 0.9, 0.99, 1e-8, 0, out), REEL_EARG, "reel_adam_update: m is NULL");
-    BAD_CODE(reel_adam_update(x, x, X("[2]"), x, c, c, 0.9, 0.99, 1e-8, 0, out), REEL_ESHAPE, "v does not have the shape of w");
+    BAD_CODE(reel_adam_update(x, x, X("[2]"), x, c, c, 0.9, 0.99, 1e-8, 0, out), REEL_ESHAPE,
+             "v does not have the shape of w");
     BAD_CODE(reel_adam_update(x, x, x, x, c, X("[1]"), 0.9, 0.99, 1e-8, 0, out), REEL_ESHAPE, "t is no scalar");
-    BAD_CODE(reel_adam_update(x, x, x, x, c, XD("[]", REEL_F64), 0.9, 0.99, 1e-8, 0, out), REEL_EDTYPE, "dtypes differ");
+    BAD_CODE(reel_adam_update(x, x, x, x, c, XD("[]", REEL_F64), 0.9, 0.99, 1e-8, 0, out), REEL_EDTYPE,
+             "dtypes differ");
     BAD_CODE(reel_adam_update(x, x, x, x, c, c, 0.9, 0.99, 1e-8, 0, NULL), REEL_EARG, "out is NULL");
     BAD_CODE(reel_adam_update(x, x, x, unset(), c, c, 0.9, 0.99, 1e-8, 0, out), REEL_EARG, "before it has a value");
 }
 
-#define SGD(w, v, g, ...) {IN(w, v, g, "#0.125"), WITH(__VA_ARGS__), .flags = NO_GRAD}
-#define ADAM(w, m, v, g, ...) {IN(w, m, v, g, "#0.125", "#3"), WITH(__VA_ARGS__), .flags = NO_GRAD}
-static const sample sgd_update_good[] = {
-    SGD("[]", "[]", "[]", 0.5, 0), SGD("[0]", "[0]", "[0]", 0.5, 0), SGD("[1]", "[1]", "[1]", 0, 0.25), SGD("[3,4]", "[3,4]", "[3,4]", 0.5, 0.25),
-    SGD("[3,4]t", "[3,4]", "[3,4]r", 0.5, 0), SGD("[5]s", "[5]o", "[5]", 0.5, 0.25), SGD("[2,3]", "[2,3]", "[2,3]b", 0, 0), SGD("[70,301]", "[70,301]", "[70,301]t", 0.5, 0.25),
-    {IN("[3]", "[3]", "[3]", "[]"), WITH(0.5, 0.25), .flags = NO_GRAD}};
+#define SGD(w, v, g, ...)                                          \
+    {                                                              \
+        IN(w, v, g, "#0.125"), WITH(__VA_ARGS__), .flags = NO_GRAD \
+    }
+#define ADAM(w, m, v, g, ...)                                               \
+    {                                                                       \
+        IN(w, m, v, g, "#0.125", "#3"), WITH(__VA_ARGS__), .flags = NO_GRAD \
+    }
+static const sample sgd_update_good[] = {SGD("[]", "[]", "[]", 0.5, 0),
+                                         SGD("[0]", "[0]", "[0]", 0.5, 0),
+                                         SGD("[1]", "[1]", "[1]", 0, 0.25),
+                                         SGD("[3,4]", "[3,4]", "[3,4]", 0.5, 0.25),
+                                         SGD("[3,4]t", "[3,4]", "[3,4]r", 0.5, 0),
+                                         SGD("[5]s", "[5]o", "[5]", 0.5, 0.25),
+                                         SGD("[2,3]", "[2,3]", "[2,3]b", 0, 0),
+                                         SGD("[70,301]", "[70,301]", "[70,301]t", 0.5, 0.25),
+                                         {IN("[3]", "[3]", "[3]", "[]"), WITH(0.5, 0.25), .flags = NO_GRAD}};
 static const sample adam_update_good[] = {
-    ADAM("[]", "[]", "[]+", "[]", 0.5, 0.75, 0.125, 0), ADAM("[0]", "[0]", "[0]+", "[0]", 0.5, 0.75, 0.125, 0), ADAM("[1]", "[1]", "[1]+", "[1]", 0.5, 0.75, 0.125, 0.25),
-    ADAM("[3,4]", "[3,4]", "[3,4]+", "[3,4]", 0.5, 0.75, 0.125, 0.25), ADAM("[3,4]t", "[3,4]", "[3,4]+", "[3,4]r", 0.5, 0.75, 0.125, 0),
-    ADAM("[5]s", "[5]o", "[5]+", "[5]", 0.5, 0.75, 0.125, 0.25), ADAM("[2,3]", "[2,3]", "[2,3]+", "[2,3]b", 0.5, 0.75, 0.125, 0),
-    ADAM("[70,301]", "[70,301]", "[70,301]+", "[70,301]t", 0.5, 0.75, 0.125, 0.25), {IN("[3]", "[3]", "[3]+", "[3]", "[]+", "#1"), WITH(0.5, 0.75, 0.125, 0.25), .flags = NO_GRAD}};
-const samples samples_sgd_update = {
-    GOOD_OF(sgd_update_good, 2), .scale = 4, .apply = sgd_update_apply, .reference = sgd_update_reference, .bad = sgd_update_bad};
-const samples samples_adam_update = {
-    GOOD_OF(adam_update_good, 3), .scale = 4, .apply = adam_update_apply, .reference = adam_update_reference, .bad = adam_update_bad};
+    ADAM("[]", "[]", "[]+", "[]", 0.5, 0.75, 0.125, 0),
+    ADAM("[0]", "[0]", "[0]+", "[0]", 0.5, 0.75, 0.125, 0),
+    ADAM("[1]", "[1]", "[1]+", "[1]", 0.5, 0.75, 0.125, 0.25),
+    ADAM("[3,4]", "[3,4]", "[3,4]+", "[3,4]", 0.5, 0.75, 0.125, 0.25),
+    ADAM("[3,4]t", "[3,4]", "[3,4]+", "[3,4]r", 0.5, 0.75, 0.125, 0),
+    ADAM("[5]s", "[5]o", "[5]+", "[5]", 0.5, 0.75, 0.125, 0.25),
+    ADAM("[2,3]", "[2,3]", "[2,3]+", "[2,3]b", 0.5, 0.75, 0.125, 0),
+    ADAM("[70,301]", "[70,301]", "[70,301]+", "[70,301]t", 0.5, 0.75, 0.125, 0.25),
+    {IN("[3]", "[3]", "[3]+", "[3]", "[]+", "#1"), WITH(0.5, 0.75, 0.125, 0.25), .flags = NO_GRAD}};
+const samples samples_sgd_update = {GOOD_OF(sgd_update_good, 2), .scale = 4, .apply = sgd_update_apply,
+                                    .reference = sgd_update_reference, .bad = sgd_update_bad};
+const samples samples_adam_update = {GOOD_OF(adam_update_good, 3), .scale = 4, .apply = adam_update_apply,
+                                     .reference = adam_update_reference, .bad = adam_update_bad};

@@ -85,7 +85,8 @@ static void argmax_reference(const sample *s, reel_dtype d, const nd *in, nd *ou
         for (int k = 0; k < in[0].shape.rank; k++)
             if ((mask >> k) & 1u) index = index * in[0].shape.dims[k] + at[k];
         const double x = in[0].data[i];
-        if (out->data[to] < 0 && (x == best.data[to] || (isnan(x) && isnan(best.data[to])))) out->data[to] = (double)index;
+        if (out->data[to] < 0 && (x == best.data[to] || (isnan(x) && isnan(best.data[to]))))
+            out->data[to] = (double)index;
     }
     nd_free(&best);
 }
@@ -104,39 +105,65 @@ static reel_tensor *count_like(const char *site, reel_tensor *x, reel_axes axes,
     return reel_count_like_at_(site, x, &a);
 }
 
-#define REDUCTION(name, function)                                                                                      \
-    static int name##_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])                \
-    {                                                                                                                  \
-        (void)d;                                                                                                       \
-        out[0] = function(REEL_HERE, in[0], axes_of(s), s->p[6] != 0);                                                 \
-        return reel_status();                                                                                          \
-    }                                                                                                                  \
-    static void name##_bad(void)                                                                                       \
-    {                                                                                                                  \
-        BAD(function(REEL_HERE, NULL, REEL_ALL_AXES, false), REEL_EARG, "reel_" #name "|x is NULL");                   \
-        BAD(function(REEL_HERE, dead(), REEL_ALL_AXES, false), REEL_EARG, "x is |dead");                               \
-        BAD(function(REEL_HERE, X("[2,3]"), REEL_AXES(2), false), REEL_EARG, "axis 2 is out of range for rank 2|x f32[2,3]"); \
-        BAD(function(REEL_HERE, X("[2,3]"), REEL_AXES(-3), true), REEL_EARG, "axis -3 is out of range for rank 2");    \
-        name##_more();                                                                                                 \
-    }                                                                                                                  \
-    const samples samples_##name = {GOOD(name##_good), .apply = name##_apply, .reference = name##_reference, .bad = name##_bad}
+#define REDUCTION(name, function)                                                                                   \
+    static int name##_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])             \
+    {                                                                                                               \
+        (void)d;                                                                                                    \
+        out[0] = function(REEL_HERE, in[0], axes_of(s), s->p[6] != 0);                                              \
+        return reel_status();                                                                                       \
+    }                                                                                                               \
+    static void name##_bad(void)                                                                                    \
+    {                                                                                                               \
+        BAD(function(REEL_HERE, NULL, REEL_ALL_AXES, false), REEL_EARG, "reel_" #name "|x is NULL");                \
+        BAD(function(REEL_HERE, dead(), REEL_ALL_AXES, false), REEL_EARG, "x is |dead");                            \
+        BAD(function(REEL_HERE, X("[2,3]"), REEL_AXES(2), false), REEL_EARG,                                        \
+            "axis 2 is out of range for rank 2|x f32[2,3]");                                                        \
+        BAD(function(REEL_HERE, X("[2,3]"), REEL_AXES(-3), true), REEL_EARG, "axis -3 is out of range for rank 2"); \
+        name##_more();                                                                                              \
+    }                                                                                                               \
+    const samples samples_##name = {GOOD(name##_good), .apply = name##_apply, .reference = name##_reference,        \
+                                    .bad = name##_bad}
 
-#define SHAPES                                                                                                         \
-    {IN("[]")}, {IN("[1]")}, {IN("[3,4]")}, {IN("[3,4]"), WITH(1, 0)}, {IN("[3,4]"), WITH(1, -1, [6] = 1)}, {IN("[3,4]t"), WITH(1, 1)}, \
-        {IN("[7]r"), WITH(1, 0)}, {IN("[2,3]s"), WITH(1, 0)}, {IN("[2,3]o")}, {IN("[3,4]b"), WITH(1, 0)}, {IN("[2,3,4]"), WITH(1, 1)},  \
-        {IN("[2,3,4]r"), WITH(1, -2, [6] = 1)}, {IN("[1,5,1]"), WITH(1, 2)}, {IN("[2,0,3]"), WITH(1, 0)}, {IN("[70,301]="), WITH(1, 0)},  \
-        {IN("[70,301]t="), WITH(1, 1)}, {IN("[4001]=")}
-#define SEVERAL                                                                                                        \
-    {IN("[2,3,4]"), WITH(2, 0, 2)}, {IN("[2,3,4]"), WITH(2, 2, 1, [6] = 1)}, {IN("[2,3,2,2]t"), WITH(3, 0, -1, 1)},   \
-        {IN("[3,17,5]="), WITH(2, 0, 2)}, {IN("[2,3,4]"), WITH(3, 0, 1, 2, [6] = 1)}
-#define EMPTY {IN("[0]")}, {IN("[2,0]"), WITH(1, 1)}, {IN("[2,0,3]"), WITH(2, 1, 2, [6] = 1)}
-#define SPECIALS {IN("[5,7]!"), WITH(1, 0)}, {IN("[40]!")}
+#define SHAPES                                                                                              \
+    {IN("[]")}, {IN("[1]")}, {IN("[3,4]")}, {IN("[3,4]"), WITH(1, 0)}, {IN("[3,4]"), WITH(1, -1, [6] = 1)}, \
+        {IN("[3,4]t"), WITH(1, 1)}, {IN("[7]r"), WITH(1, 0)}, {IN("[2,3]s"), WITH(1, 0)}, {IN("[2,3]o")},   \
+        {IN("[3,4]b"), WITH(1, 0)}, {IN("[2,3,4]"), WITH(1, 1)}, {IN("[2,3,4]r"), WITH(1, -2, [6] = 1)},    \
+        {IN("[1,5,1]"), WITH(1, 2)}, {IN("[2,0,3]"), WITH(1, 0)}, {IN("[70,301]="), WITH(1, 0)},            \
+        {IN("[70,301]t="), WITH(1, 1)},                                                                     \
+    {                                                                                                       \
+        IN("[4001]=")                                                                                       \
+    }
+#define SEVERAL                                                                                                     \
+    {IN("[2,3,4]"), WITH(2, 0, 2)}, {IN("[2,3,4]"), WITH(2, 2, 1, [6] = 1)}, {IN("[2,3,2,2]t"), WITH(3, 0, -1, 1)}, \
+        {IN("[3,17,5]="), WITH(2, 0, 2)},                                                                           \
+    {                                                                                                               \
+        IN("[2,3,4]"), WITH(3, 0, 1, 2, [6] = 1)                                                                    \
+    }
+#define EMPTY                                 \
+    {IN("[0]")}, {IN("[2,0]"), WITH(1, 1)},   \
+    {                                         \
+        IN("[2,0,3]"), WITH(2, 1, 2, [6] = 1) \
+    }
+#define SPECIALS                \
+    {IN("[5,7]!"), WITH(1, 0)}, \
+    {                           \
+        IN("[40]!")             \
+    }
 static const sample sum_good[] = {SHAPES, SEVERAL, EMPTY, SPECIALS};
-static const sample mean_good[] = {SHAPES, SEVERAL, {IN("[0]"), .flags = NO_GRAD}, {IN("[2,0]"), WITH(1, 1), .flags = NO_GRAD}, SPECIALS};
+static const sample mean_good[] = {
+    SHAPES, SEVERAL, {IN("[0]"), .flags = NO_GRAD}, {IN("[2,0]"), WITH(1, 1), .flags = NO_GRAD}, SPECIALS};
 static const sample max_good[] = {SHAPES, SEVERAL, SPECIALS, {IN("[6,5]="), WITH(1, 0), .flags = NO_GRAD}};
 static const sample argmax_good[] = {SHAPES, SPECIALS, {IN("[6,5]="), WITH(1, 0)}, {IN("[6,5]="), WITH(0, [6] = 1)}};
-static const sample count_like_good[] = {{IN("[]")}, {IN("[0]")}, {IN("[1]")}, {IN("[3,4]")}, {IN("[3,4]t"), WITH(1, 0)}, {IN("[3,4]"), WITH(1, -1, [6] = 1)},
-                                         {IN("[2,3,4]r"), WITH(2, 0, 2)}, {IN("[2,0,3]"), WITH(1, 0)}, {IN("[2,0,3]"), WITH(1, 1)}, {IN("[2,3]b")}};
+static const sample count_like_good[] = {{IN("[]")},
+                                         {IN("[0]")},
+                                         {IN("[1]")},
+                                         {IN("[3,4]")},
+                                         {IN("[3,4]t"), WITH(1, 0)},
+                                         {IN("[3,4]"), WITH(1, -1, [6] = 1)},
+                                         {IN("[2,3,4]r"), WITH(2, 0, 2)},
+                                         {IN("[2,0,3]"), WITH(1, 0)},
+                                         {IN("[2,0,3]"), WITH(1, 1)},
+                                         {IN("[2,3]b")}};
 
 static void sum_more(void)
 {

@@ -23,14 +23,16 @@ static void copied(const nd *x, reel_dtype d, reel_shape shape, nd *out)
 }
 
 #define UNUSED (void)s, (void)d
-#define APPLY(name, call)                                                                                              \
-    static int name##_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])                \
-    {                                                                                                                  \
-        UNUSED;                                                                                                        \
-        out[0] = call;                                                                                                 \
-        return reel_status();                                                                                          \
+#define APPLY(name, call)                                                                               \
+    static int name##_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[]) \
+    {                                                                                                   \
+        UNUSED;                                                                                         \
+        out[0] = call;                                                                                  \
+        return reel_status();                                                                           \
     }
-#define SAMPLES(name) const samples samples_##name = {GOOD(name##_good), .apply = name##_apply, .reference = name##_reference, .bad = name##_bad}
+#define SAMPLES(name)                                                                                        \
+    const samples samples_##name = {GOOD(name##_good), .apply = name##_apply, .reference = name##_reference, \
+                                    .bad = name##_bad}
 
 /* ---- reshape: p the shape ---------------------------------------------------------------------------- */
 APPLY(reshape, reel_reshape(in[0], shape_of(s)))
@@ -57,11 +59,20 @@ static void reshape_bad(void)
     BAD(reel_reshape(X("[1]"), REEL_SHAPE(1LL << 40, 1LL << 40)), REEL_ESHAPE, "overflow");
 }
 
-static const sample reshape_good[] = {
-    {IN("[]"), WITH(2, 1, 1)}, {IN("[1]"), WITH(0)}, {IN("[0]"), WITH(2, 3, 0)}, {IN("[2,0]"), WITH(1, -1)}, {IN("[3,4]"), WITH(1, -1)},
-    {IN("[3,4]t"), WITH(2, 6, -1)}, {IN("[6]r"), WITH(2, 2, 3)}, {IN("[4,3]s"), WITH(3, 2, 2, 3)}, {IN("[2,3,4]o"), WITH(2, 6, 4)},
-    {IN("[3,4]b"), WITH(2, 4, 3)}, {IN("[2,3,4]t"), WITH(4, 2, 3, 2, 2)}, {IN("[1,6,1]"), WITH(3, 3, 1, 2)}, {IN("[70,301]t"), WITH(2, 301, -1)},
-    {IN("[2,3,2]r"), WITH(3, 3, 2, 2)}};
+static const sample reshape_good[] = {{IN("[]"), WITH(2, 1, 1)},
+                                      {IN("[1]"), WITH(0)},
+                                      {IN("[0]"), WITH(2, 3, 0)},
+                                      {IN("[2,0]"), WITH(1, -1)},
+                                      {IN("[3,4]"), WITH(1, -1)},
+                                      {IN("[3,4]t"), WITH(2, 6, -1)},
+                                      {IN("[6]r"), WITH(2, 2, 3)},
+                                      {IN("[4,3]s"), WITH(3, 2, 2, 3)},
+                                      {IN("[2,3,4]o"), WITH(2, 6, 4)},
+                                      {IN("[3,4]b"), WITH(2, 4, 3)},
+                                      {IN("[2,3,4]t"), WITH(4, 2, 3, 2, 2)},
+                                      {IN("[1,6,1]"), WITH(3, 3, 1, 2)},
+                                      {IN("[70,301]t"), WITH(2, 301, -1)},
+                                      {IN("[2,3,2]r"), WITH(3, 3, 2, 2)}};
 
 /* ---- transpose --------------------------------------------------------------------------------------- */
 APPLY(transpose, reel_transpose(in[0], axes_of(s)))
@@ -95,16 +106,26 @@ static void transpose_bad(void)
     BAD(reel_transpose(dead(), REEL_ALL_AXES), REEL_EARG, "dead");
 }
 
-static const sample transpose_good[] = {
-    {IN("[]")}, {IN("[5]")}, {IN("[0,3]")}, {IN("[3,4]")}, {IN("[3,4]t")}, {IN("[2,3,4]"), WITH(3, 1, 2, 0)}, {IN("[2,3,4]r"), WITH(3, -1, 0, 1)},
-    {IN("[2,3]s"), WITH(2, 0, 1)}, {IN("[2,3]o")}, {IN("[2,3]b")}, {IN("[1,2,1,3]"), WITH(4, 3, 2, 1, 0)}, {IN("[70,301]")}};
+static const sample transpose_good[] = {{IN("[]")},
+                                        {IN("[5]")},
+                                        {IN("[0,3]")},
+                                        {IN("[3,4]")},
+                                        {IN("[3,4]t")},
+                                        {IN("[2,3,4]"), WITH(3, 1, 2, 0)},
+                                        {IN("[2,3,4]r"), WITH(3, -1, 0, 1)},
+                                        {IN("[2,3]s"), WITH(2, 0, 1)},
+                                        {IN("[2,3]o")},
+                                        {IN("[2,3]b")},
+                                        {IN("[1,2,1,3]"), WITH(4, 3, 2, 1, 0)},
+                                        {IN("[70,301]")}};
 
 /* ---- slice: p n, then start, stop, step of each of at most 2 axes; 99 for REEL_END ---------------------- */
 static void ranges_of(const sample *s, reel_range r[])
 {
     for (int i = 0; i < (int)s->p[0]; i++) {
         const double *p = &s->p[1 + 3 * i];
-        r[i] = (reel_range){p[0] == 99 ? REEL_END : (int64_t)p[0], p[1] == 99 ? REEL_END : (int64_t)p[1], (int64_t)p[2]};
+        r[i] =
+            (reel_range){p[0] == 99 ? REEL_END : (int64_t)p[0], p[1] == 99 ? REEL_END : (int64_t)p[1], (int64_t)p[2]};
     }
 }
 
@@ -164,11 +185,22 @@ static void slice_bad(void)
     BAD(reel_select(NULL, 0, 0), REEL_EARG, "reel_select: x is NULL");
 }
 
-static const sample slice_good[] = {
-    {IN("[]"), WITH(0)}, {IN("[5]"), WITH(1, 1, 4, 1)}, {IN("[5]"), WITH(1, 99, 99, -1)}, {IN("[5]"), WITH(1, -2, 99, 1)}, {IN("[0]"), WITH(1, 99, 99, 1)},
-    {IN("[7]"), WITH(1, 99, 99, 3)}, {IN("[7]r"), WITH(1, -1, 0, -2)}, {IN("[5]"), WITH(1, 3, 3, 1)}, {IN("[5]"), WITH(1, -100, 100, 0)},
-    {IN("[3,4]t"), WITH(2, 99, 99, -1, 1, 3, 1)}, {IN("[4,3]s"), WITH(2, 1, 99, 2, 99, 99, 1)}, {IN("[4,3]o"), WITH(1, 2, 99, 1)},
-    {IN("[3,4]b"), WITH(2, 0, 2, 1, 99, 99, 2)}, {IN("[5]"), WITH(1, 4, -100, -3)}, {IN("[2,3,4]"), WITH(2, 1, 2, 1, 99, 99, -1)}, {IN("[70,301]"), WITH(2, 3, 99, 5, 99, 99, -7)}};
+static const sample slice_good[] = {{IN("[]"), WITH(0)},
+                                    {IN("[5]"), WITH(1, 1, 4, 1)},
+                                    {IN("[5]"), WITH(1, 99, 99, -1)},
+                                    {IN("[5]"), WITH(1, -2, 99, 1)},
+                                    {IN("[0]"), WITH(1, 99, 99, 1)},
+                                    {IN("[7]"), WITH(1, 99, 99, 3)},
+                                    {IN("[7]r"), WITH(1, -1, 0, -2)},
+                                    {IN("[5]"), WITH(1, 3, 3, 1)},
+                                    {IN("[5]"), WITH(1, -100, 100, 0)},
+                                    {IN("[3,4]t"), WITH(2, 99, 99, -1, 1, 3, 1)},
+                                    {IN("[4,3]s"), WITH(2, 1, 99, 2, 99, 99, 1)},
+                                    {IN("[4,3]o"), WITH(1, 2, 99, 1)},
+                                    {IN("[3,4]b"), WITH(2, 0, 2, 1, 99, 99, 2)},
+                                    {IN("[5]"), WITH(1, 4, -100, -3)},
+                                    {IN("[2,3,4]"), WITH(2, 1, 2, 1, 99, 99, -1)},
+                                    {IN("[70,301]"), WITH(2, 3, 99, 5, 99, 99, -7)}};
 
 /* ---- squeeze, unsqueeze ------------------------------------------------------------------------------ */
 APPLY(squeeze, reel_squeeze(in[0], axes_of(s)))
@@ -218,12 +250,15 @@ static void unsqueeze_bad(void)
 }
 
 static const sample squeeze_good[] = {
-    {IN("[]"), .flags = FIXED}, {IN("[1]"), WITH(1, 0)}, {IN("[1,3]"), WITH(1, 0)}, {IN("[3,1]"), WITH(1, -1)}, {IN("[1,3,1]"), .flags = FIXED},
-    {IN("[1,3,1]r"), WITH(2, 2, 0)}, {IN("[1,0]"), WITH(1, 0)}, {IN("[2,1,3]t"), WITH(1, 1)}, {IN("[2,1]s"), WITH(1, 1)}, {IN("[2,1,3]o"), WITH(1, -2)},
-    {IN("[301,1,70]b"), WITH(1, 1)}, {IN("[2,3]"), .flags = FIXED}};
+    {IN("[]"), .flags = FIXED},    {IN("[1]"), WITH(1, 0)},         {IN("[1,3]"), WITH(1, 0)},
+    {IN("[3,1]"), WITH(1, -1)},    {IN("[1,3,1]"), .flags = FIXED}, {IN("[1,3,1]r"), WITH(2, 2, 0)},
+    {IN("[1,0]"), WITH(1, 0)},     {IN("[2,1,3]t"), WITH(1, 1)},    {IN("[2,1]s"), WITH(1, 1)},
+    {IN("[2,1,3]o"), WITH(1, -2)}, {IN("[301,1,70]b"), WITH(1, 1)}, {IN("[2,3]"), .flags = FIXED}};
 static const sample unsqueeze_good[] = {
-    {IN("[]"), WITH(1, 0)}, {IN("[]"), WITH(2, 0, 1)}, {IN("[3]"), WITH(1, 0)}, {IN("[3]"), WITH(1, -1)}, {IN("[3,4]"), WITH(2, 0, 2)}, {IN("[3,4]t"), WITH(1, 1)},
-    {IN("[5]r"), WITH(1, 1)}, {IN("[2,3]s"), WITH(1, -2)}, {IN("[2,3]o"), WITH(3, 0, -1, 2)}, {IN("[0,3]"), WITH(1, 0)}, {IN("[70,301]t"), WITH(1, 1)}};
+    {IN("[]"), WITH(1, 0)},    {IN("[]"), WITH(2, 0, 1)},    {IN("[3]"), WITH(1, 0)},
+    {IN("[3]"), WITH(1, -1)},  {IN("[3,4]"), WITH(2, 0, 2)}, {IN("[3,4]t"), WITH(1, 1)},
+    {IN("[5]r"), WITH(1, 1)},  {IN("[2,3]s"), WITH(1, -2)},  {IN("[2,3]o"), WITH(3, 0, -1, 2)},
+    {IN("[0,3]"), WITH(1, 0)}, {IN("[70,301]t"), WITH(1, 1)}};
 
 /* ---- broadcast_to: p the shape; stop_gradient --------------------------------------------------------- */
 APPLY(broadcast_to, reel_broadcast_to(in[0], shape_of(s)))
@@ -260,11 +295,22 @@ static void stop_gradient_bad(void)
     BAD(reel_stop_gradient(reel_reshape(X("[2]"), REEL_SHAPE(3))), REEL_ESHAPE, "reel_reshape");
 }
 
-static const sample broadcast_to_good[] = {
-    {IN("[]"), WITH(0)}, {IN("[]"), WITH(2, 2, 3)}, {IN("[1]"), WITH(1, 5)}, {IN("[3]"), WITH(2, 2, 3)}, {IN("[3,1]"), WITH(2, 3, 4)}, {IN("[3,1]"), WITH(3, 2, 3, 4)},
-    {IN("[1]"), WITH(1, 0)}, {IN("[0]"), WITH(2, 3, 0)}, {IN("[2,3]t"), WITH(3, 2, 2, 3)}, {IN("[3]r"), WITH(2, 2, 3)}, {IN("[2,1]s"), WITH(2, 2, 4)},
-    {IN("[2,1]o"), WITH(2, 2, 4)}, {IN("[2,3]b"), WITH(3, 4, 2, 3)}, {IN("[301]"), WITH(2, 70, 301)}};
-static const sample stop_gradient_good[] = {{IN("[]")}, {IN("[0]")}, {IN("[1]")}, {IN("[3,4]")}, {IN("[3,4]t")}, {IN("[7]r")}, {IN("[2,3]s")}, {IN("[2,3]o")},
+static const sample broadcast_to_good[] = {{IN("[]"), WITH(0)},
+                                           {IN("[]"), WITH(2, 2, 3)},
+                                           {IN("[1]"), WITH(1, 5)},
+                                           {IN("[3]"), WITH(2, 2, 3)},
+                                           {IN("[3,1]"), WITH(2, 3, 4)},
+                                           {IN("[3,1]"), WITH(3, 2, 3, 4)},
+                                           {IN("[1]"), WITH(1, 0)},
+                                           {IN("[0]"), WITH(2, 3, 0)},
+                                           {IN("[2,3]t"), WITH(3, 2, 2, 3)},
+                                           {IN("[3]r"), WITH(2, 2, 3)},
+                                           {IN("[2,1]s"), WITH(2, 2, 4)},
+                                           {IN("[2,1]o"), WITH(2, 2, 4)},
+                                           {IN("[2,3]b"), WITH(3, 4, 2, 3)},
+                                           {IN("[301]"), WITH(2, 70, 301)}};
+static const sample stop_gradient_good[] = {{IN("[]")},     {IN("[0]")},      {IN("[1]")},    {IN("[3,4]")},
+                                            {IN("[3,4]t")}, {IN("[7]r")},     {IN("[2,3]s")}, {IN("[2,3]o")},
                                             {IN("[3,4]b")}, {IN("[70,301]t")}};
 
 SAMPLES(reshape);

@@ -67,14 +67,17 @@ static int train(int how)
     struct model m = {.vars = reel_vars_new("m")};
     reel_function *f = NULL;
     reel_seed(1);
-    if (m.vars && !reel_dense_init(&m.a, m.vars, "a", REEL_F32, 50, 40) && !reel_dense_init(&m.b, m.vars, "b", REEL_F32, 40, 3))
+    if (m.vars && !reel_dense_init(&m.a, m.vars, "a", REEL_F32, 50, 40) &&
+        !reel_dense_init(&m.b, m.vars, "b", REEL_F32, 40, 3))
         m.opt = reel_adam(m.vars, NULL);
     if (how == 1) f = reel_function_new(REEL_FN(step, &m, 2, 1), NULL);
     for (int i = 0; i < 3 && reel_status() == 0; i++) {
         REEL_SCOPED;
         reel_tensor *out[1], *x = reel_uniform(REEL_F32, REEL_SHAPE(4, 50), 0, 1, NULL);
-        if (how == 1) reel_function_call(f, REEL_LIST(x, labels()), out);
-        else reel_invoke(REEL_FN(step, &m, 2, 1), REEL_LIST(x, labels()), out);
+        if (how == 1)
+            reel_function_call(f, REEL_LIST(x, labels()), out);
+        else
+            reel_invoke(REEL_FN(step, &m, 2, 1), REEL_LIST(x, labels()), out);
         value = reel_item(out[0]);
     }
     reel_function_free(f);
@@ -82,8 +85,14 @@ static int train(int how)
     reel_vars_free(m.vars);
     return reel_status();
 }
-static int backward(void) { return train(0); }
-static int trace(void) { return train(1); }
+static int backward(void)
+{
+    return train(0);
+}
+static int trace(void)
+{
+    return train(1);
+}
 
 static int session(void)
 {
@@ -155,8 +164,9 @@ static void every_allocation(int (*body)(void), const char *name)
             if (!wrong++) tap_note("%s, allocation %d: %s: %s", name, (int)n, reel_code_name(a.code), a.text);
         }
         if (atomic_load(&outstanding) != before || s1.tensors != s0.tensors) {
-            if (!leaks++) tap_note("%s, allocation %d: %d bytes, %d tensors more than before", name, (int)n, (int)(atomic_load(&outstanding) - before),
-                                   (int)(s1.tensors - s0.tensors));
+            if (!leaks++)
+                tap_note("%s, allocation %d: %d bytes, %d tensors more than before", name, (int)n,
+                         (int)(atomic_load(&outstanding) - before), (int)(s1.tensors - s0.tensors));
             break;
         }
         if (n % 16 == 0) {

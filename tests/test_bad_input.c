@@ -112,8 +112,10 @@ static void tapes(void)
 static int reads(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     (void)self;
-    if (reel_item(reel_sum(in[0])) > 0) out[0] = reel_neg(in[0]);
-    else out[0] = in[0];
+    if (reel_item(reel_sum(in[0])) > 0)
+        out[0] = reel_neg(in[0]);
+    else
+        out[0] = in[0];
     return reel_status();
 }
 static int uses_outside(void *self, reel_tensor *const in[], reel_tensor *out[])
@@ -138,11 +140,13 @@ static void traces(void)
     expect_error(__FILE__, __LINE__ - 23, REEL_ETRACE, "reel_item", "names the line of the read", true);
     reel_function_free(f);
     f = reel_function_new(REEL_FN(uses_outside, x23, 1, 1), NULL);
-    TAP_OK(reel_function_call(f, REEL_LIST(x23), out) == REEL_ETRACE && !out[0], "reached around in[], even if it is the same tensor today");
+    TAP_OK(reel_function_call(f, REEL_LIST(x23), out) == REEL_ETRACE && !out[0],
+           "reached around in[], even if it is the same tensor today");
     expect_error(__FILE__, 0, REEL_ETRACE, "constants", "says what to do", false);
     reel_function_free(f);
     f = reel_function_new(REEL_FN(uses_outside, x23, 1, 1), NULL);
-    TAP_OK(reel_function_call(f, REEL_LIST(reel_ones_like(x23)), out) == REEL_ETRACE && !out[0], "an outside tensor that is not declared");
+    TAP_OK(reel_function_call(f, REEL_LIST(reel_ones_like(x23)), out) == REEL_ETRACE && !out[0],
+           "an outside tensor that is not declared");
     expect_error(__FILE__, 0, REEL_ETRACE, "constants|test_bad_input.c", "is named", false);
     reel_function_free(f);
     f = reel_function_new(REEL_FN(gives_nothing, NULL, 1, 1), NULL);
@@ -169,14 +173,18 @@ static void sessions(void)
     expect_error(__FILE__, 0, REEL_ETRACE, "reel_item", "says so", false);
     TAP_OK(reel_graph_end(g) == 0, "graph");
     reel_session *s = reel_session_new(g, NULL);
-    REFUSES(reel_session_run(s, (reel_feeds){0, NULL}, REEL_FETCHES("y"), out), REEL_ETRACE, "reel_session_run|\"x\"|f32[?,3]");
-    REFUSES(reel_session_run(s, REEL_FEEDS({"x", x45}), REEL_FETCHES("y"), out), REEL_ESHAPE, "\"x\"|f32[4,5]|f32[?,3]");
+    REFUSES(reel_session_run(s, (reel_feeds){0, NULL}, REEL_FETCHES("y"), out), REEL_ETRACE,
+            "reel_session_run|\"x\"|f32[?,3]");
+    REFUSES(reel_session_run(s, REEL_FEEDS({"x", x45}), REEL_FETCHES("y"), out), REEL_ESHAPE,
+            "\"x\"|f32[4,5]|f32[?,3]");
     REFUSES(reel_session_run(s, REEL_FEEDS({"x", labels}), REEL_FETCHES("y"), out), REEL_EDTYPE, "\"x\"|i32");
     REFUSES(reel_session_run(s, REEL_FEEDS({"x", x23}), REEL_FETCHES("q"), out), REEL_ETRACE, "\"q\"");
     REFUSES(reel_session_run(s, REEL_FEEDS({"q", x23}), REEL_FETCHES("y"), out), REEL_ETRACE, "\"q\"");
     REFUSES(reel_session_run(s, REEL_FEEDS({"x", NULL}), REEL_FETCHES("y"), out), REEL_EARG, "NULL");
     REFUSES(reel_session_run_handles(s, REEL_LIST(foreign), REEL_LIST(x23), REEL_LIST(y), out), REEL_ETRACE, "graph");
-    TAP_OK(reel_session_run(s, REEL_FEEDS({"x", x23}), REEL_FETCHES("y"), out) == 0 && reel_item(reel_sum(out[0])) == 12, "it still runs");
+    TAP_OK(reel_session_run(s, REEL_FEEDS({"x", x23}), REEL_FETCHES("y"), out) == 0 &&
+               reel_item(reel_sum(out[0])) == 12,
+           "it still runs");
     TAP_OK(reel_session_close(s) == 0, "close");
     REFUSES(reel_session_run(s, REEL_FEEDS({"x", x23}), REEL_FETCHES("y"), out), REEL_ETRACE, "closed");
     TAP_OK(!out[0], "nothing");
@@ -189,7 +197,8 @@ static void sessions(void)
 
 static void still_usable(void)
 {
-    TAP_OK(reel_item(reel_sum(reel_matmul(x23, reel_transpose(x23, REEL_ALL_AXES)))) == 12, "after all that a product is right");
+    TAP_OK(reel_item(reel_sum(reel_matmul(x23, reel_transpose(x23, REEL_ALL_AXES)))) == 12,
+           "after all that a product is right");
     CLEAN("at the end");
 }
 

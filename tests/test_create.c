@@ -28,7 +28,10 @@ static int call(const reel_kernel *k, const reel_op *op, const void *attr, int n
     free(plan);
     return code;
 }
-static const reel_op *row(int id) { return &reel_rows_[id]; }
+static const reel_op *row(int id)
+{
+    return &reel_rows_[id];
+}
 
 static void test_fill(void)
 {
@@ -113,11 +116,24 @@ static void test_pack(void)
         int rank;
         int64_t dims[4], strides[4], first;
     } c[] = {
-        {0, {0}, {0}, 5}, {1, {1000}, {1}, 0}, {1, {1000}, {-1}, 999}, {1, {1000}, {0}, 3}, {2, {300, 299}, {1, 300}, 0},
-        {2, {37, 1}, {1, 1}, 0}, {3, {5, 6, 7}, {42, 7, 1}, 0}, {3, {5, 6, 7}, {1, 5, 30}, 0}, {3, {9, 40, 33}, {1, 9, 360}, 0},
-        {3, {40, 9, 33}, {297, 1, 9}, 0}, {4, {3, 4, 50, 60}, {12000, 3000, 1, 50}, 0}, {4, {3, 50, 4, 60}, {12000, 1, 3000, 50}, 0},
-        {3, {4, 0, 3}, {1, 1, 1}, 0}, {3, {6, 7, 8}, {0, 8, -1}, 7}, {2, {200, 20}, {0, 1}, 0}, {2, {200, 20}, {1, 0}, 0},
-        {2, {64, 64}, {-64, 2}, 63 * 64}, {3, {2, 100, 100}, {1, 200, 2}, 0},
+        {0, {0}, {0}, 5},
+        {1, {1000}, {1}, 0},
+        {1, {1000}, {-1}, 999},
+        {1, {1000}, {0}, 3},
+        {2, {300, 299}, {1, 300}, 0},
+        {2, {37, 1}, {1, 1}, 0},
+        {3, {5, 6, 7}, {42, 7, 1}, 0},
+        {3, {5, 6, 7}, {1, 5, 30}, 0},
+        {3, {9, 40, 33}, {1, 9, 360}, 0},
+        {3, {40, 9, 33}, {297, 1, 9}, 0},
+        {4, {3, 4, 50, 60}, {12000, 3000, 1, 50}, 0},
+        {4, {3, 50, 4, 60}, {12000, 1, 3000, 50}, 0},
+        {3, {4, 0, 3}, {1, 1, 1}, 0},
+        {3, {6, 7, 8}, {0, 8, -1}, 7},
+        {2, {200, 20}, {0, 1}, 0},
+        {2, {200, 20}, {1, 0}, 0},
+        {2, {64, 64}, {-64, 2}, 63 * 64},
+        {3, {2, 100, 100}, {1, 200, 2}, 0},
     };
     for (size_t k = 0; k < sizeof c / sizeof *c; k++) {
         bool ok = true;
@@ -152,7 +168,8 @@ static void test_copy_kernel(void)
     for (int i = 0; i < 12; i++) {
         x[i] = (float)i;
     }
-    int64_t dims[2] = {3, 4}, turned[2] = {1, 3}, dense[2] = {4, 1}, line[1] = {12}, one[1] = {1}, back[2] = {4, 3}, back_dense[2] = {3, 1};
+    int64_t dims[2] = {3, 4}, turned[2] = {1, 3}, dense[2] = {4, 1}, line[1] = {12}, one[1] = {1}, back[2] = {4, 3},
+            back_dense[2] = {3, 1};
     /* [3,4] with columns contiguous, read in C order as [12] */
     reel_kview v[2] = {{REEL_F32, 2, dims, turned, x}, {REEL_F32, 1, line, one, y}};
     const reel_attr_shape shape = {.shape = {1, {12}}};
@@ -199,10 +216,12 @@ static void test_random(void)
                 FN(l)(b, 1028, N, &d);
                 ok = ok && memcmp(a, b, N * size) == 0;
             }
-            TAP_OK(ok, "%s of %s: the same bits at every level and in pieces", normal ? "normal" : "uniform", reel_dtype_name(type));
+            TAP_OK(ok, "%s of %s: the same bits at every level and in pieces", normal ? "normal" : "uniform",
+                   reel_dtype_name(type));
         }
     }
-    reel_random_table_base_.uniform[REEL_F32](a, 0, N, &(reel_draw){.key = d.key, .counter = d.counter, .a = 0, .b = 1, .top = 0.99999994});
+    reel_random_table_base_.uniform[REEL_F32](
+        a, 0, N, &(reel_draw){.key = d.key, .counter = d.counter, .a = 0, .b = 1, .top = 0.99999994});
     int bad = 0;
     for (int i = 0; i < N; i++) {
         uint32_t words[4];
@@ -238,9 +257,10 @@ static void test_distribution(void)
         least = fmin(least, (double)z[i]);
         most = fmax(most, (double)z[i]);
     }
-    TAP_OK(fabs(sum / N) < 0.01 && fabs(square / N - 1) < 0.02 && fabs(cube / N) < 0.04, "normal: mean %.4f, variance %.4f, skew %.4f", sum / N,
-           square / N, cube / N);
-    TAP_OK(least >= 2 && most < 3 && fabs(mean / N - 2.5) < 0.005, "uniform in [%.6f, %.6f], mean %.4f", least, most, mean / N);
+    TAP_OK(fabs(sum / N) < 0.01 && fabs(square / N - 1) < 0.02 && fabs(cube / N) < 0.04,
+           "normal: mean %.4f, variance %.4f, skew %.4f", sum / N, square / N, cube / N);
+    TAP_OK(least >= 2 && most < 3 && fabs(mean / N - 2.5) < 0.005, "uniform in [%.6f, %.6f], mean %.4f", least, most,
+           mean / N);
     static uint16_t h[N];
     const reel_attr_random halves = {.generator = g, .a = 0, .b = 1, .type = {REEL_BF16, {1, {N}}}};
     reel_kview w = {REEL_BF16, 1, dims, strides, h};
@@ -279,7 +299,12 @@ static void test_custom(void)
         x[i] = (float)i;
     }
     const float factor = 2;
-    const reel_op op = {.size = sizeof op, .id = REEL_N_OPS, .name = "twice", .n_in = 1, .n_out = 1, .attr_size = sizeof factor,
+    const reel_op op = {.size = sizeof op,
+                        .id = REEL_N_OPS,
+                        .name = "twice",
+                        .n_in = 1,
+                        .n_out = 1,
+                        .attr_size = sizeof factor,
                         .def = {.size = sizeof(reel_op_def), .shape = twice_shape, .cpu = twice}};
     int64_t dims[1] = {7}, two[1] = {2}, one[1] = {1};
     reel_kview v[2] = {{REEL_F32, 1, dims, two, x + 1}, {REEL_F32, 1, dims, one, y}};
@@ -293,4 +318,5 @@ static void test_custom(void)
            "a code returned without an error raises one");
 }
 
-TAP_MAIN(test_fill, test_arange_eye, test_one_hot_count, test_pack, test_copy_kernel, test_random, test_distribution, test_custom)
+TAP_MAIN(test_fill, test_arange_eye, test_one_hot_count, test_pack, test_copy_kernel, test_random, test_distribution,
+         test_custom)

@@ -37,7 +37,10 @@ static view dense(reel_dtype d, void *data, int rank, const int64_t *dims)
     }
     return v;
 }
-static view vector(reel_dtype d, void *data, int64_t n) { return dense(d, data, 1, &n); }
+static view vector(reel_dtype d, void *data, int64_t n)
+{
+    return dense(d, data, 1, &n);
+}
 
 /* views: inputs, then outputs */
 static int call(const reel_kernel *k, int op, const void *attr, int n_in, int n_out, const view *v)
@@ -48,7 +51,8 @@ static int call(const reel_kernel *k, int op, const void *attr, int n_in, int n_
         kv[i] = (reel_kview){v[i].dtype, v[i].rank, v[i].dims, v[i].strides, v[i].data};
         ptr[i] = v[i].data;
     }
-    const reel_ksig sig = {.op = &reel_rows_[op], .attr = attr, .n_in = n_in, .n_out = n_out, .in = kv, .out = kv + n_in};
+    const reel_ksig sig = {
+        .op = &reel_rows_[op], .attr = attr, .n_in = n_in, .n_out = n_out, .in = kv, .out = kv + n_in};
     _Alignas(64) char plan[REEL_PLAN_STACK];
     size_t workspace = 0;
     int code = k->prepare(&sig, plan, &workspace);
@@ -59,44 +63,50 @@ static int call(const reel_kernel *k, int op, const void *attr, int n_in, int n_
 }
 
 /* ---- scalar references --------------------------------------------------------------------------------- */
-static int op_inputs(int op) { return reel_rows_[op].n_in; }
-static bool is_compare(int op) { return op >= REEL_OP_equal && op <= REEL_OP_greater_equal; }
+static int op_inputs(int op)
+{
+    return reel_rows_[op].n_in;
+}
+static bool is_compare(int op)
+{
+    return op >= REEL_OP_equal && op <= REEL_OP_greater_equal;
+}
 
-#define REFERENCE(T, name, SQRT, FABS)                                                                                 \
-    static T name(int op, T x, T y)                                                                                    \
-    {                                                                                                                  \
-        const double d = (double)x, e = (double)y;                                                                     \
-        switch (op) {                                                                                                  \
-        case REEL_OP_neg: return -x;                                                                                   \
-        case REEL_OP_exp: return (T)exp(d);                                                                            \
-        case REEL_OP_log: return (T)log(d);                                                                            \
-        case REEL_OP_sqrt: return SQRT(x);                                                                             \
-        case REEL_OP_rsqrt: return 1 / SQRT(x);                                                                        \
-        case REEL_OP_tanh: return (T)tanh(d);                                                                          \
-        case REEL_OP_sigmoid: return (T)(d < 0 ? exp(d) / (1 + exp(d)) : 1 / (1 + exp(-d)));                           \
-        case REEL_OP_softplus: return (T)((d < 0 ? 0 : d) + log1p(exp(-fabs(d))));                                     \
-        case REEL_OP_relu: return isnan(x) || x > 0 ? x : 0;                                                           \
-        case REEL_OP_abs: return FABS(x);                                                                              \
-        case REEL_OP_sign: return isnan(x) ? x : (T)((x > 0) - (x < 0));                                               \
-        case REEL_OP_square: return x * x;                                                                             \
-        case REEL_OP_add: return x + y;                                                                                \
-        case REEL_OP_sub: return x - y;                                                                                \
-        case REEL_OP_mul: return x * y;                                                                                \
-        case REEL_OP_div: return x / y;                                                                                \
-        case REEL_OP_pow: return (T)pow(d, e);                                                                         \
-        case REEL_OP_maximum: return isnan(x) ? x : isnan(y) ? y : x > y ? x : y;                                      \
-        case REEL_OP_minimum: return isnan(x) ? x : isnan(y) ? y : x < y ? x : y;                                      \
-        case REEL_OP_equal: return x == y;                                                                             \
-        case REEL_OP_not_equal: return x != y;                                                                         \
-        case REEL_OP_less: return x < y;                                                                               \
-        case REEL_OP_less_equal: return x <= y;                                                                        \
-        case REEL_OP_greater: return x > y;                                                                            \
-        case REEL_OP_greater_equal: return x >= y;                                                                     \
-        case REEL_OP_relu_grad: return x > 0 ? y : 0;                                                                  \
-        case REEL_OP_tanh_grad: return y * ((1 - x) * (1 + x));                                                        \
-        case REEL_OP_sigmoid_grad: return y * (x * (1 - x));                                                           \
-        default: return 12345;                                                                                         \
-        }                                                                                                              \
+#define REFERENCE(T, name, SQRT, FABS)                                                       \
+    static T name(int op, T x, T y)                                                          \
+    {                                                                                        \
+        const double d = (double)x, e = (double)y;                                           \
+        switch (op) {                                                                        \
+        case REEL_OP_neg: return -x;                                                         \
+        case REEL_OP_exp: return (T)exp(d);                                                  \
+        case REEL_OP_log: return (T)log(d);                                                  \
+        case REEL_OP_sqrt: return SQRT(x);                                                   \
+        case REEL_OP_rsqrt: return 1 / SQRT(x);                                              \
+        case REEL_OP_tanh: return (T)tanh(d);                                                \
+        case REEL_OP_sigmoid: return (T)(d < 0 ? exp(d) / (1 + exp(d)) : 1 / (1 + exp(-d))); \
+        case REEL_OP_softplus: return (T)((d < 0 ? 0 : d) + log1p(exp(-fabs(d))));           \
+        case REEL_OP_relu: return isnan(x) || x > 0 ? x : 0;                                 \
+        case REEL_OP_abs: return FABS(x);                                                    \
+        case REEL_OP_sign: return isnan(x) ? x : (T)((x > 0) - (x < 0));                     \
+        case REEL_OP_square: return x * x;                                                   \
+        case REEL_OP_add: return x + y;                                                      \
+        case REEL_OP_sub: return x - y;                                                      \
+        case REEL_OP_mul: return x * y;                                                      \
+        case REEL_OP_div: return x / y;                                                      \
+        case REEL_OP_pow: return (T)pow(d, e);                                               \
+        case REEL_OP_maximum: return isnan(x) ? x : isnan(y) ? y : x > y ? x : y;            \
+        case REEL_OP_minimum: return isnan(x) ? x : isnan(y) ? y : x < y ? x : y;            \
+        case REEL_OP_equal: return x == y;                                                   \
+        case REEL_OP_not_equal: return x != y;                                               \
+        case REEL_OP_less: return x < y;                                                     \
+        case REEL_OP_less_equal: return x <= y;                                              \
+        case REEL_OP_greater: return x > y;                                                  \
+        case REEL_OP_greater_equal: return x >= y;                                           \
+        case REEL_OP_relu_grad: return x > 0 ? y : 0;                                        \
+        case REEL_OP_tanh_grad: return y * ((1 - x) * (1 + x));                              \
+        case REEL_OP_sigmoid_grad: return y * (x * (1 - x));                                 \
+        default: return 12345;                                                               \
+        }                                                                                    \
     }
 REFERENCE(float, reference_f32, sqrtf, fabsf)
 REFERENCE(double, reference_f64, sqrt, fabs)
@@ -130,7 +140,8 @@ static int64_t reference_int(int op, int64_t x, int64_t y)
 /* Ops whose reference is only near: in ulp of the dtype. */
 static bool is_near(int op)
 {
-    return (op >= REEL_OP_exp && op <= REEL_OP_log) || (op >= REEL_OP_tanh && op <= REEL_OP_softplus) || op == REEL_OP_pow;
+    return (op >= REEL_OP_exp && op <= REEL_OP_log) || (op >= REEL_OP_tanh && op <= REEL_OP_softplus) ||
+           op == REEL_OP_pow;
 }
 
 /* ---- data: ordinary numbers, then special ones -------------------------------------------------------------- */
@@ -139,8 +150,10 @@ static _Alignas(64) char a_data[N * 8], b_data[N * 8], got[N * 8], want[N * 8], 
 
 static void fill(void *to, reel_dtype d)
 {
-    static const double special[SPECIAL] = {0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 1e-40, -1e-310, 65504, 88.7, -104, 3e38, 0.5};
-    static const int64_t corner[] = {0, 1, -1, INT8_MIN, INT8_MAX, UINT8_MAX, INT32_MIN, INT32_MAX, INT64_MIN, INT64_MAX, 2, -2, 3, 46341};
+    static const double special[SPECIAL] = {0,     -0.0,    1,     -1,   INFINITY, -INFINITY, NAN,
+                                            1e-40, -1e-310, 65504, 88.7, -104,     3e38,      0.5};
+    static const int64_t corner[] = {0,         1,         -1,        INT8_MIN, INT8_MAX, UINT8_MAX, INT32_MIN,
+                                     INT32_MAX, INT64_MIN, INT64_MAX, 2,        -2,       3,         46341};
     for (int i = 0; i < N; i++) {
         const size_t at = (size_t)i * reel_size_(d);
         const uint64_t r = next();
@@ -150,7 +163,8 @@ static void fill(void *to, reel_dtype d)
             const int64_t v = r % 4 == 0 ? corner[(r >> 8) % SPECIAL] : (int64_t)next() >> (r >> 8) % 60;
             reel_convert_((char *)to + at, d, 1, &v, REEL_I64, 1, 1);
         } else {
-            const double v = r % 6 == 0 ? special[(r >> 8) % SPECIAL] : ((double)(r >> 11) * 0x1p-53 - 0.4) * (r % 3 ? 4 : 60);
+            const double v =
+                r % 6 == 0 ? special[(r >> 8) % SPECIAL] : ((double)(r >> 11) * 0x1p-53 - 0.4) * (r % 3 ? 4 : 60);
             reel_convert_((char *)to + at, d, 1, &v, REEL_F64, 1, 1);
         }
     }
@@ -162,7 +176,8 @@ static bool same_bits(const void *x, const void *y, reel_dtype d, int64_t n)
         const char *p = (const char *)x + (size_t)i * reel_size_(d), *q = (const char *)y + (size_t)i * reel_size_(d);
         if (memcmp(p, q, reel_size_(d)) != 0 &&
             !(reel_is_float_(d) && isnan(reel_load_number_(p, d)) && isnan(reel_load_number_(q, d)))) {
-            tap_note("element %lld of %lld: %.17g and %.17g", (long long)i, (long long)n, reel_load_number_(p, d), reel_load_number_(q, d));
+            tap_note("element %lld of %lld: %.17g and %.17g", (long long)i, (long long)n, reel_load_number_(p, d),
+                     reel_load_number_(q, d));
             return false;
         }
     }
@@ -195,7 +210,8 @@ static bool element_right(int op, reel_dtype d, reel_dtype out, int64_t i)
         const double r = reference_f64(op, x, y);
         reel_convert_(expect, out, 1, &r, REEL_F64, 1, 1);
     } else if (reel_is_float_(d)) {
-        const float r = reference_f32(op, (float)reel_load_number_(a_data + at, d), (float)reel_load_number_(b_data + at, d));
+        const float r =
+            reference_f32(op, (float)reel_load_number_(a_data + at, d), (float)reel_load_number_(b_data + at, d));
         reel_convert_(expect, out, 1, &r, REEL_F32, 1, 1);
     } else {
         int64_t x, y;
@@ -206,15 +222,16 @@ static bool element_right(int op, reel_dtype d, reel_dtype out, int64_t i)
     }
     const bool right = is_near(op) ? within(g, expect, out, reel_size_(d) == 2 ? 1 : 3) : same_bits(g, expect, out, 1);
     if (!right) {
-        tap_note("%s of %s: %.17g and %.17g give %.17g, not %.17g", reel_rows_[op].name, reel_dtype_name(d), reel_load_number_(a_data + at, d),
-                 reel_load_number_(b_data + at, d), reel_load_number_(g, out), reel_load_number_(expect, out));
+        tap_note("%s of %s: %.17g and %.17g give %.17g, not %.17g", reel_rows_[op].name, reel_dtype_name(d),
+                 reel_load_number_(a_data + at, d), reel_load_number_(b_data + at, d), reel_load_number_(g, out),
+                 reel_load_number_(expect, out));
     }
     return right;
 }
 
-#define EACH_LOOP(op, d)                                                                                               \
-    for (int op = 0; op < REEL_N_OPS; op++)                                                                            \
-        for (reel_dtype d = REEL_F32; d < REEL_N_DTYPES; d = (reel_dtype)(d + 1))                                      \
+#define EACH_LOOP(op, d)                                                          \
+    for (int op = 0; op < REEL_N_OPS; op++)                                       \
+        for (reel_dtype d = REEL_F32; d < REEL_N_DTYPES; d = (reel_dtype)(d + 1)) \
             if (reel_ew_table_base_.loop[op][d])
 
 static void test_values(void)
@@ -224,7 +241,8 @@ static void test_values(void)
         const reel_dtype out = is_compare(op) ? REEL_BOOL : d;
         fill(a_data, d);
         fill(b_data, d);
-        const view v[3] = {vector(d, a_data, N), op_inputs(op) == 2 ? vector(d, b_data, N) : vector(out, got, N), vector(out, got, N)};
+        const view v[3] = {vector(d, a_data, N), op_inputs(op) == 2 ? vector(d, b_data, N) : vector(out, got, N),
+                           vector(out, got, N)};
         bool ok = call(&reel_k_elementwise_, op, NULL, op_inputs(op), 1, v) == 0;
         for (int i = 0; i < N && ok; i++) {
             ok = element_right(op, d, out, i);
@@ -280,20 +298,23 @@ static void test_levels(void)
         fill(b_data, d);
         for (int s = 0; s < (n_in == 2 ? 4 : 1); s++) {
             for (int i = 0; i < N; i++) { /* one by one at the base level: what everything else must give */
-                void *ptr[3] = {a_data + (steps[s][0] ? (size_t)i * size : 0), b_data + (steps[s][1] ? (size_t)i * size : 0), want + (size_t)i * out_size};
+                void *ptr[3] = {a_data + (steps[s][0] ? (size_t)i * size : 0),
+                                b_data + (steps[s][1] ? (size_t)i * size : 0), want + (size_t)i * out_size};
                 ptr[1] = n_in == 1 ? ptr[2] : ptr[1];
                 t[0]->loop[op][d](ptr, steps[0], 1, NULL);
             }
             for (int l = 0; l < n_levels; l++) {
                 for (int64_t first = 0; first < 20; first += 7) {
-                    void *ptr[3] = {a_data + (steps[s][0] ? (size_t)first * size : 0), b_data + (steps[s][1] ? (size_t)first * size : 0), got};
+                    void *ptr[3] = {a_data + (steps[s][0] ? (size_t)first * size : 0),
+                                    b_data + (steps[s][1] ? (size_t)first * size : 0), got};
                     ptr[1] = n_in == 1 ? ptr[2] : ptr[1];
                     t[l]->loop[op][d](ptr, steps[s], N - first, NULL);
                     ok = ok && same_bits(got, want + (size_t)first * out_size, out, N - first);
                 }
             }
         }
-        TAP_OK(ok, "%s of %s: the same bits at every level, position and step", reel_rows_[op].name, reel_dtype_name(d));
+        TAP_OK(ok, "%s of %s: the same bits at every level, position and step", reel_rows_[op].name,
+               reel_dtype_name(d));
     }
 }
 
@@ -307,16 +328,16 @@ static view layout(int kind, reel_dtype d, void *data, int64_t c)
     const int64_t size = (int64_t)reel_size_(d);
     switch (kind) {
     case 0: break;
-    case 1: v = (view){d, 3, {5, 7, c}, {1, 5, 35}, data}; break;                         /* transposed */
-    case 2: v = (view){d, 0, {0}, {0}, data}; break;                                      /* scalar */
-    case 3: v = (view){d, 1, {c}, {1}, data}; break;                                      /* row */
-    case 4: v = (view){d, 3, {5, 7, 1}, {7, 1, 1}, data}; break;                          /* column */
-    case 5: v = (view){d, 3, {5, 1, c}, {c, 1, 1}, data}; break;                          /* middle axis broadcast */
+    case 1: v = (view){d, 3, {5, 7, c}, {1, 5, 35}, data}; break; /* transposed */
+    case 2: v = (view){d, 0, {0}, {0}, data}; break;              /* scalar */
+    case 3: v = (view){d, 1, {c}, {1}, data}; break;              /* row */
+    case 4: v = (view){d, 3, {5, 7, 1}, {7, 1, 1}, data}; break;  /* column */
+    case 5: v = (view){d, 3, {5, 1, c}, {c, 1, 1}, data}; break;  /* middle axis broadcast */
     case 6: v = (view){d, 3, {5, 7, c}, {-7 * c, -c, -1}, base + (35 * c - 1) * size}; break; /* backwards */
-    case 7: v = (view){d, 3, {5, 7, c}, {0, 0, 2}, data}; break;                          /* every second, rows expanded */
-    case 8: v = (view){d, 3, {5, 7, c}, {0, 0, 0}, data}; break;                          /* one element, expanded */
-    case 9: v = (view){d, 2, {7, c}, {c, 1}, data}; break;                                /* leading axis missing */
-    default: v = (view){d, 3, {5, 7, c}, {7 * (c + 1), c + 1, 1}, data}; break;           /* padded rows */
+    case 7: v = (view){d, 3, {5, 7, c}, {0, 0, 2}, data}; break;                /* every second, rows expanded */
+    case 8: v = (view){d, 3, {5, 7, c}, {0, 0, 0}, data}; break;                /* one element, expanded */
+    case 9: v = (view){d, 2, {7, c}, {c, 1}, data}; break;                      /* leading axis missing */
+    default: v = (view){d, 3, {5, 7, c}, {7 * (c + 1), c + 1, 1}, data}; break; /* padded rows */
     }
     return v;
 }
@@ -335,7 +356,8 @@ static void expand(void *to, const view *v, int64_t c)
                     const int dim = 3 - v->rank + e;
                     at += v->dims[e] == 1 && dims[dim] != 1 ? 0 : index[dim] * v->strides[e];
                 }
-                memcpy((char *)to + (size_t)n * reel_size_(v->dtype), (char *)v->data + at * (int64_t)reel_size_(v->dtype), reel_size_(v->dtype));
+                memcpy((char *)to + (size_t)n * reel_size_(v->dtype),
+                       (char *)v->data + at * (int64_t)reel_size_(v->dtype), reel_size_(v->dtype));
             }
         }
     }
@@ -346,7 +368,8 @@ static void test_layouts(void)
     static const int ops[] = {REEL_OP_sub, REEL_OP_less, REEL_OP_pow, REEL_OP_exp};
     static const reel_dtype dtypes[] = {REEL_F32, REEL_F64, REEL_BF16, REEL_U8};
     static const int64_t columns[] = {1, 3, 24, 300};
-    static _Alignas(64) char x[2 * 35 * 301 * 8], y[2 * 35 * 301 * 8], px[35 * 300 * 8], py[35 * 300 * 8], r1[35 * 300 * 8], r2[35 * 300 * 8];
+    static _Alignas(64) char x[2 * 35 * 301 * 8], y[2 * 35 * 301 * 8], px[35 * 300 * 8], py[35 * 300 * 8],
+        r1[35 * 300 * 8], r2[35 * 300 * 8];
     for (size_t i = 0; i + N * 8 <= sizeof x; i += N * 8) { /* finite in every dtype */
         for (size_t k = 0; k < N * 8; k++) {
             x[i + k] = (char)(next() & 0x3f);
@@ -415,14 +438,16 @@ static void test_in_place(void)
 static void test_large(void)
 {
     enum { ROWS = 700, COLS = 401 };
-    float *x = malloc(sizeof(float) * ROWS * COLS), *y = malloc(sizeof(float) * ROWS * COLS), *z = malloc(sizeof(float) * ROWS * COLS);
+    float *x = malloc(sizeof(float) * ROWS * COLS), *y = malloc(sizeof(float) * ROWS * COLS),
+          *z = malloc(sizeof(float) * ROWS * COLS);
     for (int i = 0; i < ROWS * COLS; i++) {
         x[i] = (float)(i % 977) * 0.25f;
     }
     const int64_t dims[2] = {ROWS, COLS}, turned[2] = {COLS, ROWS};
     const view flat[2] = {dense(REEL_F32, x, 2, dims), dense(REEL_F32, y, 2, dims)};
     const view row[3] = {flat[0], {REEL_F32, 1, {COLS}, {1}, x}, flat[1]};
-    const view across[3] = {{REEL_F32, 2, {COLS, ROWS}, {1, COLS}, x}, {REEL_F32, 2, {COLS, 1}, {1, 1}, x}, dense(REEL_F32, z, 2, turned)};
+    const view across[3] = {
+        {REEL_F32, 2, {COLS, ROWS}, {1, COLS}, x}, {REEL_F32, 2, {COLS, 1}, {1, 1}, x}, dense(REEL_F32, z, 2, turned)};
     call(&reel_k_elementwise_, REEL_OP_neg, NULL, 1, 1, flat);
     int bad = 0;
     for (int i = 0; i < ROWS * COLS; i++) {
@@ -476,7 +501,8 @@ static void test_where(void)
                                scalar & 4 ? (view){d, 0, {0}, {0}, b_data} : vector(d, b_data, N), vector(d, got, N)};
             call(&reel_k_where_, REEL_OP_where, NULL, 3, 1, v);
             for (size_t i = 0; i < N; i++) {
-                const char *from = other[scalar & 1 ? 3 : i] ? a_data + (scalar & 2 ? 0 : i * size) : b_data + (scalar & 4 ? 0 : i * size);
+                const char *from = other[scalar & 1 ? 3 : i] ? a_data + (scalar & 2 ? 0 : i * size)
+                                                             : b_data + (scalar & 4 ? 0 : i * size);
                 ok = ok && memcmp(got + i * size, from, size) == 0;
             }
         }
@@ -495,7 +521,8 @@ static void test_updates(void)
         g[i] = (float)(i % 11) * 0.125f;
     }
     const reel_attr_update attr = {.momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01};
-    const view s[6] = {vector(REEL_F32, w, N), vector(REEL_F32, v, N), vector(REEL_F32, g, N), {REEL_F32, 0, {0}, {0}, (void *)(uintptr_t)&lr},
+    const view s[6] = {vector(REEL_F32, w, N),  vector(REEL_F32, v, N),
+                       vector(REEL_F32, g, N),  {REEL_F32, 0, {0}, {0}, (void *)(uintptr_t)&lr},
                        vector(REEL_F32, w1, N), vector(REEL_F32, v1, N)};
     call(&reel_k_update_, REEL_OP_sgd_update, &attr, 4, 2, s);
     double worst = 0;
@@ -504,13 +531,20 @@ static void test_updates(void)
         worst = fmax(worst, fmax(fabs(vi - (double)v1[i]), fabs(wi - (double)w1[i])));
     }
     TAP_OK(worst < 1e-5, "sgd_update: %g", worst);
-    const view a[9] = {vector(REEL_F32, w, N), vector(REEL_F32, m, N), vector(REEL_F32, v, N), vector(REEL_F32, g, N),
-                       {REEL_F32, 0, {0}, {0}, (void *)(uintptr_t)&lr}, {REEL_F32, 0, {0}, {0}, (void *)(uintptr_t)&t},
-                       vector(REEL_F32, w1, N), vector(REEL_F32, m1, N), vector(REEL_F32, v1, N)};
+    const view a[9] = {vector(REEL_F32, w, N),
+                       vector(REEL_F32, m, N),
+                       vector(REEL_F32, v, N),
+                       vector(REEL_F32, g, N),
+                       {REEL_F32, 0, {0}, {0}, (void *)(uintptr_t)&lr},
+                       {REEL_F32, 0, {0}, {0}, (void *)(uintptr_t)&t},
+                       vector(REEL_F32, w1, N),
+                       vector(REEL_F32, m1, N),
+                       vector(REEL_F32, v1, N)};
     call(&reel_k_update_, REEL_OP_adam_update, &attr, 6, 3, a);
     worst = 0;
     for (int i = 0; i < N; i++) {
-        const double gi = (double)g[i] + 0.01 * (double)w[i], mi = 0.9 * (double)m[i] + 0.1 * gi, vi = 0.999 * (double)v[i] + 0.001 * gi * gi;
+        const double gi = (double)g[i] + 0.01 * (double)w[i], mi = 0.9 * (double)m[i] + 0.1 * gi,
+                     vi = 0.999 * (double)v[i] + 0.001 * gi * gi;
         const double c1 = 1 - pow(0.9, 3), c2 = 1 - pow(0.999, 3);
         const double wi = (double)w[i] - 0.1 * (mi / c1) / (sqrt(vi / c2) + 1e-8);
         worst = fmax(worst, fabs(mi - (double)m1[i]) + fabs(vi - (double)v1[i]));
@@ -519,4 +553,5 @@ static void test_updates(void)
     TAP_OK(worst < 1e-5, "adam_update: %g", worst);
 }
 
-TAP_MAIN(test_rows, test_values, test_levels, test_layouts, test_in_place, test_large, test_cast, test_where, test_updates)
+TAP_MAIN(test_rows, test_values, test_levels, test_layouts, test_in_place, test_large, test_cast, test_where,
+         test_updates)

@@ -20,7 +20,8 @@ static void net_init(struct net *m, bool adam)
     reel_seed(1);
     reel_dense_init(&m->a, m->vars, "a", REEL_F32, 8, 16);
     reel_dense_init(&m->b, m->vars, "b", REEL_F32, 16, 3);
-    m->opt = adam ? reel_adam(m->vars, REEL_OPTS(adam, .lr = 0.01)) : reel_sgd(m->vars, REEL_OPTS(sgd, .lr = 0.05, .momentum = 0.9));
+    m->opt = adam ? reel_adam(m->vars, REEL_OPTS(adam, .lr = 0.01))
+                  : reel_sgd(m->vars, REEL_OPTS(sgd, .lr = 0.05, .momentum = 0.9));
 }
 static void net_free(struct net *m)
 {
@@ -89,7 +90,8 @@ static void training(bool adam)
     }
     TAP_EQ_INT(different, 0);
     const reel_list ve = reel_vars_list(e.vars), vr = reel_vars_list(r.vars);
-    for (int i = 0; i < ve.n; i++) TAP_OK(same_bits(ve.t[i], vr.t[i]), "%s: %s after 500 steps", adam ? "adam" : "sgd", reel_var_name(ve.t[i]));
+    for (int i = 0; i < ve.n; i++)
+        TAP_OK(same_bits(ve.t[i], vr.t[i]), "%s: %s after 500 steps", adam ? "adam" : "sgd", reel_var_name(ve.t[i]));
     TAP_EQ_INT(reel_function_traces(f), 1);
     TAP_EQ_INT(r.calls, 1);
     reel_function_free(f);
@@ -97,8 +99,14 @@ static void training(bool adam)
     net_free(&r);
     expect_none("training");
 }
-static void test_sgd(void) { training(false); }
-static void test_adam(void) { training(true); }
+static void test_sgd(void)
+{
+    training(false);
+}
+static void test_adam(void)
+{
+    training(true);
+}
 
 static int twice(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
@@ -111,7 +119,9 @@ static void test_signatures(void)
 {
     REEL_SCOPED;
     double scale = 2;
-    reel_function *f = reel_function_new(REEL_FN(twice, &scale, 1, 1), REEL_OPTS(function, .statics = &scale, .statics_size = sizeof scale, .max_traces = 3));
+    reel_function *f =
+        reel_function_new(REEL_FN(twice, &scale, 1, 1),
+                          REEL_OPTS(function, .statics = &scale, .statics_size = sizeof scale, .max_traces = 3));
     reel_tensor *out[1];
     TAP_OK(reel_function_graph(f) == NULL && reel_function_traces(f) == 0, "no trace before the first call");
     for (int round = 0; round < 2; round++)
@@ -151,9 +161,11 @@ static void test_inputs(void)
 {
     REEL_SCOPED;
     reel_vars *v = reel_vars_new("v");
-    reel_tensor *x = reel_var(v, "x", reel_full(REEL_F32, REEL_SHAPE(2), 3)), *out[1], *two = reel_full(REEL_F32, REEL_SHAPE(2), 2);
+    reel_tensor *x = reel_var(v, "x", reel_full(REEL_F32, REEL_SHAPE(2), 3)), *out[1],
+                *two = reel_full(REEL_F32, REEL_SHAPE(2), 2);
     reel_function *f = reel_function_new(REEL_FN(int_scale, NULL, 2, 1), NULL);
-    TAP_EQ_INT(reel_function_call(f, REEL_LIST(two, two), out), 0); /* one tensor, two inputs: the trace must not mix them up */
+    TAP_EQ_INT(reel_function_call(f, REEL_LIST(two, two), out),
+               0); /* one tensor, two inputs: the trace must not mix them up */
     TAP_OK(reel_item(reel_sum(out[0])) == 8, "f(x, x)");
     TAP_EQ_INT(reel_function_call(f, REEL_LIST(two, x), out), 0);
     TAP_OK(reel_item(reel_sum(out[0])) == 12, "then f(x, y), y a variable");
@@ -208,7 +220,10 @@ static int bad_body(void *self, reel_tensor *const in[], reel_tensor *out[])
     case 6: out[0] = b->outside; break;
     case 7: reel_var_empty(b->vars, "new", REEL_F32, REEL_SHAPE(2)); break;
     case 8: reel_function_call(b->self, REEL_LIST(in[0]), out); break;
-    case 9: out[0] = reel_matmul(in[0], in[0]); out[0] = reel_reshape(in[0], REEL_SHAPE(7)); break;
+    case 9:
+        out[0] = reel_matmul(in[0], in[0]);
+        out[0] = reel_reshape(in[0], REEL_SHAPE(7));
+        break;
     case 10: {
         REEL_SCOPED;
         out[0] = reel_exp(in[0]);
@@ -246,13 +261,18 @@ static void test_not_traceable(void)
         b.self = f;
         b.what = i;
         const int rc = reel_function_call(f, REEL_LIST(x), out);
-        TAP_OK(rc == want[i].code && out[0] == NULL && reel_function_traces(f) == 0, "case %d fails and leaves nothing", i);
+        TAP_OK(rc == want[i].code && out[0] == NULL && reel_function_traces(f) == 0, "case %d fails and leaves nothing",
+               i);
         char name[32];
         snprintf(name, sizeof name, "case %d", i);
-        if (i == 9) reel_take_error(NULL);
-        else expect_error(want[i].code, want[i].one, want[i].two, name);
+        if (i == 9)
+            reel_take_error(NULL);
+        else
+            expect_error(want[i].code, want[i].one, want[i].two, name);
         b.what = 99;
-        TAP_OK(reel_function_call(f, REEL_LIST(x), out) == 0 && reel_function_call(f, REEL_LIST(x), out) == 0 && reel_item(reel_sum(out[0])) == -6, "case %d: the function still works", i);
+        TAP_OK(reel_function_call(f, REEL_LIST(x), out) == 0 && reel_function_call(f, REEL_LIST(x), out) == 0 &&
+                   reel_item(reel_sum(out[0])) == -6,
+               "case %d: the function still works", i);
         reel_function_free(f);
     }
     reel_vars_free(b.vars);
@@ -263,15 +283,20 @@ static void test_allowed(void)
 {
     REEL_SCOPED;
     struct bad b = {.outside = reel_ones(REEL_F32, REEL_SHAPE(2))};
-    reel_function *f = reel_function_new(REEL_FN(bad_body, &b, 1, 1), REEL_OPTS(function, .constants = REEL_LIST(b.outside), .allow_reads = true));
+    reel_function *f = reel_function_new(REEL_FN(bad_body, &b, 1, 1),
+                                         REEL_OPTS(function, .constants = REEL_LIST(b.outside), .allow_reads = true));
     reel_tensor *out[1];
     for (b.what = 0; b.what < 3; b.what++) { /* another shape each, so that each is traced */
         for (int round = 0; round < 2; round++) {
             if (b.what && round) break;
-            reel_tensor *x = reel_full(b.what == 1 ? REEL_F64 : REEL_F32, b.what == 2 ? REEL_SHAPE(1, 2) : REEL_SHAPE(2), 3);
+            reel_tensor *x =
+                reel_full(b.what == 1 ? REEL_F64 : REEL_F32, b.what == 2 ? REEL_SHAPE(1, 2) : REEL_SHAPE(2), 3);
             TAP_EQ_INT(reel_function_call(f, REEL_LIST(x), out), 0);
             TAP_EQ_INT(reel_function_call(f, REEL_LIST(x), out), 0);
-            TAP_OK(reel_item(reel_sum(out[0])) == (b.what == 0 ? 8 : b.what == 1 ? 36 : 9), "declared or allowed %d", b.what);
+            TAP_OK(reel_item(reel_sum(out[0])) == (b.what == 0   ? 8
+                                                   : b.what == 1 ? 36
+                                                                 : 9),
+                   "declared or allowed %d", b.what);
         }
     }
     TAP_EQ_INT(reel_function_traces(f), 3);
@@ -306,7 +331,8 @@ static void test_nested(void)
     TAP_EQ_INT(reel_function_traces(m.nested), 0);
     TAP_EQ_INT(reel_function_call(f, REEL_LIST(x, y), b), 0);
     for (int i = 0; i < 5; i++) TAP_OK(same_bits(a[i], b[i]), "output %d of a replay", i);
-    TAP_OK(same_bits(b[1], x) && same_bits(b[2], m.a.w) && reel_item(b[3]) == 0.5, "an input, a variable, a number as outputs");
+    TAP_OK(same_bits(b[1], x) && same_bits(b[2], m.a.w) && reel_item(b[3]) == 0.5,
+           "an input, a variable, a number as outputs");
     reel_tensor *kept = b[2];
     reel_assign(m.a.w, reel_zeros_like(m.a.w));
     TAP_OK(same_bits(kept, a[2]), "an output that was a variable's value stays");
@@ -333,7 +359,8 @@ static void test_state(void)
     REEL_SCOPED;
     reel_vars *s = reel_vars_new("s");
     const float one[4] = {1, 2, 3, 4}, two[4] = {5, 6, 7, 8};
-    reel_tensor *v[3] = {reel_var(s, "a", reel_from_f32(REEL_SHAPE(4), one, 4)), reel_var(s, "b", reel_from_f32(REEL_SHAPE(4), two, 4)),
+    reel_tensor *v[3] = {reel_var(s, "a", reel_from_f32(REEL_SHAPE(4), one, 4)),
+                         reel_var(s, "b", reel_from_f32(REEL_SHAPE(4), two, 4)),
                          reel_var(s, "c", reel_zeros(REEL_F32, REEL_SHAPE(2, 2)))};
     reel_function *f = reel_function_new(REEL_FN(swap_body, v, 0, 1), NULL);
     for (int i = 0; i < 5; i++) {
@@ -384,7 +411,8 @@ static void test_shared_value(void)
 static int noisy_loss(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     struct net *m = self;
-    reel_tensor *keep = reel_cast(reel_greater(reel_uniform(REEL_F32, REEL_SHAPE(4, 8), 0, 1, NULL), reel_num(0.3)), REEL_F32);
+    reel_tensor *keep =
+        reel_cast(reel_greater(reel_uniform(REEL_F32, REEL_SHAPE(4, 8), 0, 1, NULL), reel_num(0.3)), REEL_F32);
     out[0] = reel_mean(reel_softmax_cross_entropy(forward(m, reel_mul(reel_mul(in[0], in[0]), keep)), in[1]));
     out[1] = reel_sum(reel_square(in[0]));
     return reel_status();
@@ -404,11 +432,13 @@ static void test_gradients(void)
         reel_tape *t = reel_tape_begin(NULL);
         reel_watch(t, REEL_LIST(x));
         reel_tensor *out[2], *g[3];
-        const int rc = call ? reel_function_call(f, REEL_LIST(x, y), out) : reel_invoke(REEL_FN(noisy_loss, &m, 2, 2), REEL_LIST(x, y), out);
+        const int rc = call ? reel_function_call(f, REEL_LIST(x, y), out)
+                            : reel_invoke(REEL_FN(noisy_loss, &m, 2, 2), REEL_LIST(x, y), out);
         TAP_EQ_INT(rc, 0);
         TAP_EQ_INT(reel_grad(t, reel_add(out[0], out[1]), REEL_LIST(x, m.a.w, m.b.b), g), 0);
         reel_tensor *gg = reel_grad1(outer, reel_sum(reel_square(g[0])), x);
-        for (int i = 0; i < 3 && call; i++) TAP_OK(same_bits(g[i], want[i]), "gradient %d of call %d is the eager one", i, call);
+        for (int i = 0; i < 3 && call; i++)
+            TAP_OK(same_bits(g[i], want[i]), "gradient %d of call %d is the eager one", i, call);
         if (call) TAP_OK(same_bits(gg, wx), "second order, call %d", call);
         if (!call) memcpy(want, g, sizeof want), wx = gg;
     }
@@ -448,7 +478,8 @@ static int grad_inside(void *self, reel_tensor *const in[], reel_tensor *out[])
 static void test_custom_gradient(void)
 {
     REEL_SCOPED;
-    reel_function *f = reel_function_new(REEL_FN(custom, NULL, 1, 1), NULL), *h = reel_function_new(REEL_FN(grad_inside, NULL, 1, 1), NULL);
+    reel_function *f = reel_function_new(REEL_FN(custom, NULL, 1, 1), NULL),
+                  *h = reel_function_new(REEL_FN(grad_inside, NULL, 1, 1), NULL);
     reel_tensor *x = reel_full(REEL_F32, REEL_SHAPE(2), 3), *out[1];
     for (int call = 0; call < 3; call++) {
         TAP_EQ_INT(reel_function_call(f, REEL_LIST(x), out), 0);
@@ -456,7 +487,8 @@ static void test_custom_gradient(void)
         reel_tape *t = reel_tape_begin(NULL);
         reel_watch(t, REEL_LIST(x));
         TAP_EQ_INT(reel_function_call(f, REEL_LIST(x), out), 0);
-        TAP_OK(reel_item(reel_sum(reel_grad1(t, reel_sum(out[0]), x))) == 200, "its own gradient under a tape, call %d", call);
+        TAP_OK(reel_item(reel_sum(reel_grad1(t, reel_sum(out[0]), x))) == 200, "its own gradient under a tape, call %d",
+               call);
         TAP_EQ_INT(reel_function_call(h, REEL_LIST(x), out), 0);
         TAP_OK(reel_item(reel_sum(out[0])) == 200, "and inside a trace, call %d", call);
     }
@@ -474,7 +506,8 @@ static void test_graph_training(void)
     net_init(&e, true);
     net_init(&g, true);
     reel_graph *graph = reel_graph_begin();
-    reel_tensor *px = reel_placeholder(REEL_F32, REEL_SHAPE(REEL_ANY, 8), "x"), *py = reel_placeholder(REEL_I32, REEL_SHAPE(REEL_ANY), "y");
+    reel_tensor *px = reel_placeholder(REEL_F32, REEL_SHAPE(REEL_ANY, 8), "x"),
+                *py = reel_placeholder(REEL_I32, REEL_SHAPE(REEL_ANY), "y");
     for (int twice_over = 0; twice_over < 2; twice_over++) { /* the second step must see the first's parameters */
         reel_tape *t = reel_tape_begin(NULL);
         reel_tensor *loss = reel_mean(reel_softmax_cross_entropy(forward(&g, px), py));
@@ -496,7 +529,8 @@ static void test_graph_training(void)
         }
     }
     TAP_EQ_INT(different, 0);
-    TAP_OK(same_bits(e.a.w, g.a.w) && same_bits(e.b.b, g.b.b), "a graph with two training steps ends with the eager parameters");
+    TAP_OK(same_bits(e.a.w, g.a.w) && same_bits(e.b.b, g.b.b),
+           "a graph with two training steps ends with the eager parameters");
     reel_session_free(s);
     reel_graph_free(graph);
     net_free(&e);
@@ -504,5 +538,5 @@ static void test_graph_training(void)
     expect_none("graph training");
 }
 
-TAP_MAIN(test_sgd, test_adam, test_signatures, test_inputs, test_not_traceable, test_allowed, test_nested, test_state, test_shared_value,
-         test_gradients, test_custom_gradient, test_graph_training)
+TAP_MAIN(test_sgd, test_adam, test_signatures, test_inputs, test_not_traceable, test_allowed, test_nested, test_state,
+         test_shared_value, test_gradients, test_custom_gradient, test_graph_training)

@@ -40,7 +40,9 @@ static void test_both_ways(void)
     char *a = listing(g), *b = listing(reel_function_graph(f));
     const char *after_input_a = strchr(a, '\n'), *after_input_b = strchr(b, '\n');
     TAP_EQ_STR(after_input_a, after_input_b);
-    TAP_OK(strstr(a, "\"x\"") && strstr(a, "test_graph.c:") && strstr(a, "head") && strstr(a, "m/w") && strstr(a, "= 2"), "the listing tells names, lines, scopes");
+    TAP_OK(strstr(a, "\"x\"") && strstr(a, "test_graph.c:") && strstr(a, "head") && strstr(a, "m/w") &&
+               strstr(a, "= 2"),
+           "the listing tells names, lines, scopes");
     TAP_OK(strstr(a, "matmul") && strstr(a, "f32[4,2]") && strstr(a, "(%0, %1)"), "and ops, types, inputs");
     TAP_EQ_INT(reel_graph_nodes(g), 6);
     TAP_EQ_INT(reel_graph_verify(g), 0);
@@ -124,7 +126,8 @@ static void test_scope_owns(void)
 {
     TAP_OK(abandoned() != NULL, "a graph was open");
     REEL_SCOPED;
-    TAP_OK(reel_item(reel_sum(reel_ones(REEL_F32, REEL_SHAPE(3)))) == 3, "ops run again after the scope of an open graph");
+    TAP_OK(reel_item(reel_sum(reel_ones(REEL_F32, REEL_SHAPE(3)))) == 3,
+           "ops run again after the scope of an open graph");
     expect_none("scope owns graph");
 }
 
@@ -165,10 +168,10 @@ static void test_prune(void)
     REEL_SCOPED;
     reel_graph *g = reel_graph_begin();
     reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(2), "x");
-    reel_tensor *a = reel_exp(x);               /* 1 */
-    reel_tensor *b = reel_log(x);               /* 2: only its shape is used */
-    reel_tensor *c = reel_sum_like(a, b);       /* 3 */
-    reel_neg(c);                                /* 4: unused */
+    reel_tensor *a = reel_exp(x);         /* 1 */
+    reel_tensor *b = reel_log(x);         /* 2: only its shape is used */
+    reel_tensor *c = reel_sum_like(a, b); /* 3 */
+    reel_neg(c);                          /* 4: unused */
     reel_output("c", c);
     TAP_EQ_INT(reel_graph_end(g), 0);
     bool fed[8] = {false};
@@ -190,7 +193,10 @@ enum { BLOCKS = 200, ROUNDS = 5000 };
 static void test_arena(void)
 {
     reel_arena *a = reel_arena_new_();
-    struct { int32_t block; size_t at, bytes; } b[BLOCKS];
+    struct {
+        int32_t block;
+        size_t at, bytes;
+    } b[BLOCKS];
     memset(b, 0, sizeof b);
     int live = 0, overlaps = 0;
     size_t in_use = 0, most = 0;
@@ -216,11 +222,13 @@ static void test_arena(void)
         overlaps += b[k].at % 64 != 0 || b[k].at + b[k].bytes > reel_arena_bytes_(a);
     }
     TAP_EQ_INT(overlaps, 0);
-    TAP_OK(reel_arena_bytes_(a) < 2 * most, "the arena (%zu) is less than twice the most in use (%zu)", reel_arena_bytes_(a), most);
+    TAP_OK(reel_arena_bytes_(a) < 2 * most, "the arena (%zu) is less than twice the most in use (%zu)",
+           reel_arena_bytes_(a), most);
     for (int k = 0; k < BLOCKS; k++)
         if (b[k].bytes) reel_arena_give_(a, b[k].block);
     const size_t top = reel_arena_bytes_(a);
-    TAP_OK(reel_arena_offset_(a, reel_arena_take_(a, top)) == 0 && reel_arena_bytes_(a) == top, "all given back merges to one block");
+    TAP_OK(reel_arena_offset_(a, reel_arena_take_(a, top)) == 0 && reel_arena_bytes_(a) == top,
+           "all given back merges to one block");
     reel_arena_free_(a);
 }
 
@@ -247,4 +255,5 @@ static void test_names(void)
     reel_graph_free(g);
 }
 
-TAP_MAIN(test_both_ways, test_unknown_dims, test_build_errors, test_scope_owns, test_verifier, test_prune, test_arena, test_names)
+TAP_MAIN(test_both_ways, test_unknown_dims, test_build_errors, test_scope_owns, test_verifier, test_prune, test_arena,
+         test_names)

@@ -20,8 +20,7 @@ static int64_t place_in(const array *whole, const array *part, int axis, int64_t
         at_axis[k] = i % part->dims[k] + (k == axis ? start : 0);
         i /= part->dims[k];
     }
-    for (int k = 0; k < whole->rank; k++)
-        o = o * whole->dims[k] + at_axis[k];
+    for (int k = 0; k < whole->rank; k++) o = o * whole->dims[k] + at_axis[k];
     return o;
 }
 
@@ -56,8 +55,7 @@ static void one_concat(reel_dtype d, int rank, const int64_t *dims, int axis, in
         }
         TAP_OK(ok, "concat of %d %s of rank %d along %d, %d threads", n, reel_dtype_name(d), rank, axis, threads);
     }
-    for (int i = 0; i < n; i++)
-        free(in[i].base);
+    for (int i = 0; i < n; i++) free(in[i].base);
     free(whole.base);
 }
 
@@ -86,8 +84,7 @@ static void test_split(void)
                 int64_t dims[3];
                 memcpy(dims, a.dims, sizeof dims);
                 dims[axis] /= 3;
-                for (int i = 0; i < 3; i++)
-                    part[i] = dense_array(kinds[d], 3, dims);
+                for (int i = 0; i < 3; i++) part[i] = dense_array(kinds[d], 3, dims);
                 const reel_attr_axis attr = {.axis = axis, .index = 3};
                 bool ok = drive(&reel_k_split_, REEL_OP_split, &attr, 1, &x, 3, part, no_swap) == 0;
                 for (int i = 0; i < 3; i++) {
@@ -108,8 +105,7 @@ static void one_unslice(reel_dtype d, int rank, const int64_t *dims, int n, cons
     for (int k = 0; k < rank; k++) {
         count[k] = dims[k];
         step[k] = 1;
-        if (k >= n)
-            continue;
+        if (k >= n) continue;
         attr.r[k] = r[k];
         reel_range_resolve_(r[k], dims[k], &first[k], &count[k], &step[k]);
     }
@@ -121,8 +117,7 @@ static void one_unslice(reel_dtype d, int rank, const int64_t *dims, int n, cons
             at_axis[k] = first[k] + rest % count[k] * step[k];
             rest /= count[k];
         }
-        for (int k = 0; k < rank; k++)
-            o = o * dims[k] + at_axis[k];
+        for (int k = 0; k < rank; k++) o = o * dims[k] + at_axis[k];
         memcpy(element(&want, o), element(&g, i), reel_size_(d));
     }
     array in[2] = {relaid(&g, layout), want};

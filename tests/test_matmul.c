@@ -50,8 +50,7 @@ static operand make(reel_dtype dtype, reel_shape shape, const int64_t *strides)
     o.offset = -low;
     o.bytes = (size_t)n * reel_size_(dtype);
     o.block = reel_alloc_(o.bytes);
-    for (int64_t i = 0; i < n; i++)
-        reel_store_number_(o.block + (size_t)i * reel_size_(dtype), dtype, next_number());
+    for (int64_t i = 0; i < n; i++) reel_store_number_(o.block + (size_t)i * reel_size_(dtype), dtype, next_number());
     return o;
 }
 static void drop(operand *o)
@@ -70,8 +69,7 @@ static reel_kview view(const operand *o)
 static double element(const operand *o, const int64_t *index)
 {
     int64_t at = o->offset;
-    for (int i = 0; i < o->shape.rank; i++)
-        at += index[i] * o->strides[i];
+    for (int i = 0; i < o->shape.rank; i++) at += index[i] * o->strides[i];
     return reel_load_number_(o->block + at * (int64_t)reel_size_(o->dtype), o->dtype);
 }
 
@@ -81,10 +79,8 @@ static reel_shape result_shape(const operand *a, const operand *b)
     ab.rank = a->shape.rank > 1 ? a->shape.rank - 2 : 0;
     bb.rank = b->shape.rank > 1 ? b->shape.rank - 2 : 0;
     reel_shape_broadcast_(&ab, &bb, &s);
-    if (a->shape.rank > 1)
-        s.dims[s.rank++] = a->shape.dims[a->shape.rank - 2];
-    if (b->shape.rank > 1)
-        s.dims[s.rank++] = b->shape.dims[b->shape.rank - 1];
+    if (a->shape.rank > 1) s.dims[s.rank++] = a->shape.dims[a->shape.rank - 2];
+    if (b->shape.rank > 1) s.dims[s.rank++] = b->shape.dims[b->shape.rank - 1];
     return s;
 }
 
@@ -129,8 +125,7 @@ static int64_t matrix_at(const reel_shape *o, const reel_shape *result, int batc
     int64_t strides[REEL_MAX_RANK], at = 0;
     reel_shape_strides_(o, strides);
     for (int i = batch_rank - 1, j = o->rank - 3; i >= 0; i--, j--) {
-        if (j >= 0 && o->dims[j] > 1)
-            at += batch % result->dims[i] * strides[j];
+        if (j >= 0 && o->dims[j] > 1) at += batch % result->dims[i] * strides[j];
         batch /= result->dims[i];
     }
     return at;
@@ -159,8 +154,7 @@ static bool right(const operand *a, const operand *b, const operand *out)
         }
         const double bound = size * eps * (double)(k + 2) + fabs((double)sum) * round + least;
         ok = fabsl(sum - got[t]) <= bound;
-        if (!ok)
-            printf("# element %d: %.9g, not %.9g (bound %.3g)\n", (int)t, got[t], (double)sum, bound);
+        if (!ok) printf("# element %d: %.9g, not %.9g (bound %.3g)\n", (int)t, got[t], (double)sum, bound);
     }
     free(av), free(bv), free(got);
     return ok;
@@ -170,8 +164,7 @@ static operand dense_copy(const operand *o)
 {
     operand d = make(o->dtype, o->shape, NULL);
     const reel_kview v = {o->dtype, o->shape.rank, o->shape.dims, o->strides, data(o)};
-    if (reel_count_(&o->shape))
-        reel_pack_(d.block, &v);
+    if (reel_count_(&o->shape)) reel_pack_(d.block, &v);
     return d;
 }
 
@@ -221,8 +214,7 @@ static void small_grid(void)
                 const int64_t m = sizes[i % N], n = sizes[i / N % N], k = sizes[i / N / N];
                 operand a = make_layout(floats[d], m, k, layout & 1), b = make_layout(floats[d], k, n, layout >> 1);
                 ok = check(&a, &b);
-                if (!ok)
-                    printf("# m %d n %d k %d\n", (int)m, (int)n, (int)k);
+                if (!ok) printf("# m %d n %d k %d\n", (int)m, (int)n, (int)k);
                 drop(&a), drop(&b);
             }
             TAP_OK(ok, "small grid %s %c%c", reel_dtype_name(floats[d]), layout & 1 ? 'T' : 'N',
@@ -243,8 +235,7 @@ static void odd_sizes(void)
             for (int layout = 0; layout < 4 && ok; layout++) {
                 operand a = make_layout(floats[d], m, k, layout & 1), b = make_layout(floats[d], k, n, layout >> 1);
                 ok = check(&a, &b);
-                if (!ok)
-                    printf("# layout %d\n", layout);
+                if (!ok) printf("# layout %d\n", layout);
                 drop(&a), drop(&b);
             }
             TAP_OK(ok, "%s %d x %d x %d in four layouts", reel_dtype_name(floats[d]), (int)m, (int)n, (int)k);
@@ -411,10 +402,8 @@ static void several_threads(void)
             s[t] = (shared_plan){&a, &b, &out, make(REEL_F32, shape2(n, n), NULL), plan, workspace, false};
         pthread_t threads[4];
         int started = 0;
-        while (ok && started < 4 && pthread_create(&threads[started], NULL, run_shared, &s[started]) == 0)
-            started++;
-        for (int t = 0; t < started; t++)
-            pthread_join(threads[t], NULL);
+        while (ok && started < 4 && pthread_create(&threads[started], NULL, run_shared, &s[started]) == 0) started++;
+        for (int t = 0; t < started; t++) pthread_join(threads[t], NULL);
         for (int t = 0; t < 4; t++) {
             ok = ok && s[t].ok;
             drop(&s[t].out);
@@ -436,8 +425,7 @@ static uint64_t fingerprint(void)
             const int64_t m = 1 + i * 5 % 37, n = 1 + i * 7 % 41, k = 1 + i * 11 % 53;
             operand a = make_layout(floats[d], m, k, i & 1), b = make_layout(floats[d], k, n, i >> 1 & 1),
                     out = make(floats[d], shape2(m, n), NULL);
-            if (product(&a, &b, &out))
-                return 0;
+            if (product(&a, &b, &out)) return 0;
             for (size_t j = 0; j < (size_t)(m * n) * reel_size_(floats[d]); j++)
                 h = (h ^ out.block[j]) * UINT64_C(1099511628211);
             drop(&a), drop(&b), drop(&out);
@@ -450,15 +438,13 @@ static int child(const char *name, const char *value, const char *level, uint64_
 {
     char command[700], self[512];
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0)
-        return -1;
+    if (n < 0) return -1;
     self[n] = 0;
     snprintf(command, sizeof command, "%s=%s REEL_ISA=%s '%s'", name, value, level, self);
     setenv("REEL_TEST_MATMUL_CHILD", "1", 1);
     FILE *f = popen(command, "r");
     unsetenv("REEL_TEST_MATMUL_CHILD");
-    if (!f)
-        return -1;
+    if (!f) return -1;
     char line[700];
     while (fgets(line, sizeof line, f)) {
         if (!strncmp(line, "fingerprint ", 12))

@@ -30,11 +30,16 @@ static void test_dense(void)
     const double limit = sqrt(6.0 / 203);
     TAP_OK(low >= -limit && low < -.95 * limit && high <= limit && high > .95 * limit && b[7] == 0, "Glorot's bounds");
     reel_tensor *y = reel_dense_apply(&d, reel_ones(REEL_F32, REEL_SHAPE(1, 3)));
-    TAP_CLOSE(reel_item(reel_slice(y, 2, REEL_RANGES({0, 1, 1}, {5, 6, 1}))), (double)w[5] + w[205] + w[405], 1e-6, 0, "x w + b");
-    TAP_OK(reel_dense_init(&d, vars, "hidden", REEL_F32, 3, 2) && failed(REEL_EARG, "net/hidden", "already"), "the same name twice");
+    TAP_CLOSE(reel_item(reel_slice(y, 2, REEL_RANGES({0, 1, 1}, {5, 6, 1}))), (double)w[5] + w[205] + w[405], 1e-6, 0,
+              "x w + b");
+    TAP_OK(reel_dense_init(&d, vars, "hidden", REEL_F32, 3, 2) && failed(REEL_EARG, "net/hidden", "already"),
+           "the same name twice");
     TAP_OK(reel_vars_list(vars).n == 2 && !d.w, "adds nothing");
-    TAP_OK(reel_dense_init(&d, vars, "out", REEL_F32, 0, 2) && failed(REEL_ESHAPE, "test_nn.c:", "0 inputs"), "no inputs");
-    TAP_OK(reel_dense_init(&d, vars, "out", REEL_I32, 2, 2) && (reel_take_error(NULL) || 1) && reel_vars_list(vars).n == 2, "an integer layer");
+    TAP_OK(reel_dense_init(&d, vars, "out", REEL_F32, 0, 2) && failed(REEL_ESHAPE, "test_nn.c:", "0 inputs"),
+           "no inputs");
+    TAP_OK(reel_dense_init(&d, vars, "out", REEL_I32, 2, 2) && (reel_take_error(NULL) || 1) &&
+               reel_vars_list(vars).n == 2,
+           "an integer layer");
     TAP_OK(!reel_dense_apply(NULL, y) && failed(REEL_EARG, "reel_dense_apply", "NULL"), "NULL");
     reel_vars_free(vars);
 }
@@ -105,9 +110,11 @@ static void test_formulas(void)
     TAP_OK(run_sgd(REEL_F32, .9, 0) < 2e-6, "sgd with momentum");
     TAP_OK(run_sgd(REEL_F64, .9, .1) < 1e-12, "sgd in f64 with momentum and weight decay");
     TAP_OK(run_adam(REEL_F32, REEL_OPTS(adam, .lr = .0625), .9, .999, 1e-8, 0) < 1e-5, "adam, and a new learning rate");
-    TAP_OK(run_adam(REEL_F64, REEL_OPTS(adam, .lr = .0625, .beta1 = .5, .beta2 = .75, .eps = 1e-3, .weight_decay = .1), .5, .75, 1e-3, .1) < 1e-12,
+    TAP_OK(run_adam(REEL_F64, REEL_OPTS(adam, .lr = .0625, .beta1 = .5, .beta2 = .75, .eps = 1e-3, .weight_decay = .1),
+                    .5, .75, 1e-3, .1) < 1e-12,
            "adam in f64, every option");
-    TAP_OK(run_adam(REEL_F64, REEL_OPTS(adam, .lr = .0625, .beta1 = REEL_ZERO), 0, .999, 1e-8, 0) < 1e-12, "REEL_ZERO is zero");
+    TAP_OK(run_adam(REEL_F64, REEL_OPTS(adam, .lr = .0625, .beta1 = REEL_ZERO), 0, .999, 1e-8, 0) < 1e-12,
+           "REEL_ZERO is zero");
     TAP_OK(reel_status() == 0, "no error left");
 }
 
@@ -116,11 +123,13 @@ static void test_lr(void)
     REEL_SCOPED;
     reel_vars *vars = reel_vars_new("d");
     reel_var(vars, "w", reel_ones(REEL_F32, REEL_SHAPE(1)));
-    reel_optimizer *a = reel_adam(vars, NULL), *s = reel_sgd(vars, NULL), *z = reel_sgd(vars, REEL_OPTS(sgd, .lr = REEL_ZERO));
+    reel_optimizer *a = reel_adam(vars, NULL), *s = reel_sgd(vars, NULL),
+                   *z = reel_sgd(vars, REEL_OPTS(sgd, .lr = REEL_ZERO));
     TAP_CLOSE(reel_item(reel_optimizer_lr(a)), 1e-3, 1e-6, 0, "adam's default rate");
     TAP_CLOSE(reel_item(reel_optimizer_lr(s)), 1e-2, 1e-6, 0, "sgd's");
     TAP_OK(reel_item(reel_optimizer_lr(z)) == 0, "an explicit zero");
-    TAP_OK(!reel_adam(vars, REEL_OPTS(adam, .beta1 = 1)) && failed(REEL_EARG, "reel_adam: beta1 is 1", "test_nn.c:"), "beta1 of 1");
+    TAP_OK(!reel_adam(vars, REEL_OPTS(adam, .beta1 = 1)) && failed(REEL_EARG, "reel_adam: beta1 is 1", "test_nn.c:"),
+           "beta1 of 1");
     TAP_OK(!reel_sgd(vars, REEL_OPTS(sgd, .lr = -1)) && failed(REEL_EARG, "lr is -1", ""), "a negative rate");
     TAP_OK(!reel_sgd(vars, REEL_OPTS(sgd, .lr = NAN)) && failed(REEL_EARG, "lr is", "nan"), "a NaN rate");
     TAP_OK(!reel_sgd(NULL, NULL) && failed(REEL_EARG, "vars is NULL", ""), "no variables");
@@ -133,19 +142,25 @@ static void test_bound(void)
 {
     REEL_SCOPED;
     reel_vars *vars = reel_vars_new("b");
-    reel_tensor *w = reel_var(vars, "w", reel_ones(REEL_F32, REEL_SHAPE(2))), *count = reel_var(vars, "count", reel_zeros(REEL_I64, REEL_SCALAR)),
+    reel_tensor *w = reel_var(vars, "w", reel_ones(REEL_F32, REEL_SHAPE(2))),
+                *count = reel_var(vars, "count", reel_zeros(REEL_I64, REEL_SCALAR)),
                 *u = reel_var(vars, "u", reel_ones(REEL_F32, REEL_SHAPE(2)));
     reel_optimizer *o = reel_sgd(vars, REEL_OPTS(sgd, .lr = 1));
-    reel_tensor *late = reel_var(vars, "late", reel_ones(REEL_F32, REEL_SHAPE(2))), *ones = reel_ones(REEL_F32, REEL_SHAPE(2));
-    TAP_OK(reel_optimizer_step(o, (reel_tensor *[]){ones, NULL, ones}) == 0, "a step; an integer variable takes no gradient");
+    reel_tensor *late = reel_var(vars, "late", reel_ones(REEL_F32, REEL_SHAPE(2))),
+                *ones = reel_ones(REEL_F32, REEL_SHAPE(2));
+    TAP_OK(reel_optimizer_step(o, (reel_tensor *[]){ones, NULL, ones}) == 0,
+           "a step; an integer variable takes no gradient");
     TAP_OK(reel_item(reel_sum(w)) == 0 && reel_item(reel_sum(u)) == 0 && reel_item(count) == 0, "all floats moved");
     TAP_OK(reel_item(reel_sum(late)) == 2, "not what came after the optimizer");
-    TAP_OK(reel_optimizer_step(o, (reel_tensor *[]){ones, NULL, reel_ones(REEL_F32, REEL_SHAPE(3))}) != 0 && reel_take_error(NULL), "a bad gradient");
+    TAP_OK(reel_optimizer_step(o, (reel_tensor *[]){ones, NULL, reel_ones(REEL_F32, REEL_SHAPE(3))}) != 0 &&
+               reel_take_error(NULL),
+           "a bad gradient");
     TAP_OK(reel_optimizer_step(o, (reel_tensor *[]){ones, NULL, NULL}) != 0 && reel_take_error(NULL), "a missing one");
     TAP_OK(reel_item(reel_sum(w)) == 0 && reel_item(reel_sum(u)) == 0, "moves nothing");
     reel_tape *t = reel_tape_begin(REEL_OPTS(tape, .persistent = true));
     reel_tensor *loss = reel_sum(reel_add(w, u));
-    TAP_OK(reel_minimize(o, t, loss) == 0 && reel_minimize(o, t, loss) == 0 && reel_item(reel_sum(w)) == -4, "with a persistent tape");
+    TAP_OK(reel_minimize(o, t, loss) == 0 && reel_minimize(o, t, loss) == 0 && reel_item(reel_sum(w)) == -4,
+           "with a persistent tape");
     TAP_OK(reel_minimize(o, t, NULL) && failed(REEL_EARG, "y is NULL", ""), "no loss");
     reel_fail(REEL_EUSER, "pending");
     TAP_OK(reel_optimizer_step(o, (reel_tensor *[]){ones, NULL, ones}) == REEL_EUSER, "a pending error: refused");
@@ -202,8 +217,10 @@ static void test_training(void)
                 REEL_SCOPED;
                 reel_tensor *y[1];
                 reel_seed(100 + (uint64_t)i % 4);
-                reel_tensor *x = reel_randn(REEL_F32, REEL_SHAPE(8, 5)), *labels = reel_argmax(reel_slice(x, 2, REEL_RANGES(REEL_ALL, {0, 3, 1})), 1);
-                if (how ? reel_function_call(fast, REEL_LIST(x, labels), y) : reel_invoke(f, REEL_LIST(x, labels), y)) break;
+                reel_tensor *x = reel_randn(REEL_F32, REEL_SHAPE(8, 5)),
+                            *labels = reel_argmax(reel_slice(x, 2, REEL_RANGES(REEL_ALL, {0, 3, 1})), 1);
+                if (how ? reel_function_call(fast, REEL_LIST(x, labels), y) : reel_invoke(f, REEL_LIST(x, labels), y))
+                    break;
                 if (i == 30) reel_assign(reel_optimizer_lr(m[how].opt), reel_num(.02));
                 last[how] = reel_item(y[0]);
                 if (i == 0) first[how] = last[how];
@@ -214,7 +231,8 @@ static void test_training(void)
         reel_error e;
         if (reel_take_error(&e)) TAP_NOTE("%s", e.text);
         TAP_OK(e.code == 0 && last[0] < .7 * first[0], "%s learns: %g to %g", adam ? "adam" : "sgd", first[0], last[0]);
-        TAP_OK(last[0] == last[1] && memcmp(w[0], w[1], sizeof w[0]) == 0, "%s: replay ends with the same bits", adam ? "adam" : "sgd");
+        TAP_OK(last[0] == last[1] && memcmp(w[0], w[1], sizeof w[0]) == 0, "%s: replay ends with the same bits",
+               adam ? "adam" : "sgd");
         free_model(&m[0]);
         free_model(&m[1]);
     }

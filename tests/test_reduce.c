@@ -74,11 +74,9 @@ static array result_array(const array *x, unsigned mask, bool keepdims, reel_dty
 static reel_attr_reduce attr_of(unsigned mask, int rank, bool keepdims)
 {
     reel_attr_reduce a = {.keepdims = keepdims};
-    if (mask == (1u << rank) - 1 && rank != 1)
-        return a; /* n = 0: all */
+    if (mask == (1u << rank) - 1 && rank != 1) return a; /* n = 0: all */
     for (int k = rank - 1; k >= 0; k--)
-        if (mask >> k & 1)
-            a.axes.axis[a.axes.n++] = k % 2 ? k : k - rank;
+        if (mask >> k & 1) a.axes.axis[a.axes.n++] = k % 2 ? k : k - rank;
     return a;
 }
 
@@ -133,15 +131,11 @@ static bool sum_is_right(const array *y, int64_t i, const expected *e, bool mean
         memcpy(&bits, element(y, i), size);
         return memcmp(&bits, &e->wrapped, size) == 0;
     }
-    if (mean && e->count == 0)
-        return isnan(got);
+    if (mean && e->count == 0) return isnan(got);
     const long double n = mean ? (long double)e->count : 1, want = e->sum / n;
-    if (isnan(want))
-        return isnan(got);
-    if (isinf(want))
-        return (long double)got == want;
-    if (y->dtype == REEL_F16 && fabsl(want) >= 65520)
-        return (long double)got == copysignl((long double)INFINITY, want);
+    if (isnan(want)) return isnan(got);
+    if (isinf(want)) return (long double)got == want;
+    if (y->dtype == REEL_F16 && fabsl(want) >= 65520) return (long double)got == copysignl((long double)INFINITY, want);
     const double h = half_ulp[y->dtype] * (mean && y->dtype == REEL_F64 ? 2 : 1); /* of the sum and of the division */
     long double slack = y->dtype == REEL_F64 ? 1e-17L : 1e-14L;
     slack *= e->abs / n;
@@ -185,13 +179,11 @@ static bool check(int id, const array *x, unsigned mask, bool thorough)
     for (int l = 0; ok && l < LAYOUTS; l++) {
         array z = relaid(x, l);
         for (level = 0; ok && level <= top_level(); level++) {
-            if (!thorough && level != l % (top_level() + 1))
-                continue;
+            if (!thorough && level != l % (top_level() + 1)) continue;
             for (int threads = 1; ok && threads <= 2; threads++) {
                 reel_set_threads(threads);
                 ok = run_is_same(k, id, &attr, &z, &y);
-                if (!ok)
-                    TAP_NOTE("layout %d, level %d, %d threads differ", l, level, threads);
+                if (!ok) TAP_NOTE("layout %d, level %d, %d threads differ", l, level, threads);
             }
         }
         free(z.base);
@@ -206,20 +198,15 @@ static void check_shape(int id, reel_dtype d, const shape_case *s, bool thorough
     array x = dense_array(d, s->rank, s->dims);
     fill_random(&x, d == REEL_BOOL || d == REEL_U8 ? 0 : -100, d == REEL_BOOL ? 1.3 : 120);
     if (d == REEL_BOOL)
-        for (int64_t i = 0; i < count_of(&x); i++)
-            *(uint8_t *)element(&x, i) &= 1;
+        for (int64_t i = 0; i < count_of(&x); i++) *(uint8_t *)element(&x, i) &= 1;
     for (unsigned mask = 0; mask < 1u << s->rank; mask++) {
         int64_t reduced = 1;
         int axes = 0;
         for (int k = 0; k < s->rank; k++)
-            if (mask >> k & 1)
-                reduced *= s->dims[k], axes++;
-        if (axes == 0 && s->rank)
-            continue; /* no axes means all */
-        if ((id == REEL_OP_max || id == REEL_OP_argmax) && reduced == 0)
-            continue;
-        if (id == REEL_OP_argmax && axes != 1 && axes != s->rank)
-            continue;
+            if (mask >> k & 1) reduced *= s->dims[k], axes++;
+        if (axes == 0 && s->rank) continue; /* no axes means all */
+        if ((id == REEL_OP_max || id == REEL_OP_argmax) && reduced == 0) continue;
+        if (id == REEL_OP_argmax && axes != 1 && axes != s->rank) continue;
         if (!check(id, &x, mask, thorough)) {
             reel_shape sh = {.rank = s->rank};
             char text[REEL_SHAPE_TEXT];
@@ -234,8 +221,7 @@ static const int ops[] = {REEL_OP_sum, REEL_OP_mean, REEL_OP_max, REEL_OP_argmax
 static const char *const op_names[] = {"sum", "mean", "max", "argmax"};
 static bool has(int id, int d)
 {
-    if (id == REEL_OP_sum)
-        return d != REEL_BOOL;
+    if (id == REEL_OP_sum) return d != REEL_BOOL;
     return id != REEL_OP_mean || reel_is_float_((reel_dtype)d);
 }
 
@@ -243,8 +229,7 @@ static void test_small(void)
 {
     for (size_t o = 0; o < 4; o++)
         for (int d = REEL_F32; d < REEL_N_DTYPES; d++) {
-            if (!has(ops[o], d))
-                continue;
+            if (!has(ops[o], d)) continue;
             const int before = tap_failed;
             for (size_t s = 0; s < sizeof small_shapes / sizeof *small_shapes; s++)
                 check_shape(ops[o], (reel_dtype)d, &small_shapes[s], s % 4 == 0);
@@ -258,12 +243,10 @@ static void test_large(void)
     static const reel_dtype kinds[] = {REEL_F32, REEL_F64, REEL_BF16, REEL_I8};
     for (size_t o = 0; o < 4; o++)
         for (size_t d = 0; d < sizeof kinds / sizeof *kinds; d++) {
-            if (!has(ops[o], (int)kinds[d]))
-                continue;
+            if (!has(ops[o], (int)kinds[d])) continue;
             const int before = tap_failed;
             for (size_t s = 0; s < sizeof large_shapes / sizeof *large_shapes; s++)
-                if (d == 0 || (s + o) % 5 == d)
-                    check_shape(ops[o], kinds[d], &large_shapes[s], false);
+                if (d == 0 || (s + o) % 5 == d) check_shape(ops[o], kinds[d], &large_shapes[s], false);
             TAP_OK(tap_failed == before, "large: %s of %s", op_names[o], reel_dtype_name(kinds[d]));
         }
 }
@@ -316,14 +299,12 @@ static void test_accuracy(void)
     free(x.base);
     /* f64: compensated within a chunk, where plain adding loses everything */
     array w = dense_array(REEL_F64, 1, (int64_t[]){1000});
-    for (int i = 0; i < 1000; i++)
-        ((double *)w.data)[i] = 1e-3 * i;
+    for (int i = 0; i < 1000; i++) ((double *)w.data)[i] = 1e-3 * i;
     ((double *)w.data)[0] = 1e17;
     ((double *)w.data)[16 * 50] = -1e17;
     long double rest = 0;
     for (int i = 1; i < 1000; i++)
-        if (i != 800)
-            rest += (long double)((double *)w.data)[i];
+        if (i != 800) rest += (long double)((double *)w.data)[i];
     TAP_CLOSE(sum_all(&reel_k_sum_, REEL_OP_sum, &w), (double)rest, 1e-12, 0, "f64 sums are compensated");
     free(w.base);
 }
@@ -334,8 +315,7 @@ static void test_special_values(void)
     for (size_t d = 0; d < 4; d++) {
         const char *name = reel_dtype_name(kinds[d]);
         array x = dense_array(kinds[d], 1, (int64_t[]){40});
-        for (int i = 0; i < 40; i++)
-            put_double(x.dtype, element(&x, i), -0.0);
+        for (int i = 0; i < 40; i++) put_double(x.dtype, element(&x, i), -0.0);
         TAP_OK(signbit(sum_all(&reel_k_sum_, REEL_OP_sum, &x)), "%s: the sum of -0s is -0", name);
         TAP_OK(sum_all(&reel_k_argmax_, REEL_OP_argmax, &x) == 0, "%s: argmax of equals is the first", name);
         TAP_OK(signbit(sum_all(&reel_k_max_, REEL_OP_max, &x)), "%s: max of -0s", name);
@@ -391,8 +371,7 @@ static void test_sum_like(void)
             expected *e = plain_loops(&in[0], cases[c].mask, count_of(&y));
             level = top_level();
             bool ok = drive(&reel_k_sum_like_, REEL_OP_sum_like, NULL, 2, in, 1, &y, to_level) == 0;
-            for (int64_t i = 0; ok && i < count_of(&y); i++)
-                ok = sum_is_right(&y, i, &e[i], false);
+            for (int64_t i = 0; ok && i < count_of(&y); i++) ok = sum_is_right(&y, i, &e[i], false);
             TAP_OK(ok, "sum_like case %zu of %s", c, reel_dtype_name((reel_dtype)d));
             array z = relaid(&in[0], 1), y2 = dense_array((reel_dtype)d, cases[c].like.rank, cases[c].like.dims);
             in[1].dims[0] = y.dims[0];

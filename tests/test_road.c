@@ -30,14 +30,17 @@ static double train(struct model m, int steps, bool replay, int threads, float *
     m.vars = reel_vars_new("net");
     reel_dense_init(&m.a, m.vars, "a", REEL_F32, m.in, m.hidden);
     reel_dense_init(&m.b, m.vars, "b", REEL_F32, m.hidden, 10);
-    m.opt = m.sgd ? reel_sgd(m.vars, REEL_OPTS(sgd, .lr = 0.05, .momentum = 0.9)) : reel_adam(m.vars, REEL_OPTS(adam, .lr = 1e-3));
+    m.opt = m.sgd ? reel_sgd(m.vars, REEL_OPTS(sgd, .lr = 0.05, .momentum = 0.9))
+                  : reel_adam(m.vars, REEL_OPTS(adam, .lr = 1e-3));
     reel_function *f = reel_function_new(REEL_FN(step, &m, 2, 1), NULL);
     for (int i = 0; i < steps && reel_status() == 0; i++) {
         REEL_SCOPED;
         reel_tensor *out[1], *x = reel_uniform(REEL_F32, REEL_SHAPE(m.batch, m.in), 0, 1, NULL);
         reel_tensor *y = reel_cast(reel_uniform(REEL_F32, REEL_SHAPE(m.batch), 0, 10, NULL), REEL_I32);
-        if (replay) reel_function_call(f, REEL_LIST(x, y), out);
-        else reel_invoke(REEL_FN(step, &m, 2, 1), REEL_LIST(x, y), out);
+        if (replay)
+            reel_function_call(f, REEL_LIST(x, y), out);
+        else
+            reel_invoke(REEL_FN(step, &m, 2, 1), REEL_LIST(x, y), out);
         loss = reel_item(out[0]);
     }
     const reel_list vars = reel_vars_list(m.vars);

@@ -24,11 +24,26 @@ typedef struct sample {
 } sample;
 
 #define ATTR(type, ...) (&(const reel_attr_##type){__VA_ARGS__})
-#define ROW3 {.rank = 1, .dims = {3}}
-#define BATCH {.rank = 3, .dims = {2, 3, 3}}
-#define UNARY1(name, k) {.op = REEL_OP_##name, .n_in = 1, .kind = {k}, .wide = -1}
-#define BINARY2(name, k) {.op = REEL_OP_##name, .n_in = 2, .kind = {k, POSITIVE}, .shape = {{0}, ROW3}, .wide = 1}
-#define GRAD2(name, k) {.op = REEL_OP_##name, .n_in = 2, .kind = {k, SPREAD}, .shape = {{0}, ROW3}, .wide = 1}
+#define ROW3                     \
+    {                            \
+        .rank = 1, .dims = { 3 } \
+    }
+#define BATCH                          \
+    {                                  \
+        .rank = 3, .dims = { 2, 3, 3 } \
+    }
+#define UNARY1(name, k)                                          \
+    {                                                            \
+        .op = REEL_OP_##name, .n_in = 1, .kind = {k}, .wide = -1 \
+    }
+#define BINARY2(name, k)                                                                        \
+    {                                                                                           \
+        .op = REEL_OP_##name, .n_in = 2, .kind = {k, POSITIVE}, .shape = {{0}, ROW3}, .wide = 1 \
+    }
+#define GRAD2(name, k)                                                                        \
+    {                                                                                         \
+        .op = REEL_OP_##name, .n_in = 2, .kind = {k, SPREAD}, .shape = {{0}, ROW3}, .wide = 1 \
+    }
 static const sample samples[] = {
     UNARY1(neg, SPREAD),
     UNARY1(exp, SPREAD),
@@ -59,7 +74,11 @@ static const sample samples[] = {
     {.op = REEL_OP_reshape, .n_in = 1, .attr = ATTR(shape, .shape = {.rank = 1, .dims = {9}}), .wide = -1},
     {.op = REEL_OP_transpose, .n_in = 1, .attr = ATTR(axes, .axes = {0}), .wide = -1},
     {.op = REEL_OP_slice, .n_in = 1, .attr = ATTR(slice, .n = 2, .r = {{2, REEL_END, -1}, {1, 3, 1}}), .wide = -1},
-    {.op = REEL_OP_squeeze, .n_in = 1, .attr = ATTR(axes, .axes = {1, {0}}), .shape = {{.rank = 3, .dims = {1, 3, 3}}}, .wide = -1},
+    {.op = REEL_OP_squeeze,
+     .n_in = 1,
+     .attr = ATTR(axes, .axes = {1, {0}}),
+     .shape = {{.rank = 3, .dims = {1, 3, 3}}},
+     .wide = -1},
     {.op = REEL_OP_unsqueeze, .n_in = 1, .attr = ATTR(axes, .axes = {1, {1}}), .wide = -1},
     {.op = REEL_OP_broadcast_to, .n_in = 1, .attr = ATTR(shape, .shape = BATCH), .wide = 0, .scalar_wide = true},
     {.op = REEL_OP_concat, .n_in = 2, .attr = ATTR(axis, .axis = 0), .wide = -1},
@@ -67,8 +86,16 @@ static const sample samples[] = {
     {.op = REEL_OP_sum_like, .n_in = 2, .shape = {{0}, ROW3}, .wide = -1},
     {.op = REEL_OP_broadcast_like, .n_in = 2, .shape = {{0}, BATCH}, .wide = 0, .scalar_wide = true},
     {.op = REEL_OP_reshape_like, .n_in = 2, .shape = {{0}, {.rank = 1, .dims = {9}}}, .wide = -1},
-    {.op = REEL_OP_unslice, .n_in = 2, .attr = ATTR(slice, .n = 1, .r = {{1, 4, 1}}), .shape = {{0}, {.rank = 2, .dims = {5, 3}}}, .wide = -1},
-    {.op = REEL_OP_concat_part, .n_in = 3, .attr = ATTR(axis, .axis = 0, .index = 1), .shape = {{.rank = 2, .dims = {6, 3}}, {0}, {0}}, .wide = -1},
+    {.op = REEL_OP_unslice,
+     .n_in = 2,
+     .attr = ATTR(slice, .n = 1, .r = {{1, 4, 1}}),
+     .shape = {{0}, {.rank = 2, .dims = {5, 3}}},
+     .wide = -1},
+    {.op = REEL_OP_concat_part,
+     .n_in = 3,
+     .attr = ATTR(axis, .axis = 0, .index = 1),
+     .shape = {{.rank = 2, .dims = {6, 3}}, {0}, {0}},
+     .wide = -1},
     {.op = REEL_OP_matmul, .n_in = 2, .shape = {BATCH, {0}}, .wide = 1, .scalar_wide = true},
     {.op = REEL_OP_softmax, .n_in = 1, .attr = ATTR(axis, .axis = 1), .wide = -1},
     {.op = REEL_OP_log_softmax, .n_in = 1, .attr = ATTR(axis, .axis = 0), .wide = -1},
@@ -78,7 +105,8 @@ static const sample samples[] = {
 /* ---- the wrapped function ------------------------------------------------------------------------ */
 
 enum seed { RIGHT, SIGN, FACTOR, MISSING_SUM, WRONG_AXIS, MISSING_USE, N_SEEDS };
-static const char *const seed_names[] = {"right", "sign", "factor 1 + 1e-3", "missing broadcast sum", "wrong axis", "missing second use"};
+static const char *const seed_names[] = {
+    "right", "sign", "factor 1 + 1e-3", "missing broadcast sum", "wrong axis", "missing second use"};
 
 typedef struct wrapped {
     const sample *s;
@@ -105,16 +133,26 @@ static int forward(void *self, reel_tensor *const in[], reel_tensor *out[])
     return reel_status();
 }
 
-static int right_vjp(const wrapped *w, reel_tensor *const in[], reel_tensor *const out[], reel_tensor *const dout[], reel_tensor *din[])
+static int right_vjp(const wrapped *w, reel_tensor *const in[], reel_tensor *const out[], reel_tensor *const dout[],
+                     reel_tensor *din[])
 {
     const bool need[MAX] = {true, true, true};
-    const reel_vjp_args v = {.op = w->op, .attr = w->s->attr, .site = "test", .n_in = w->s->n_in, .n_out = w->n_out, .in = in, .out = out,
-                             .dout = dout, .need = need, .din = din};
+    const reel_vjp_args v = {.op = w->op,
+                             .attr = w->s->attr,
+                             .site = "test",
+                             .n_in = w->s->n_in,
+                             .n_out = w->n_out,
+                             .in = in,
+                             .out = out,
+                             .dout = dout,
+                             .need = need,
+                             .din = din};
     return w->op->vjp(&v);
 }
 
 /* The gradient as it comes out of the broadcast op, of which only the first piece is taken instead of the sum. */
-static reel_tensor *unsummed(const wrapped *w, reel_tensor *const in[], reel_tensor *const out[], reel_tensor *const dout[])
+static reel_tensor *unsummed(const wrapped *w, reel_tensor *const in[], reel_tensor *const out[],
+                             reel_tensor *const dout[])
 {
     reel_tensor *wide[MAX] = {NULL, NULL, NULL}, *din[MAX] = {NULL, NULL, NULL};
     const reel_shape to = w->s->scalar_wide ? REEL_SHAPE(2, 3, 3) : REEL_SHAPE(3, 3);
@@ -149,8 +187,9 @@ static int seeded_vjp(void *self, reel_tensor *const in[], reel_tensor *din[])
 static int whole(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     wrapped *w = self;
-    return reel_custom_grad(REEL_FN(forward, w, w->s->n_in, w->n_out), REEL_FN(seeded_vjp, w, w->s->n_in + 2 * w->n_out, w->s->n_in),
-                            (reel_list){w->s->n_in, in}, out);
+    return reel_custom_grad(REEL_FN(forward, w, w->s->n_in, w->n_out),
+                            REEL_FN(seeded_vjp, w, w->s->n_in + 2 * w->n_out, w->s->n_in), (reel_list){w->s->n_in, in},
+                            out);
 }
 
 static int plain(void *self, reel_tensor *const in[], reel_tensor *out[])
@@ -208,18 +247,23 @@ static void check_sample(const sample *s)
     }
     int rc = reel_gradcheck(REEL_FN(plain, &w, s->n_in, w.n_out), list, REEL_OPTS(gradcheck, .order = 2), &r);
     reel_take_error(&e);
-    if (!TAP_OK(rc == 0 && r.verdict == REEL_GRAD_OK && r.checked > 0, "%s: first and second order, and its replay", w.op->name))
+    if (!TAP_OK(rc == 0 && r.verdict == REEL_GRAD_OK && r.checked > 0, "%s: first and second order, and its replay",
+                w.op->name))
         TAP_NOTE("%s", rc == REEL_EGRADCHECK ? r.text : e.text);
     rc = reel_gradcheck(REEL_FN(whole, &w, s->n_in, w.n_out), list, REEL_OPTS(gradcheck, .skip_replay = true), &r);
     reel_take_error(&e);
-    if (!TAP_OK(rc == 0 && r.verdict == REEL_GRAD_OK, "%s: wrapped, still right", w.op->name)) TAP_NOTE("%s", rc == REEL_EGRADCHECK ? r.text : e.text);
+    if (!TAP_OK(rc == 0 && r.verdict == REEL_GRAD_OK, "%s: wrapped, still right", w.op->name))
+        TAP_NOTE("%s", rc == REEL_EGRADCHECK ? r.text : e.text);
     for (w.seed = SIGN; w.seed < N_SEEDS; w.seed++) {
         for (w.at = 0; w.at < s->n_in; w.at++) {
             if (!applies(&w, in)) continue;
-            rc = reel_gradcheck(REEL_FN(whole, &w, s->n_in, w.n_out), list, REEL_OPTS(gradcheck, .skip_replay = true), &r);
+            rc = reel_gradcheck(REEL_FN(whole, &w, s->n_in, w.n_out), list, REEL_OPTS(gradcheck, .skip_replay = true),
+                                &r);
             reel_take_error(&e);
-            const bool ok = rc == REEL_EGRADCHECK && r.verdict == REEL_GRAD_WRONG && (r.which == w.at || w.seed == MISSING_USE);
-            if (!TAP_OK(ok, "%s: %s of input %d is found", w.op->name, seed_names[w.seed], w.at)) TAP_NOTE("%s", rc ? e.text : r.text);
+            const bool ok =
+                rc == REEL_EGRADCHECK && r.verdict == REEL_GRAD_WRONG && (r.which == w.at || w.seed == MISSING_USE);
+            if (!TAP_OK(ok, "%s: %s of input %d is found", w.op->name, seed_names[w.seed], w.at))
+                TAP_NOTE("%s", rc ? e.text : r.text);
         }
     }
 }

@@ -22,7 +22,7 @@ static reel_tensor *model(reel_tensor *x, reel_tensor **hidden)
 {
     reel_tensor *h = reel_tanh(reel_add(reel_matmul(x, w1), b1));
     *hidden = h;
-    reel_tensor *t = reel_matmul(reel_transpose(h, REEL_AXES(1, 0)), h);           /* [5,5] */
+    reel_tensor *t = reel_matmul(reel_transpose(h, REEL_AXES(1, 0)), h); /* [5,5] */
     reel_tensor *y = reel_matmul(reel_matmul(h, reel_mul(t, reel_num(0.1))), w2);
     reel_tensor *parts[3];
     if (reel_split(y, 1, 3, parts)) return NULL;
@@ -56,7 +56,8 @@ static void test_batches(void)
         reel_tensor *x = reel_randn(REEL_F32, REEL_SHAPE(sizes[i], 6));
         TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", x}), REEL_FETCHES("y", "h", "transposed"), out), 0);
         reel_tensor *y = model(x, &h);
-        TAP_OK(same_bits(out[0], y) && same_bits(out[1], h), "batch %d: the eager bits, over a poisoned arena", (int)sizes[i]);
+        TAP_OK(same_bits(out[0], y) && same_bits(out[1], h), "batch %d: the eager bits, over a poisoned arena",
+               (int)sizes[i]);
         TAP_OK(same_bits(out[2], reel_transpose(h, REEL_AXES(1, 0))), "batch %d: a fetched view", (int)sizes[i]);
     }
     /* a strided feed gives the same bits as eager: its own plan */
@@ -65,12 +66,13 @@ static void test_batches(void)
     TAP_OK(same_bits(out[0], model(x, &h)), "a transposed feed");
     reel_plan_info info;
     TAP_EQ_INT(reel_session_info(s, &info), 0);
-    TAP_OK(info.arena_bytes < info.unplanned_bytes && info.in_place > 0, "memory is reused: arena %zu of %zu, %d in place",
-           info.arena_bytes, info.unplanned_bytes, info.in_place);
+    TAP_OK(info.arena_bytes < info.unplanned_bytes && info.in_place > 0,
+           "memory is reused: arena %zu of %zu, %d in place", info.arena_bytes, info.unplanned_bytes, info.in_place);
     TAP_EQ_INT(info.nodes, reel_graph_nodes(g));
     TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", x}), REEL_FETCHES("h"), out), 0);
     TAP_EQ_INT(reel_session_info(s, &info), 0);
-    TAP_OK(info.pruned > 5 && info.steps == 3, "only what the fetch needs runs: %d steps, %d pruned", info.steps, info.pruned);
+    TAP_OK(info.pruned > 5 && info.steps == 3, "only what the fetch needs runs: %d steps, %d pruned", info.steps,
+           info.pruned);
     reel_session_free(s);
     reel_graph_free(g);
     reel_vars_free(vars);
@@ -100,7 +102,8 @@ static void test_long_chain(void)
     TAP_OK(same_bits(out[0], e), "400 steps as eager");
     reel_plan_info info;
     TAP_EQ_INT(reel_session_info(s, &info), 0);
-    TAP_OK(info.arena_bytes <= 4 * 1024 && info.unplanned_bytes >= 400 * 1024, "in %zu of %zu bytes", info.arena_bytes, info.unplanned_bytes);
+    TAP_OK(info.arena_bytes <= 4 * 1024 && info.unplanned_bytes >= 400 * 1024, "in %zu of %zu bytes", info.arena_bytes,
+           info.unplanned_bytes);
     TAP_OK(info.in_place > 200, "%d steps in place", info.in_place);
     reel_session_free(s);
     reel_graph_free(g);
@@ -114,14 +117,17 @@ static void test_no_bad_in_place(void)
     reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(9, 9), "x");
     reel_tensor *e = reel_exp(x);
     reel_tensor *y = reel_add(e, reel_transpose(e, REEL_AXES(1, 0)));
-    reel_output("y", reel_sum_axes(reel_mul(y, reel_slice(y, 2, REEL_RANGES({0, 1, 1}, REEL_ALL))), REEL_AXES(1), false));
+    reel_output("y",
+                reel_sum_axes(reel_mul(y, reel_slice(y, 2, REEL_RANGES({0, 1, 1}, REEL_ALL))), REEL_AXES(1), false));
     TAP_EQ_INT(reel_graph_end(g), 0);
     reel_session *s = reel_session_new(g, NULL);
     reel_tensor *out[1], *in = reel_randn(REEL_F32, REEL_SHAPE(9, 9));
     TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", in}), REEL_FETCHES("y"), out), 0);
     e = reel_exp(in);
     y = reel_add(e, reel_transpose(e, REEL_AXES(1, 0)));
-    TAP_OK(same_bits(out[0], reel_sum_axes(reel_mul(y, reel_slice(y, 2, REEL_RANGES({0, 1, 1}, REEL_ALL))), REEL_AXES(1), false)), "aliased reads");
+    TAP_OK(same_bits(out[0], reel_sum_axes(reel_mul(y, reel_slice(y, 2, REEL_RANGES({0, 1, 1}, REEL_ALL))),
+                                           REEL_AXES(1), false)),
+           "aliased reads");
     reel_session_free(s);
     reel_graph_free(g);
 }
@@ -140,10 +146,14 @@ static void test_feed_anything(void)
     reel_session *s = reel_session_new(g, NULL);
     reel_tensor *out[3], *hv = reel_randn(REEL_F32, REEL_SHAPE(2, 5)), *xv = reel_randn(REEL_F32, REEL_SHAPE(2, 6));
     TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"h", hv}), REEL_FETCHES("y", "h"), out), 0);
-    TAP_OK(same_bits(out[0], reel_mul(reel_add(hv, b1), reel_num(3))) && same_bits(out[1], hv), "a fed intermediate cuts its producers off");
+    TAP_OK(same_bits(out[0], reel_mul(reel_add(hv, b1), reel_num(3))) && same_bits(out[1], hv),
+           "a fed intermediate cuts its producers off");
     TAP_EQ_INT(reel_session_run_handles(s, REEL_LIST(x), REEL_LIST(xv), REEL_LIST(y, x, h), out), 0);
-    TAP_OK(same_bits(out[0], reel_mul(reel_add(reel_matmul(xv, w1), b1), reel_num(3))) && same_bits(out[1], xv), "feeds and fetches by handle");
-    TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"h", hv}, {"m/b1", reel_zeros(REEL_F32, REEL_SHAPE(5))}), REEL_FETCHES("y", "m/b1"), out), 0);
+    TAP_OK(same_bits(out[0], reel_mul(reel_add(reel_matmul(xv, w1), b1), reel_num(3))) && same_bits(out[1], xv),
+           "feeds and fetches by handle");
+    TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"h", hv}, {"m/b1", reel_zeros(REEL_F32, REEL_SHAPE(5))}),
+                                REEL_FETCHES("y", "m/b1"), out),
+               0);
     TAP_OK(same_bits(out[0], reel_mul(hv, reel_num(3))), "a variable can be fed");
     TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", xv}), REEL_FETCHES("m/w1", "h", "h"), out), 0);
     TAP_OK(same_bits(out[0], w1) && same_bits(out[1], out[2]), "a variable fetched by name, one value fetched twice");
@@ -152,7 +162,8 @@ static void test_feed_anything(void)
     reel_tensor *bad = reel_ones(REEL_F32, REEL_SHAPE(3, 785));
     reel_session_run(s, REEL_FEEDS({"x", bad}), REEL_FETCHES("y"), out);
     TAP_OK(out[0] == NULL, "out is NULL after an error");
-    expect_error(REEL_ESHAPE, "feed \"x\" is f32[3,785], the placeholder is f32[?,6]", "test_session.c:", "wrong shape");
+    expect_error(REEL_ESHAPE, "feed \"x\" is f32[3,785], the placeholder is f32[?,6]",
+                 "test_session.c:", "wrong shape");
     reel_session_run(s, REEL_FEEDS({"x", reel_ones(REEL_F64, REEL_SHAPE(3, 6))}), REEL_FETCHES("y"), out);
     expect_error(REEL_EDTYPE, "feed \"x\" is f64[3,6]", "f32[?,6]", "wrong dtype");
     reel_session_run(s, (reel_feeds){0, NULL}, REEL_FETCHES("y"), out);
@@ -215,11 +226,14 @@ static void test_buckets(void)
     reel_session *s = reel_session_new(g, REEL_OPTS(session, .buckets = buckets, .n_buckets = 2));
     for (int64_t n = 1; n <= 10; n++) {
         REEL_SCOPED;
-        reel_tensor *out[3], *v = n % 2 ? reel_randn(REEL_F32, REEL_SHAPE(n, 6)) : reel_transpose(reel_randn(REEL_F32, REEL_SHAPE(6, n)), REEL_AXES(1, 0));
+        reel_tensor *out[3], *v = n % 2 ? reel_randn(REEL_F32, REEL_SHAPE(n, 6))
+                                        : reel_transpose(reel_randn(REEL_F32, REEL_SHAPE(6, n)), REEL_AXES(1, 0));
         TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", v}), REEL_FETCHES("h", "twice", "cols"), out), 0);
-        TAP_OK(reel_dim(out[0], 0) == n && reel_dim(out[1], 1) == 10 && reel_dim(out[2], 1) == n, "batch %d: cut back", (int)n);
+        TAP_OK(reel_dim(out[0], 0) == n && reel_dim(out[1], 1) == 10 && reel_dim(out[2], 1) == n, "batch %d: cut back",
+               (int)n);
         float a[10 * 5], b[10 * 5];
-        int far = reel_read_f32(out[0], a, (size_t)n * 5) || reel_read_f32(reel_tanh(reel_matmul(v, w1)), b, (size_t)n * 5);
+        int far =
+            reel_read_f32(out[0], a, (size_t)n * 5) || reel_read_f32(reel_tanh(reel_matmul(v, w1)), b, (size_t)n * 5);
         for (int64_t i = 0; i < n * 5; i++) far += !(fabsf(a[i] - b[i]) < 1e-5f);
         TAP_EQ_INT(far, 0);
     }
@@ -243,7 +257,8 @@ static void test_effects(void)
     reel_output("before", reel_sum(b1));
     reel_assign(b1, reel_add(b1, x));
     reel_output("after", reel_sum(b1)); /* reads what was assigned */
-    reel_assign(w2, reel_transpose(reel_matmul(reel_transpose(w2, REEL_AXES(1, 0)), reel_eye(REEL_F32, 5, 5)), REEL_AXES(1, 0)));
+    reel_assign(w2, reel_transpose(reel_matmul(reel_transpose(w2, REEL_AXES(1, 0)), reel_eye(REEL_F32, 5, 5)),
+                                   REEL_AXES(1, 0)));
     reel_assign(b1, reel_mul(b1, reel_num(2)));
     TAP_EQ_INT(reel_graph_end(g), 0);
     reel_session *look = reel_session_new(g, NULL), *train = reel_session_new(g, REEL_OPTS(session, .effects = true));
@@ -259,7 +274,8 @@ static void test_effects(void)
     want = reel_mul(reel_add(want, one), reel_num(2));
     TAP_OK(same_bits(b1, want), "by handle too");
     TAP_EQ_INT(reel_session_run(train, REEL_FEEDS({"x", one}), REEL_FETCHES("before"), out), 0);
-    TAP_OK(same_bits(b1, reel_mul(reel_add(want, one), reel_num(2))) && same_bits(w2, start2), "a session with effects makes all of them");
+    TAP_OK(same_bits(b1, reel_mul(reel_add(want, one), reel_num(2))) && same_bits(w2, start2),
+           "a session with effects makes all of them");
     TAP_CLOSE(reel_item(out[0]), reel_item(reel_sum(want)), 1e-6, 0, "and reads values from before");
     reel_session_free(look);
     reel_session_free(train);
@@ -288,7 +304,9 @@ static void test_failing_run(void)
     reel_session_run(s, REEL_FEEDS({"labels", reel_from_i32(REEL_SHAPE(2), bad, 2)}), REEL_FETCHES("loss"), out);
     expect_error(REEL_EARG, "reel_softmax_cross_entropy", "test_session.c:", "a label out of range in a replay");
     TAP_OK(same_bits(b1, start), "a run that fails changes no variable");
-    TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"labels", reel_from_i32(REEL_SHAPE(2), good, 2)}), REEL_FETCHES("loss"), out), 0);
+    TAP_EQ_INT(
+        reel_session_run(s, REEL_FEEDS({"labels", reel_from_i32(REEL_SHAPE(2), good, 2)}), REEL_FETCHES("loss"), out),
+        0);
     TAP_OK(same_bits(b1, reel_mul(start, reel_num(2))), "the next one does");
     reel_session_run(s, REEL_FEEDS({"labels", reel_from_i32(REEL_SHAPE(2), good, 2)}), REEL_FETCHES("e"), out);
     expect_error(REEL_EARG, "more/empty", "before it has a value", "a variable without a value");
@@ -318,7 +336,9 @@ static void test_random(void)
         reel_seed((uint64_t)i);
         reel_generator_seed(gen, (uint64_t)i);
         reel_tensor *ea = reel_randn(REEL_F32, REEL_SHAPE(5)), *eb = reel_uniform(REEL_F64, REEL_SHAPE(3), -1, 1, gen);
-        TAP_OK(same_bits(out[0], ea) && same_bits(out[1], eb) && same_bits(out[2], reel_mul(reel_randn(REEL_F32, REEL_SHAPE(5)), ea)), "draws as eager, seed %d", i);
+        TAP_OK(same_bits(out[0], ea) && same_bits(out[1], eb) &&
+                   same_bits(out[2], reel_mul(reel_randn(REEL_F32, REEL_SHAPE(5)), ea)),
+               "draws as eager, seed %d", i);
     }
     reel_seed(5);
     TAP_EQ_INT(reel_session_run(all, (reel_feeds){0, NULL}, REEL_FETCHES("b"), out), 0);
@@ -337,7 +357,8 @@ static void test_random(void)
 static int use_session(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     reel_tensor *r[1];
-    if (reel_session_run(self, REEL_FEEDS({"x", reel_mul(in[0], reel_num(2))}), REEL_FETCHES("y"), r)) return reel_status();
+    if (reel_session_run(self, REEL_FEEDS({"x", reel_mul(in[0], reel_num(2))}), REEL_FETCHES("y"), r))
+        return reel_status();
     out[0] = reel_sum(reel_square(r[0]));
     return reel_status();
 }
@@ -364,7 +385,9 @@ static void test_inside(void)
     TAP_OK(same_bits(dx, dx2), "a session under a tape has gradients");
     reel_graph *outer = reel_graph_begin();
     reel_tensor *r[1];
-    TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", reel_placeholder(REEL_F32, REEL_SHAPE(REEL_ANY, 6), "in")}), REEL_FETCHES("y"), r), 0);
+    TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", reel_placeholder(REEL_F32, REEL_SHAPE(REEL_ANY, 6), "in")}),
+                                REEL_FETCHES("y"), r),
+               0);
     reel_output("out", reel_neg(r[0]));
     TAP_EQ_INT(reel_graph_end(outer), 0);
     reel_session *so = reel_session_new(outer, NULL);
@@ -398,7 +421,8 @@ static void *worker(void *arg)
             continue;
         }
         reel_tensor *x = reel_full(REEL_F32, REEL_SHAPE(j->rows, 6), i);
-        j->bad |= reel_session_run(j->s, REEL_FEEDS({"x", x}), REEL_FETCHES("y"), out) || !same_bits(out[0], model(x, &h));
+        j->bad |=
+            reel_session_run(j->s, REEL_FEEDS({"x", x}), REEL_FETCHES("y"), out) || !same_bits(out[0], model(x, &h));
     }
     return NULL;
 }
@@ -475,8 +499,10 @@ static void test_no_memory(void)
         done = f.countdown > 0;
         f.countdown = 0;
         reel_set_allocator(NULL);
-        if (done) wrong += rc != 0 || !same_bits(out[0], want);
-        else failures += reel_take_error(NULL) == REEL_ENOMEM;
+        if (done)
+            wrong += rc != 0 || !same_bits(out[0], want);
+        else
+            failures += reel_take_error(NULL) == REEL_ENOMEM;
         if (!done) wrong += !same_bits(b1, start);
         reel_assign(b1, start);
     }
@@ -486,5 +512,5 @@ static void test_no_memory(void)
     expect_none("no memory");
 }
 
-TAP_MAIN(test_batches, test_long_chain, test_no_bad_in_place, test_feed_anything, test_plans_are_bounded, test_buckets, test_effects,
-         test_failing_run, test_random, test_inside, test_threads, test_no_memory)
+TAP_MAIN(test_batches, test_long_chain, test_no_bad_in_place, test_feed_anything, test_plans_are_bounded, test_buckets,
+         test_effects, test_failing_run, test_random, test_inside, test_threads, test_no_memory)

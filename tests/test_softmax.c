@@ -43,16 +43,14 @@ static const double ulp[REEL_N_DTYPES] = {
 static bool is_right(const array *x, int axis, int64_t i, double got, bool log)
 {
     int64_t inner = 1;
-    for (int k = axis + 1; k < x->rank; k++)
-        inner *= x->dims[k];
+    for (int k = axis + 1; k < x->rank; k++) inner *= x->dims[k];
     const int64_t n = x->dims[axis], start = i / (inner * n) * inner * n + i % inner;
     long double m = -INFINITY, sum = 0;
     for (int64_t j = 0; j < n; j++) {
         const long double v = (long double)at(x, start + j * inner);
         m = v > m ? v : m;
     }
-    for (int64_t j = 0; j < n; j++)
-        sum += expl((long double)at(x, start + j * inner) - m);
+    for (int64_t j = 0; j < n; j++) sum += expl((long double)at(x, start + j * inner) - m);
     const long double d = (long double)at(x, i) - m, e = (long double)ulp[x->dtype];
     if (log) {
         const long double want = d - logl(sum);
@@ -70,21 +68,18 @@ static bool same_everywhere(const reel_kernel *k, int id, const void *attr, int 
     bool ok = true;
     for (int l = 0; ok && l < LAYOUTS; l++) {
         array z[2] = {relaid(&in[0], l), in[n_in - 1]};
-        if (n_in == 2)
-            z[1] = relaid(&in[1], l);
+        if (n_in == 2) z[1] = relaid(&in[1], l);
         for (level = 0; ok && level <= top_level(); level++)
             for (int threads = 1; ok && threads <= 2; threads++) {
                 array y = dense_array(want->dtype, want->rank, want->dims);
                 reel_set_threads(threads);
                 ok = drive(k, id, attr, n_in, z, 1, &y, to_level) == 0;
                 ok = ok && memcmp(y.data, want->data, (size_t)count_of(&y) * reel_size_(y.dtype)) == 0;
-                if (!ok)
-                    TAP_NOTE("layout %d, level %d, %d threads differ", l, level, threads);
+                if (!ok) TAP_NOTE("layout %d, level %d, %d threads differ", l, level, threads);
                 free(y.base);
             }
         free(z[0].base);
-        if (n_in == 2)
-            free(z[1].base);
+        if (n_in == 2) free(z[1].base);
     }
     return ok;
 }
@@ -106,8 +101,7 @@ static void test_softmax(void)
                     const int64_t step = count_of(&x) / 500 + 1; /* the reference takes a whole row each time */
                     for (int64_t i = 0; ok && i < count_of(&x); i += step) {
                         ok = is_right(&x, axis, i, at(&y, i), log);
-                        if (!ok)
-                            TAP_NOTE("element %lld: %.17g", (long long)i, at(&y, i));
+                        if (!ok) TAP_NOTE("element %lld: %.17g", (long long)i, at(&y, i));
                     }
                     ok = ok && same_everywhere(&reel_k_softmax_, id, &attr, 1, &x, &y);
                     TAP_OK(ok, "%ssoftmax of %s, shape %zu, axis %d", log ? "log_" : "", reel_dtype_name(floats[d]), s,
@@ -128,8 +122,7 @@ static void test_special_rows(void)
                                      {0, 0.5, 0, 0.5},     {0.5, 0.5, 0, 0},     {0.25, 0.25, 0.25, 0.25}};
     for (size_t d = 0; d < 4; d++) {
         array x = dense_array(floats[d], 2, (int64_t[]){6, 4}), y = dense_array(floats[d], 2, (int64_t[]){6, 4});
-        for (int i = 0; i < 24; i++)
-            put_double(x.dtype, element(&x, i), rows[i / 4][i % 4]);
+        for (int i = 0; i < 24; i++) put_double(x.dtype, element(&x, i), rows[i / 4][i % 4]);
         for (int log = 0; log < 2; log++) {
             const reel_attr_axis attr = {.axis = 1};
             const int id = log ? REEL_OP_log_softmax : REEL_OP_softmax;
@@ -182,15 +175,13 @@ static void test_cross_entropy(void)
                     drive(&reel_k_cross_entropy_, REEL_OP_softmax_cross_entropy, NULL, 2, in, 1, &y, to_level) == 0;
                 for (int64_t r = 0; ok && r < count_of(&y); r++) {
                     long double m = -INFINITY, sum = 0;
-                    for (int64_t j = 0; j < classes[c]; j++)
-                        m = fmaxl(m, (long double)at(&in[0], r * classes[c] + j));
+                    for (int64_t j = 0; j < classes[c]; j++) m = fmaxl(m, (long double)at(&in[0], r * classes[c] + j));
                     for (int64_t j = 0; j < classes[c]; j++)
                         sum += expl((long double)at(&in[0], r * classes[c] + j) - m);
                     const long double l = (long double)at(&in[0], r * classes[c] + (int64_t)at(&in[1], r));
                     const long double w = logl(sum) - (l - m);
                     ok = fabsl((long double)at(&y, r) - w) <= 2 * (long double)ulp[floats[d]] * (fabsl(w) + 1);
-                    if (!ok)
-                        TAP_NOTE("row %lld: %.17g, expected %.17Lg", (long long)r, at(&y, r), w);
+                    if (!ok) TAP_NOTE("row %lld: %.17g, expected %.17Lg", (long long)r, at(&y, r), w);
                 }
                 ok = ok && same_everywhere(&reel_k_cross_entropy_, REEL_OP_softmax_cross_entropy, NULL, 2, in, &y);
                 TAP_OK(ok, "cross entropy of %s with %s labels, batch %zu, %lld classes", reel_dtype_name(floats[d]),

@@ -18,9 +18,9 @@ typedef struct run {
     const samples *set;
     const sample *s;
     reel_dtype d;
-    int n_in, n_fed;          /* operands; those that are no numbers */
-    int fed[SAMPLE_IN];       /* which */
-    char why[1024];           /* the first thing that went wrong */
+    int n_in, n_fed;    /* operands; those that are no numbers */
+    int fed[SAMPLE_IN]; /* which */
+    char why[1024];     /* the first thing that went wrong */
 } run;
 
 static bool wrong(run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -55,7 +55,8 @@ static bool has(const sample *s, char flag)
 static int apply(const run *r, reel_tensor *const fed[], reel_tensor *out[])
 {
     reel_tensor *in[SAMPLE_IN] = {0};
-    for (int i = 0, k = 0; i < r->n_in; i++) in[i] = is_number(r->s->in[i]) ? reel_num(strtod(r->s->in[i] + 1, NULL)) : fed[k++];
+    for (int i = 0, k = 0; i < r->n_in; i++)
+        in[i] = is_number(r->s->in[i]) ? reel_num(strtod(r->s->in[i] + 1, NULL)) : fed[k++];
     return r->set->apply(r->s, r->d, in, out);
 }
 
@@ -147,7 +148,8 @@ static bool same_bits(run *r, const char *mode, reel_tensor *const out[], const 
             ok = wrong(r, "%s: result %d has another dtype or shape than eager's", mode, j);
         for (size_t i = 0; ok && i < b.n; i++)
             if (b.data[i] != want[j].data[i])
-                ok = wrong(r, "%s: result %d has other bits than eager's from element %zu on", mode, j, i / reel_dtype_size(b.type.dtype));
+                ok = wrong(r, "%s: result %d has other bits than eager's from element %zu on", mode, j,
+                           i / reel_dtype_size(b.type.dtype));
         free(b.data);
         if (!ok) return false;
     }
@@ -191,16 +193,20 @@ static bool matches(run *r, reel_tensor *const fed[], reel_tensor *const out[])
     if (ok && r->set->reference) r->set->reference(r->s, r->d, in, want);
     for (int j = 0; ok && j < r->set->n_out; j++) {
         if (!read_nd(out[j], &got)) ok = wrong(r, "output %d cannot be read", j);
-        if (ok && !r->set->reference && !r->set->accept(r->s, r->d, &got)) ok = wrong(r, "output %d is not accepted", j);
+        if (ok && !r->set->reference && !r->set->accept(r->s, r->d, &got))
+            ok = wrong(r, "output %d is not accepted", j);
         if (ok && r->set->reference && got.dtype != want[j].dtype)
-            ok = wrong(r, "output %d is %s, expected %s", j, reel_dtype_name(got.dtype), reel_dtype_name(want[j].dtype));
+            ok =
+                wrong(r, "output %d is %s, expected %s", j, reel_dtype_name(got.dtype), reel_dtype_name(want[j].dtype));
         if (ok && r->set->reference && !reel_shape_same_(&got.shape, &want[j].shape)) {
             char a[REEL_SHAPE_TEXT], b[REEL_SHAPE_TEXT];
-            ok = wrong(r, "output %d is %s, expected %s", j, reel_shape_text_(&got.shape, a), reel_shape_text_(&want[j].shape, b));
+            ok = wrong(r, "output %d is %s, expected %s", j, reel_shape_text_(&got.shape, a),
+                       reel_shape_text_(&want[j].shape, b));
         }
         for (int64_t i = 0; ok && r->set->reference && i < got.count; i++)
             if (!close_enough(got.data[i], want[j].data[i], got.dtype, scale))
-                ok = wrong(r, "output %d element %lld is %.17g, expected %.17g", j, (long long)i, got.data[i], want[j].data[i]);
+                ok = wrong(r, "output %d element %lld is %.17g, expected %.17g", j, (long long)i, got.data[i],
+                           want[j].data[i]);
         nd_free(&got);
     }
     for (int i = 0; i < SAMPLE_IN; i++) nd_free(&in[i]);
@@ -268,7 +274,8 @@ static bool as_graph(run *r, reel_tensor *const in[], const bits want[])
     for (int i = 0; ok && i < 2; i++) {
         reel_tensor *out[SAMPLE_OUT];
         reel_seed(7);
-        ok = reel_session_run(s, (reel_feeds){r->n_fed, feed}, (reel_names){r->set->n_out, out_names}, out) == 0 || wrong(r, "session");
+        ok = reel_session_run(s, (reel_feeds){r->n_fed, feed}, (reel_names){r->set->n_out, out_names}, out) == 0 ||
+             wrong(r, "session");
         ok = ok && same_bits(r, "session", out, want, r->set->n_out);
     }
     reel_session_free(s);
@@ -279,12 +286,14 @@ static bool as_graph(run *r, reel_tensor *const in[], const bits want[])
 
 static bool all_modes(run *r, reel_tensor *const in[])
 {
-    const bool gradients = r->op->grad == REEL_VJP && reel_is_float_(r->d) && n_float_inputs(r, in) > 0 && !(r->s->flags & NO_GRAD);
+    const bool gradients =
+        r->op->grad == REEL_VJP && reel_is_float_(r->d) && n_float_inputs(r, in) > 0 && !(r->s->flags & NO_GRAD);
     const int n = r->set->n_out, n_all = n + n_float_inputs(r, in);
     reel_tensor *out[MAX_RESULTS] = {0};
     bits want[MAX_RESULTS] = {{{0}, 0, NULL}};
     bool ok = begin(r);
-    ok = ok && (reel_invoke((reel_fn){plain_body, r, r->n_fed, n, "eager"}, (reel_list){r->n_fed, in}, out) == 0 || wrong(r, "eager"));
+    ok = ok && (reel_invoke((reel_fn){plain_body, r, r->n_fed, n, "eager"}, (reel_list){r->n_fed, in}, out) == 0 ||
+                wrong(r, "eager"));
     ok = ok && matches(r, in, out);
     for (int j = 0; ok && j < n; j++) ok = bits_of(r, "eager", out[j], &want[j]);
     end(r);
@@ -293,7 +302,9 @@ static bool all_modes(run *r, reel_tensor *const in[])
     if (ok && gradients) {
         reel_tensor *with[MAX_RESULTS] = {0};
         ok = begin(r);
-        ok = ok && (reel_invoke((reel_fn){grad_body, r, r->n_fed, n_all, "taped"}, (reel_list){r->n_fed, in}, with) == 0 || wrong(r, "taped"));
+        ok = ok &&
+             (reel_invoke((reel_fn){grad_body, r, r->n_fed, n_all, "taped"}, (reel_list){r->n_fed, in}, with) == 0 ||
+              wrong(r, "taped"));
         ok = ok && same_bits(r, "taped", with, want, n);
         for (int j = n, i = 0; ok && j < n_all; i++) {
             if (!reel_is_float_(reel_dtype_of(in[i]))) continue;
@@ -355,7 +366,8 @@ static void name_of(const sample *s, char *buf, size_t size)
 {
     size_t n = 0;
     buf[0] = 0;
-    for (int i = 0; i < SAMPLE_IN && s->in[i] && n < size; i++) n += (size_t)snprintf(buf + n, size - n, " %s", s->in[i]);
+    for (int i = 0; i < SAMPLE_IN && s->in[i] && n < size; i++)
+        n += (size_t)snprintf(buf + n, size - n, " %s", s->in[i]);
     for (int i = 0; i < SAMPLE_PARAMS && n < size; i++)
         if (s->p[i] != 0) n += (size_t)snprintf(buf + n, size - n, " p%d=%g", i, s->p[i]);
 }
@@ -405,8 +417,9 @@ void sample_bad(bool failed, const char *file, int line, int code, const char *w
     ok = ok && e.site && strcmp(e.site, site) == 0 && strncmp(e.text, site, strlen(site)) == 0;
     const bool healed = next_call_works();
     if (!tap_result(ok && healed, file, line, what, "refused: %s", what))
-        tap_note("%s, %s at \"%s\": %s\nexpected %s with \"%s\" at %s%s", failed ? "refused" : "accepted", reel_code_name(got), e.site ? e.site : "",
-                 got ? e.text : "no error", reel_code_name(code), words, site, healed ? "" : "; the next call fails");
+        tap_note("%s, %s at \"%s\": %s\nexpected %s with \"%s\" at %s%s", failed ? "refused" : "accepted",
+                 reel_code_name(got), e.site ? e.site : "", got ? e.text : "no error", reel_code_name(code), words,
+                 site, healed ? "" : "; the next call fails");
     reel_take_error(NULL);
 }
 

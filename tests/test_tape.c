@@ -51,7 +51,9 @@ static void test_first(void)
     t = reel_tape_begin(NULL);
     reel_watch(t, REEL_LIST(x));
     reel_tensor *h = reel_exp(x);
-    TAP_OK(reel_grad(t, reel_sum(reel_square(h)), REEL_LIST(h, x), dx) == 0 && IS(dx[0], 2 * exp(1), 2 * exp(2), 2 * exp(3)), "an inner x");
+    TAP_OK(reel_grad(t, reel_sum(reel_square(h)), REEL_LIST(h, x), dx) == 0 &&
+               IS(dx[0], 2 * exp(1), 2 * exp(2), 2 * exp(3)),
+           "an inner x");
     TAP_OK(IS(dx[1], 2 * exp(2), 2 * exp(4), 2 * exp(6)), "and the outer one below it");
     t = reel_tape_begin(NULL);
     reel_watch(t, REEL_LIST(x));
@@ -78,7 +80,8 @@ static void test_variables(void)
     t = reel_tape_begin(NULL);
     reel_tensor *a = reel_sum(w);
     reel_assign(w, vec(2, (float[]){1, 1}));
-    TAP_OK(IS(reel_grad1(t, reel_add(a, reel_sum(reel_mul(w, w))), w), 3, 3), "reads before and after an assign are added");
+    TAP_OK(IS(reel_grad1(t, reel_add(a, reel_sum(reel_mul(w, w))), w), 3, 3),
+           "reads before and after an assign are added");
     t = reel_tape_begin(NULL);
     TAP_OK(IS(reel_grad1(t, reel_mean(w), w), .5, .5), "only its shape is needed");
     reel_tensor *many[100];
@@ -105,25 +108,33 @@ static void test_persistent_and_misuse(void)
     reel_tape *t = reel_tape_begin(REEL_OPTS(tape, .persistent = true));
     reel_watch(t, REEL_LIST(x));
     reel_tensor *a = reel_sum(reel_square(x)), *b = reel_sum(reel_exp(x));
-    TAP_OK(IS(reel_grad1(t, a, x), 2, 4) && IS(reel_grad1(t, b, x), exp(1), exp(2)) && IS(reel_grad1(t, a, x), 2, 4), "persistent: many gradients");
-    TAP_OK(reel_watch(t, REEL_LIST(x)) && failed(REEL_ETRACE, "stopped", "test_tape.c:"), "a stopped tape watches nothing more");
+    TAP_OK(IS(reel_grad1(t, a, x), 2, 4) && IS(reel_grad1(t, b, x), exp(1), exp(2)) && IS(reel_grad1(t, a, x), 2, 4),
+           "persistent: many gradients");
+    TAP_OK(reel_watch(t, REEL_LIST(x)) && failed(REEL_ETRACE, "stopped", "test_tape.c:"),
+           "a stopped tape watches nothing more");
     reel_tape_end(t);
     reel_tape_end(t);
-    TAP_OK(!reel_grad1(t, a, x) && failed(REEL_ETRACE, "the tape has ended: begun at", "ended by reel_tape_end"), "used after its end");
+    TAP_OK(!reel_grad1(t, a, x) && failed(REEL_ETRACE, "the tape has ended: begun at", "ended by reel_tape_end"),
+           "used after its end");
     t = reel_tape_begin(NULL);
     reel_watch(t, REEL_LIST(x));
     a = reel_sum(x);
     TAP_OK(reel_grad(t, a, REEL_LIST(x), d) == 0, "once");
-    TAP_OK(reel_grad(t, a, REEL_LIST(x), d) == REEL_ETRACE && !d[0] && failed(REEL_ETRACE, "begun at", "consumed by reel_grad at"), "twice: an error");
+    TAP_OK(reel_grad(t, a, REEL_LIST(x), d) == REEL_ETRACE && !d[0] &&
+               failed(REEL_ETRACE, "begun at", "consumed by reel_grad at"),
+           "twice: an error");
     {
         REEL_SCOPED;
         t = reel_tape_begin(NULL);
         reel_watch(t, REEL_LIST(x));
         reel_tape_begin(NULL);
     }
-    TAP_OK(reel_watch(t, REEL_LIST(x)) == REEL_ETRACE && failed(REEL_ETRACE, "has ended", "ended with the scope"), "after its scope");
+    TAP_OK(reel_watch(t, REEL_LIST(x)) == REEL_ETRACE && failed(REEL_ETRACE, "has ended", "ended with the scope"),
+           "after its scope");
     TAP_OK(!reel_grad1(NULL, a, x) && failed(REEL_EARG, "tape is NULL", "reel_grad"), "a NULL tape");
-    TAP_OK(reel_watch((reel_tape *)(uintptr_t)0x12345678, REEL_LIST(x)) && failed(REEL_ETRACE, "not one of this thread", ""), "a made-up tape");
+    TAP_OK(reel_watch((reel_tape *)(uintptr_t)0x12345678, REEL_LIST(x)) &&
+               failed(REEL_ETRACE, "not one of this thread", ""),
+           "a made-up tape");
     t = reel_tape_begin(NULL);
     reel_watch(t, REEL_LIST(x));
     n = reel_square(x);
@@ -133,11 +144,13 @@ static void test_persistent_and_misuse(void)
     TAP_OK(IS(reel_grad1(t, reel_sum(n), x), 2, 4), "a refused call leaves the tape usable");
     t = reel_tape_begin(NULL);
     TAP_OK(reel_watch(t, REEL_LIST(reel_num(1))) && failed(REEL_EARG, "weak number", ""), "a number is not watched");
-    TAP_OK(reel_watch(t, REEL_LIST(reel_from_i32(REEL_SHAPE(1), (int32_t[]){1}, 1))) && failed(REEL_EDTYPE, "i32", ""), "nor an integer");
+    TAP_OK(reel_watch(t, REEL_LIST(reel_from_i32(REEL_SHAPE(1), (int32_t[]){1}, 1))) && failed(REEL_EDTYPE, "i32", ""),
+           "nor an integer");
     TAP_OK(reel_watch(t, REEL_LIST(x, NULL)) && failed(REEL_EARG, "NULL", ""), "nor NULL");
     reel_watch(t, REEL_LIST(x));
     reel_tensor *lr = reel_full(REEL_F32, REEL_SCALAR, 1), *out[2];
-    TAP_OK(reel_sgd_update(x, x, x, lr, 0, 0, out) && failed(REEL_EARG, "reel_sgd_update", "has no gradient"), "a missing gradient fails at the call");
+    TAP_OK(reel_sgd_update(x, x, x, lr, 0, 0, out) && failed(REEL_EARG, "reel_sgd_update", "has no gradient"),
+           "a missing gradient fails at the call");
     TAP_OK(reel_status() == 0, "no error left");
 }
 
@@ -217,7 +230,8 @@ static void test_higher_order_variables(void)
     reel_tensor *g = reel_grad1(t2, reel_sum(reel_mul(w, w)), w);
     reel_assign(w, x);
     TAP_OK(IS(g, 8, 18), "first order");
-    TAP_OK(reel_grad(t1, reel_sum(g), REEL_LIST(w, x), d) == 0 && IS(d[0], 2, 2) && IS(d[1], 0, 0), "the variable, not the tensor assigned to it");
+    TAP_OK(reel_grad(t1, reel_sum(g), REEL_LIST(w, x), d) == 0 && IS(d[0], 2, 2) && IS(d[1], 0, 0),
+           "the variable, not the tensor assigned to it");
     reel_vars_free(vars);
     TAP_OK(reel_status() == 0, "no error left");
 }
@@ -229,17 +243,22 @@ static void test_vjp_and_outputs(void)
     reel_tape *t = reel_tape_begin(NULL);
     reel_watch(t, REEL_LIST(x));
     reel_split(x, 0, 3, part);
-    TAP_OK(IS(reel_grad1(t, reel_sum(reel_add(part[0], reel_mul(part[2], reel_num(2)))), x), 1, 1, 0, 0, 2, 2), "an output that is not used");
+    TAP_OK(IS(reel_grad1(t, reel_sum(reel_add(part[0], reel_mul(part[2], reel_num(2)))), x), 1, 1, 0, 0, 2, 2),
+           "an output that is not used");
     t = reel_tape_begin(NULL);
     reel_watch(t, REEL_LIST(x));
     reel_tensor *a = reel_square(x), *b = reel_sum(x);
-    const int rc = reel_vjp(t, REEL_LIST(a, b, a), REEL_LIST(x, reel_full(REEL_F32, REEL_SCALAR, 100), x), REEL_LIST(x), d);
+    const int rc =
+        reel_vjp(t, REEL_LIST(a, b, a), REEL_LIST(x, reel_full(REEL_F32, REEL_SCALAR, 100), x), REEL_LIST(x), d);
     TAP_OK(rc == 0 && IS(d[0], 104, 116, 136, 164, 200, 244), "several ys, one of them twice");
     t = reel_tape_begin(NULL);
     reel_watch(t, REEL_LIST(x));
     a = reel_square(x);
-    TAP_OK(reel_vjp(t, REEL_LIST(a), REEL_LIST(part[0]), REEL_LIST(x), d) == REEL_ESHAPE && failed(REEL_ESHAPE, "[2]", "[6]"), "dys of another shape");
-    TAP_OK(reel_vjp(t, REEL_LIST(a), (reel_list){0, NULL}, REEL_LIST(x), d) && failed(REEL_EARG, "1 ys", "0 dys"), "dys missing");
+    TAP_OK(reel_vjp(t, REEL_LIST(a), REEL_LIST(part[0]), REEL_LIST(x), d) == REEL_ESHAPE &&
+               failed(REEL_ESHAPE, "[2]", "[6]"),
+           "dys of another shape");
+    TAP_OK(reel_vjp(t, REEL_LIST(a), (reel_list){0, NULL}, REEL_LIST(x), d) && failed(REEL_EARG, "1 ys", "0 dys"),
+           "dys missing");
     reel_tensor *i = reel_argmax(a, 0), *c = reel_cast(i, REEL_F32);
     TAP_OK(IS(reel_grad1(t, reel_mul(c, reel_sum(a)), x), 10, 20, 30, 40, 50, 60), "integers stop the gradient");
     TAP_OK(reel_status() == 0, "no error left");
@@ -298,26 +317,39 @@ static void test_custom(void)
     reel_watch(t1, REEL_LIST(x, k));
     reel_tape *t2 = reel_tape_begin(NULL);
     reel_watch(t2, REEL_LIST(x, k));
-    TAP_OK(reel_custom_grad(REEL_FN(sin_forward, NULL, 2, 1), REEL_FN(half_vjp, &calls, 4, 2), REEL_LIST(x, k), y) == 0 && IS(y[0], 3, 4 * exp(1)), "forward");
+    TAP_OK(reel_custom_grad(REEL_FN(sin_forward, NULL, 2, 1), REEL_FN(half_vjp, &calls, 4, 2), REEL_LIST(x, k), y) ==
+                   0 &&
+               IS(y[0], 3, 4 * exp(1)),
+           "forward");
     TAP_OK(reel_grad(t2, reel_sum(y[0]), REEL_LIST(x, k), d) == 0 && calls == 1, "the vjp is called once");
     TAP_OK(IS(d[0], 1.5, 2 * exp(1)) && IS(d[1], 0, 0), "its gradients count, NULL is zero");
     TAP_OK(IS(reel_grad1(t1, reel_sum(d[0]), x), 1.5, 2 * exp(1)), "second order goes through the vjp's ops");
     reel_tape *t = reel_tape_begin(NULL);
     reel_watch(t, REEL_LIST(x, k));
     reel_custom_grad(REEL_FN(sin_forward, NULL, 2, 1), REEL_FN(bad_vjp, NULL, 4, 2), REEL_LIST(x, k), y);
-    TAP_OK(!reel_grad1(t, reel_sum(y[0]), x) && failed(REEL_ESHAPE, "f32[]", "in the gradient of reel_custom_grad at"), "a gradient of another shape");
+    TAP_OK(!reel_grad1(t, reel_sum(y[0]), x) && failed(REEL_ESHAPE, "f32[]", "in the gradient of reel_custom_grad at"),
+           "a gradient of another shape");
     t = reel_tape_begin(NULL);
     reel_watch(t, REEL_LIST(x, k));
     reel_custom_grad(REEL_FN(sin_forward, NULL, 2, 1), REEL_FN(rude_vjp, NULL, 4, 2), REEL_LIST(x, k), y);
-    TAP_OK(!reel_grad1(t, reel_sum(y[0]), x) && failed(REEL_EUSER, "77", "test_tape.c:"), "a vjp that fails without an error");
+    TAP_OK(!reel_grad1(t, reel_sum(y[0]), x) && failed(REEL_EUSER, "77", "test_tape.c:"),
+           "a vjp that fails without an error");
     t = reel_tape_begin(NULL);
     reel_watch(t, REEL_LIST(x));
     reel_custom_grad(REEL_FN(identity, NULL, 1, 1), REEL_FN(twice_vjp, NULL, 3, 1), REEL_LIST(x), y);
     TAP_OK(IS(reel_grad1(t, reel_sum(reel_add(y[0], x)), x), 3, 3), "an input given back is a value of its own");
-    TAP_OK(reel_custom_grad(REEL_FN(lazy, NULL, 1, 1), REEL_FN(twice_vjp, NULL, 3, 1), REEL_LIST(x), y) && failed(REEL_EARG, "lazy", "out[0] NULL"), "an output left out");
-    TAP_OK(reel_custom_grad(REEL_FN(identity, NULL, 1, 1), REEL_FN(twice_vjp, NULL, 2, 1), REEL_LIST(x), y) && failed(REEL_EARG, "must take 3", ""), "a vjp of other counts");
-    TAP_OK(reel_invoke(REEL_FN(identity, NULL, 1, 1), REEL_LIST(x, x), y) && failed(REEL_EARG, "takes 1 inputs, not 2", "identity"), "invoke checks the count");
-    TAP_OK(reel_invoke(REEL_FN(rude_vjp, NULL, 1, 1), REEL_LIST(x), y) == REEL_EUSER && failed(REEL_EUSER, "rude_vjp returned 77", ""), "invoke: a code without an error");
+    TAP_OK(reel_custom_grad(REEL_FN(lazy, NULL, 1, 1), REEL_FN(twice_vjp, NULL, 3, 1), REEL_LIST(x), y) &&
+               failed(REEL_EARG, "lazy", "out[0] NULL"),
+           "an output left out");
+    TAP_OK(reel_custom_grad(REEL_FN(identity, NULL, 1, 1), REEL_FN(twice_vjp, NULL, 2, 1), REEL_LIST(x), y) &&
+               failed(REEL_EARG, "must take 3", ""),
+           "a vjp of other counts");
+    TAP_OK(reel_invoke(REEL_FN(identity, NULL, 1, 1), REEL_LIST(x, x), y) &&
+               failed(REEL_EARG, "takes 1 inputs, not 2", "identity"),
+           "invoke checks the count");
+    TAP_OK(reel_invoke(REEL_FN(rude_vjp, NULL, 1, 1), REEL_LIST(x), y) == REEL_EUSER &&
+               failed(REEL_EUSER, "rude_vjp returned 77", ""),
+           "invoke: a code without an error");
     TAP_OK(reel_invoke(REEL_FN(identity, NULL, 1, 1), REEL_LIST(x), y) == 0 && y[0] == x, "invoke");
 }
 
@@ -348,8 +380,10 @@ static void test_checkpoint(void)
         reel_seed(7);
         reel_tape *t = reel_tape_begin(NULL);
         reel_watch(t, REEL_LIST(x));
-        if (how) reel_checkpoint(f, REEL_LIST(x), y[how]);
-        else reel_invoke(f, REEL_LIST(x), y[how]);
+        if (how)
+            reel_checkpoint(f, REEL_LIST(x), y[how]);
+        else
+            reel_invoke(f, REEL_LIST(x), y[how]);
         reel_uniform(REEL_F32, REEL_SHAPE(9), 0, 1, NULL);
         reel_grad(t, reel_sum(reel_square(y[how][0])), REEL_LIST(x, l.w), d[how]);
         after[how] = reel_uniform(REEL_F32, REEL_SHAPE(4), 0, 1, NULL);
@@ -387,7 +421,8 @@ static void test_checkpoint(void)
     reel_watch(t, REEL_LIST(x));
     reel_checkpoint(f, REEL_LIST(x), y[0]);
     reel_assign(l.w, x);
-    TAP_OK(!reel_grad1(t, reel_sum(y[0][0]), x) && failed(REEL_ETRACE, "c/w", "was assigned"), "a variable assigned meanwhile");
+    TAP_OK(!reel_grad1(t, reel_sum(y[0][0]), x) && failed(REEL_ETRACE, "c/w", "was assigned"),
+           "a variable assigned meanwhile");
     reel_vars_free(vars);
     TAP_OK(reel_status() == 0, "no error left");
 }
@@ -425,7 +460,8 @@ static void test_memory(void)
         }
         TAP_OK(in_use() - before < 3u << 20, "adds keep no values");
         y = reel_sum(y);
-        TAP_CLOSE(reel_item(reel_grad1(t, reel_mul(y, y), y)), 2 * 21 * .5 * N, 1e-6, 0, "and their shapes are still known");
+        TAP_CLOSE(reel_item(reel_grad1(t, reel_mul(y, y), y)), 2 * 21 * .5 * N, 1e-6, 0,
+                  "and their shapes are still known");
     }
     {
         REEL_SCOPED;
@@ -556,5 +592,5 @@ static void test_no_memory(void)
     reel_set_allocator(NULL);
 }
 
-TAP_MAIN(test_first, test_variables, test_persistent_and_misuse, test_threads, test_higher_order, test_higher_order_variables, test_vjp_and_outputs, test_custom, test_checkpoint,
-         test_memory, test_no_memory)
+TAP_MAIN(test_first, test_variables, test_persistent_and_misuse, test_threads, test_higher_order,
+         test_higher_order_variables, test_vjp_and_outputs, test_custom, test_checkpoint, test_memory, test_no_memory)

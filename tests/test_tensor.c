@@ -99,7 +99,8 @@ static void slots_hold(void)
     expect_error(__FILE__, 0, REEL_EARG, "reel_release: t is dead", "releasing a dead handle is an error", false);
     REEL_SCOPED;
     reel_release(number(1));
-    expect_error(__FILE__, 0, REEL_EARG, "released more often than retained", "so is releasing what the scope owns", false);
+    expect_error(__FILE__, 0, REEL_EARG, "released more often than retained", "so is releasing what the scope owns",
+                 false);
 }
 
 static void many_reuses(void)
@@ -135,7 +136,8 @@ static void errors_stay(void)
     reel_name_scope_begin("hidden");
     reel_matmul(v, v);
     reel_take_error(&e);
-    TAP_OK(strstr(e.text, "(in \"gen/hidden\")") && strstr(e.text, "a f32[2,3], b f32[2,3]"), "names and operands: %s", e.text);
+    TAP_OK(strstr(e.text, "(in \"gen/hidden\")") && strstr(e.text, "a f32[2,3], b f32[2,3]"), "names and operands: %s",
+           e.text);
     reel_name_scope_end();
     reel_name_scope_end();
     TAP_EQ_STR(reel_code_name(REEL_ESHAPE), "REEL_ESHAPE");
@@ -143,7 +145,8 @@ static void errors_stay(void)
     reel_vars *vars = reel_vars_new("v");
     reel_tensor *w = reel_var(vars, "w", x);
     reel_fail(REEL_EUSER, "pending");
-    TAP_OK(reel_assign(w, number(5)) == REEL_EUSER && !reel_var(vars, "u", x), "state does not change while an error is pending");
+    TAP_OK(reel_assign(w, number(5)) == REEL_EUSER && !reel_var(vars, "u", x),
+           "state does not change while an error is pending");
     reel_take_error(NULL);
     TAP_OK(reel_item(w) == 1, "w kept its value");
     reel_vars_free(vars);
@@ -168,7 +171,8 @@ static void threads_share(void)
         reel_set(&slot, number(5));
         pthread_t t;
         void *ok = NULL;
-        TAP_OK(pthread_create(&t, NULL, other_thread, &slot) == 0 && pthread_join(t, &ok) == 0 && ok, "another thread reads and replaces");
+        TAP_OK(pthread_create(&t, NULL, other_thread, &slot) == 0 && pthread_join(t, &ok) == 0 && ok,
+               "another thread reads and replaces");
     }
     TAP_OK(reel_item(slot) == 10, "its tensor lives on after it");
     reel_unset(&slot);
@@ -239,18 +243,22 @@ static void variables(void)
         TAP_EQ_STR(reel_var_name(w), "gen/hidden/w");
         TAP_EQ_STR(reel_var_name(b), "gen/b");
         TAP_OK(reel_dtype_of(b) == REEL_F32, "a weak number makes an f32 variable");
-        TAP_OK(reel_vars_list(gen).n == 2 && reel_vars_list(gen).t[0] == w && reel_vars_list(hidden).n == 1, "lists in order of creation");
+        TAP_OK(reel_vars_list(gen).n == 2 && reel_vars_list(gen).t[0] == w && reel_vars_list(hidden).n == 1,
+               "lists in order of creation");
         reel_tensor *old = reel_value(w), *view = reel_add(w, number(0));
-        TAP_OK(reel_assign(w, number(9)) == 0 && reel_item(w) == 9 && reel_item(old) == 2 && reel_item(view) == 2, "a snapshot stays");
+        TAP_OK(reel_assign(w, number(9)) == 0 && reel_item(w) == 9 && reel_item(old) == 2 && reel_item(view) == 2,
+               "a snapshot stays");
         FAILS(reel_var(gen, "b", number(1)), REEL_EARG, "reel_var|gen/b");
         REFUSES(reel_assign(w, reel_full(REEL_F64, REEL_SHAPE(2), 1)), REEL_ESHAPE, "reel_assign");
         REFUSES(reel_assign(w, reel_full(REEL_F32, REEL_SCALAR, 1)), REEL_EDTYPE, "reel_assign");
         reel_tensor *e = reel_var_empty(gen, "e", REEL_F32, REEL_SHAPE(2));
         FAILS(reel_neg(e), REEL_EARG, "variable \"gen/e\" is read before it has a value");
-        TAP_OK(reel_assign(e, reel_full(REEL_F32, REEL_SHAPE(2), 4)) == 0 && reel_item(reel_sum(e)) == 8, "until it has one");
+        TAP_OK(reel_assign(e, reel_full(REEL_F32, REEL_SHAPE(2), 4)) == 0 && reel_item(reel_sum(e)) == 8,
+               "until it has one");
         reel_tensor *m = reel_full(REEL_F32, REEL_SHAPE(2, 3), 1);
         reel_tensor *t = reel_var_empty(gen, "t", REEL_F32, REEL_SHAPE(3, 2));
-        TAP_OK(reel_assign(t, reel_transpose(m, REEL_ALL_AXES)) == 0 && reel_item(reel_sum(t)) == 6, "a strided value is settled");
+        TAP_OK(reel_assign(t, reel_transpose(m, REEL_ALL_AXES)) == 0 && reel_item(reel_sum(t)) == 6,
+               "a strided value is settled");
         reel_vars *other = reel_vars_new("other");
         reel_tensor *ow = reel_var(other, "w", number(1));
         reel_vars_blend(hidden, other, 0.5);
@@ -266,4 +274,5 @@ static void variables(void)
     TAP_OK(alive() == before, "sets leave nothing");
 }
 
-TAP_MAIN(scopes_own, every_exit_heals, slots_hold, many_reuses, errors_stay, threads_share, counts_from_many_threads, wrapped, variables)
+TAP_MAIN(scopes_own, every_exit_heals, slots_hold, many_reuses, errors_stay, threads_share, counts_from_many_threads,
+         wrapped, variables)

@@ -12,14 +12,35 @@ static uint64_t next(void)
     return state ^= state << 17;
 }
 /* uniform in [low, high) */
-static double draw(double low, double high) { return low + (double)(next() >> 11) * 0x1p-53 * (high - low); }
+static double draw(double low, double high)
+{
+    return low + (double)(next() >> 11) * 0x1p-53 * (high - low);
+}
 
-static long double l_exp(long double x) { return expl(x); }
-static long double l_log(long double x) { return logl(x); }
-static long double l_log1p(long double x) { return log1pl(x); }
-static long double l_tanh(long double x) { return tanhl(x); }
-static long double l_sigmoid(long double x) { return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x)); }
-static long double l_softplus(long double x) { return (x > 0 ? x : 0) + log1pl(expl(-fabsl(x))); }
+static long double l_exp(long double x)
+{
+    return expl(x);
+}
+static long double l_log(long double x)
+{
+    return logl(x);
+}
+static long double l_log1p(long double x)
+{
+    return log1pl(x);
+}
+static long double l_tanh(long double x)
+{
+    return tanhl(x);
+}
+static long double l_sigmoid(long double x)
+{
+    return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x));
+}
+static long double l_softplus(long double x)
+{
+    return (x > 0 ? x : 0) + log1pl(expl(-fabsl(x)));
+}
 
 /* Distance in units of the last place of the exact result in a type with that many bits and smallest exponent. */
 static double ulps(long double got, long double want, int bits, int min_exponent)
@@ -56,9 +77,15 @@ typedef struct function {
     bool positive;
     double limit32, limit64;
 } function;
-#define WRAP(name)                                                                                                     \
-    static float name##32(float x) { return reel_##name##_f32_(x); }                                                   \
-    static double name##64(double x) { return reel_##name##_f64_(x); }
+#define WRAP(name)                    \
+    static float name##32(float x)    \
+    {                                 \
+        return reel_##name##_f32_(x); \
+    }                                 \
+    static double name##64(double x)  \
+    {                                 \
+        return reel_##name##_f64_(x); \
+    }
 WRAP(exp)
 WRAP(log)
 WRAP(log1p)
@@ -130,22 +157,39 @@ static void test_pow_ulp(void)
     TAP_OK(worst64 <= 1.5, "pow in double: %.4f ulp", worst64);
 }
 
-static bool same64(double a, double b) { return (a != a && b != b) || reel_bits_f64_(a) == reel_bits_f64_(b); }
-static bool same32(float a, float b) { return (a != a && b != b) || reel_bits_f32_(a) == reel_bits_f32_(b); }
+static bool same64(double a, double b)
+{
+    return (a != a && b != b) || reel_bits_f64_(a) == reel_bits_f64_(b);
+}
+static bool same32(float a, float b)
+{
+    return (a != a && b != b) || reel_bits_f32_(a) == reel_bits_f32_(b);
+}
 
 /* Exact cases: infinities, zeros with their signs, NaN, integers. libm's pow gives all of these exactly. */
 static void test_pow_special(void)
 {
-    static const double v[] = {0.0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 4, 5, -5, 1e300, -1e300, 0x1p-1074, -0x1p-1074, 0x1p52, 0x1p53, -0x1p53,
-                               0x1.0000000000001p52, 0x1.8p10, INFINITY, -INFINITY, NAN, 0x1p-1022, -4, 1.5, 7, 0x1.fffffffffffffp1023, 0x1p-149, 0x1p126};
+    static const double v[] = {0.0,       -0.0,       1,
+                               -1,        2,          -2,
+                               3,         -3,         0.5,
+                               -0.5,      4,          5,
+                               -5,        1e300,      -1e300,
+                               0x1p-1074, -0x1p-1074, 0x1p52,
+                               0x1p53,    -0x1p53,    0x1.0000000000001p52,
+                               0x1.8p10,  INFINITY,   -INFINITY,
+                               NAN,       0x1p-1022,  -4,
+                               1.5,       7,          0x1.fffffffffffffp1023,
+                               0x1p-149,  0x1p126};
     const size_t n = sizeof v / sizeof *v;
     int bad64 = 0, bad32 = 0;
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < n; j++) {
             const double want = pow(v[i], v[j]), got = reel_pow_f64_(v[i], v[j]);
-            const bool near = same64(got, want) || (fabs(got - want) <= 2.3e-16 * fabs(want) && signbit(got) == signbit(want));
+            const bool near =
+                same64(got, want) || (fabs(got - want) <= 2.3e-16 * fabs(want) && signbit(got) == signbit(want));
             const float x = (float)v[i], y = (float)v[j], wantf = powf(x, y), gotf = reel_pow_f32_(x, y);
-            const bool nearf = same32(gotf, wantf) || (fabsf(gotf - wantf) <= 1.2e-7f * fabsf(wantf) && signbit(gotf) == signbit(wantf));
+            const bool nearf = same32(gotf, wantf) ||
+                               (fabsf(gotf - wantf) <= 1.2e-7f * fabsf(wantf) && signbit(gotf) == signbit(wantf));
             if (!near) {
                 tap_note("pow(%a, %a) = %a, not %a", v[i], v[j], got, want);
             }
@@ -168,24 +212,47 @@ static void test_special(void)
         double (*f64)(double);
         double x, y;
     } c[] = {
-        {"exp", exp32, exp64, INFINITY, INFINITY}, {"exp", exp32, exp64, -INFINITY, 0}, {"exp", exp32, exp64, 0, 1},
-        {"exp", exp32, exp64, -0.0, 1}, {"exp", exp32, exp64, 1e30, INFINITY}, {"exp", exp32, exp64, -1e30, 0},
-        {"exp", exp32, exp64, NAN, NAN}, {"log", log32, log64, 0, -INFINITY}, {"log", log32, log64, -0.0, -INFINITY},
-        {"log", log32, log64, 1, 0}, {"log", log32, log64, INFINITY, INFINITY}, {"log", log32, log64, -1, NAN},
-        {"log", log32, log64, -INFINITY, NAN}, {"log", log32, log64, NAN, NAN}, {"log1p", log1p32, log1p64, 0, 0},
-        {"log1p", log1p32, log1p64, -0.0, -0.0}, {"log1p", log1p32, log1p64, -1, -INFINITY}, {"log1p", log1p32, log1p64, -2, NAN},
-        {"log1p", log1p32, log1p64, INFINITY, INFINITY}, {"log1p", log1p32, log1p64, NAN, NAN}, {"log1p", log1p32, log1p64, -INFINITY, NAN},
-        {"tanh", tanh32, tanh64, 0, 0}, {"tanh", tanh32, tanh64, -0.0, -0.0}, {"tanh", tanh32, tanh64, INFINITY, 1},
-        {"tanh", tanh32, tanh64, -INFINITY, -1}, {"tanh", tanh32, tanh64, NAN, NAN}, {"tanh", tanh32, tanh64, 100, 1},
-        {"sigmoid", sigmoid32, sigmoid64, 0, 0.5}, {"sigmoid", sigmoid32, sigmoid64, INFINITY, 1},
-        {"sigmoid", sigmoid32, sigmoid64, -INFINITY, 0}, {"sigmoid", sigmoid32, sigmoid64, NAN, NAN},
-        {"softplus", softplus32, softplus64, INFINITY, INFINITY}, {"softplus", softplus32, softplus64, -INFINITY, 0},
-        {"softplus", softplus32, softplus64, NAN, NAN}, {"softplus", softplus32, softplus64, 1e30, 1e30},
+        {"exp", exp32, exp64, INFINITY, INFINITY},
+        {"exp", exp32, exp64, -INFINITY, 0},
+        {"exp", exp32, exp64, 0, 1},
+        {"exp", exp32, exp64, -0.0, 1},
+        {"exp", exp32, exp64, 1e30, INFINITY},
+        {"exp", exp32, exp64, -1e30, 0},
+        {"exp", exp32, exp64, NAN, NAN},
+        {"log", log32, log64, 0, -INFINITY},
+        {"log", log32, log64, -0.0, -INFINITY},
+        {"log", log32, log64, 1, 0},
+        {"log", log32, log64, INFINITY, INFINITY},
+        {"log", log32, log64, -1, NAN},
+        {"log", log32, log64, -INFINITY, NAN},
+        {"log", log32, log64, NAN, NAN},
+        {"log1p", log1p32, log1p64, 0, 0},
+        {"log1p", log1p32, log1p64, -0.0, -0.0},
+        {"log1p", log1p32, log1p64, -1, -INFINITY},
+        {"log1p", log1p32, log1p64, -2, NAN},
+        {"log1p", log1p32, log1p64, INFINITY, INFINITY},
+        {"log1p", log1p32, log1p64, NAN, NAN},
+        {"log1p", log1p32, log1p64, -INFINITY, NAN},
+        {"tanh", tanh32, tanh64, 0, 0},
+        {"tanh", tanh32, tanh64, -0.0, -0.0},
+        {"tanh", tanh32, tanh64, INFINITY, 1},
+        {"tanh", tanh32, tanh64, -INFINITY, -1},
+        {"tanh", tanh32, tanh64, NAN, NAN},
+        {"tanh", tanh32, tanh64, 100, 1},
+        {"sigmoid", sigmoid32, sigmoid64, 0, 0.5},
+        {"sigmoid", sigmoid32, sigmoid64, INFINITY, 1},
+        {"sigmoid", sigmoid32, sigmoid64, -INFINITY, 0},
+        {"sigmoid", sigmoid32, sigmoid64, NAN, NAN},
+        {"softplus", softplus32, softplus64, INFINITY, INFINITY},
+        {"softplus", softplus32, softplus64, -INFINITY, 0},
+        {"softplus", softplus32, softplus64, NAN, NAN},
+        {"softplus", softplus32, softplus64, 1e30, 1e30},
     };
     for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
         const float y = c[i].f32((float)c[i].x);
         const double z = c[i].f64(c[i].x);
-        TAP_OK(same32(y, (float)c[i].y) && same64(z, c[i].y), "%s(%g) = %g: %g, %g", c[i].name, c[i].x, c[i].y, (double)y, z);
+        TAP_OK(same32(y, (float)c[i].y) && same64(z, c[i].y), "%s(%g) = %g: %g, %g", c[i].name, c[i].x, c[i].y,
+               (double)y, z);
     }
     const float tiny = 0x1p-149f;
     TAP_OK(same32(tanh32(tiny), tiny) && same64(tanh64(0x1p-1074), 0x1p-1074), "tanh keeps the smallest subnormal");
@@ -199,7 +266,8 @@ static void test_fma(void)
     int bad = 0;
     for (int i = 0; i < 2000000; i++) {
         const uint64_t r = next(), s = next();
-        float a = reel_from_bits_f32_((uint32_t)r), b = reel_from_bits_f32_((uint32_t)(r >> 32)), c = reel_from_bits_f32_((uint32_t)s);
+        float a = reel_from_bits_f32_((uint32_t)r), b = reel_from_bits_f32_((uint32_t)(r >> 32)),
+              c = reel_from_bits_f32_((uint32_t)s);
         if (i % 2) { /* products near c, where rounding twice would show */
             a = (float)draw(0.5, 2);
             b = (float)draw(0.5, 2);

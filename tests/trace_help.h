@@ -11,7 +11,9 @@ TAP_UNUSED static void expect_error(int code, const char *one, const char *two, 
     reel_error e;
     const int got = reel_take_error(&e);
     const bool ok = TAP_OK(got == code && strstr(e.text, one) && strstr(e.text, two), "%s: error", what);
-    if (!ok) TAP_NOTE("got %s: %s\nexpected %s with \"%s\" and \"%s\"", reel_code_name(got), e.text, reel_code_name(code), one, two);
+    if (!ok)
+        TAP_NOTE("got %s: %s\nexpected %s with \"%s\" and \"%s\"", reel_code_name(got), e.text, reel_code_name(code),
+                 one, two);
 }
 TAP_UNUSED static void expect_none(const char *what)
 {

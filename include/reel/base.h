@@ -122,14 +122,14 @@ typedef struct {
 } reel_error;
 
 REEL_BEGIN_DECLS
-int reel_status(void);               /* code of the pending error, 0 if none */
-int reel_take_error(reel_error *e);  /* copy it (e may be NULL), clear it, return its code */
+int reel_status(void);              /* code of the pending error, 0 if none */
+int reel_take_error(reel_error *e); /* copy it (e may be NULL), clear it, return its code */
 /* For callbacks: raise an error of your own; returns code. No effect while one is pending. */
 int reel_fail(int code, const char *fmt, ...) REEL_PRINTF_(2, 3);
-const char *reel_code_name(int code);         /* "REEL_ESHAPE"; "?" if there is none */
-const char *reel_dtype_name(reel_dtype d);    /* "f32" ... "bool"; "?" */
-size_t reel_dtype_size(reel_dtype d);         /* bytes an element; 0 if d is none */
-int64_t reel_shape_count(reel_shape s);       /* product of dims; REEL_ANY if one is unknown, -2 on overflow or bad dims */
+const char *reel_code_name(int code);      /* "REEL_ESHAPE"; "?" if there is none */
+const char *reel_dtype_name(reel_dtype d); /* "f32" ... "bool"; "?" */
+size_t reel_dtype_size(reel_dtype d);      /* bytes an element; 0 if d is none */
+int64_t reel_shape_count(reel_shape s);    /* product of dims; REEL_ANY if one is unknown, -2 on overflow or bad dims */
 const char *reel_version(void);
 REEL_END_DECLS
 #endif

@@ -11,13 +11,15 @@ typedef struct {
     size_t size;      /* sizeof(reel_op_def); REEL_OP_DEF fills it */
     const char *name; /* copied */
     int n_in, n_out;  /* 1 to 8 each; n_in may be 0 */
-    size_t attr_size; /* bytes of attr, copied at each call; at most 256. Plain data, padding zeroed by the caller's = {0} */
-    unsigned dtypes;  /* a mask of 1u << REEL_F32 ...: which dtypes inputs may have; 0: any */
+    size_t
+        attr_size; /* bytes of attr, copied at each call; at most 256. Plain data, padding zeroed by the caller's = {0} */
+    unsigned dtypes; /* a mask of 1u << REEL_F32 ...: which dtypes inputs may have; 0: any */
     /* Output types from input types. Dimensions may be REEL_ANY in a graph. Raise errors with reel_fail. */
     int (*shape)(const void *attr, const reel_type in[], reel_type out[]);
     int (*cpu)(const void *attr, const reel_view in[], const reel_view out[]);
     /* din[i] NULL means zero. NULL here: asking for its gradient is an error naming the op. Written with public ops. */
-    int (*vjp)(const void *attr, reel_tensor *const in[], reel_tensor *const out[], reel_tensor *const dout[], reel_tensor *din[]);
+    int (*vjp)(const void *attr, reel_tensor *const in[], reel_tensor *const out[], reel_tensor *const dout[],
+               reel_tensor *din[]);
 } reel_op_def;
 #define REEL_OP_DEF(...) (&(const reel_op_def){.size = sizeof(reel_op_def), __VA_ARGS__})
 /* Lives as long as the process; the same name twice is an error. */

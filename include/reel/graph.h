@@ -15,7 +15,8 @@ typedef struct {
     bool allow_reads;    /* host reads and tensors from host data while tracing freeze instead of failing */
     int max_traces;      /* least recently used traces beyond it are dropped; 0: 16 */
 } reel_function_opts;
-reel_function *reel_function_new(reel_fn f, const reel_function_opts *o); /* statics and constants must outlive it; constants are retained */
+reel_function *reel_function_new(
+    reel_fn f, const reel_function_opts *o); /* statics and constants must outlive it; constants are retained */
 void reel_function_free(reel_function *f);
 int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel_tensor *out[]);
 /* The graph of the most recent call, borrowed until the next call; NULL before the first. */
@@ -29,32 +30,36 @@ void reel_graph_free(reel_graph *g);                    /* sessions hold their o
 /* A value to be fed. Dimensions may be REEL_ANY. */
 reel_tensor *reel_placeholder_at(const char *site, reel_dtype d, reel_shape s, const char *name);
 int reel_output_at(const char *site, const char *name, reel_tensor *y); /* gives y a name to fetch (or feed) it by */
-int reel_graph_print(FILE *f, const reel_graph *g);  /* a line a node: name, op, inputs, shape, dtype, file:line */
+int reel_graph_print(FILE *f, const reel_graph *g); /* a line a node: name, op, inputs, shape, dtype, file:line */
 int reel_graph_nodes(const reel_graph *g);
-int reel_graph_verify(const reel_graph *g);          /* 0, or an error naming the node: order, arity, shapes by the one shape rule, effects */
+int reel_graph_verify(
+    const reel_graph *g); /* 0, or an error naming the node: order, arity, shapes by the one shape rule, effects */
 
 /* ---- session: replays a graph. run() may be called from many threads ------------------------------ */
 typedef struct {
     size_t size;
-    int max_plans;          /* plans kept, one per set of fed shapes; 0: 8 */
-    const int64_t *buckets; /* ascending; when set, the first unknown dimension is padded with zeros up to the next one and outputs cut back */
+    int max_plans; /* plans kept, one per set of fed shapes; 0: 8 */
+    const int64_t *
+        buckets; /* ascending; when set, the first unknown dimension is padded with zeros up to the next one and outputs cut back */
     int n_buckets;
-    bool effects;           /* every run also makes all assignments of the graph: a session that trains */
+    bool effects; /* every run also makes all assignments of the graph: a session that trains */
 } reel_session_opts;
 reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o);
-int reel_session_close(reel_session *s); /* later runs fail; runs under way finish. The memory of its plans is given back */
+int reel_session_close(
+    reel_session *s); /* later runs fail; runs under way finish. The memory of its plans is given back */
 void reel_session_free(reel_session *s);
 /* out[i] = value of fetch[i], owned by the caller's scope. A feed may name any output or placeholder. Runs
    only what the fetches need. The form with handles takes tensors made while the graph was open. Fetching a
    variable, by its full name or handle, gives the value the graph leaves it with, and assigns it. */
 int reel_session_run_at(const char *site, reel_session *s, reel_feeds in, reel_names fetch, reel_tensor *out[]);
-int reel_session_run_handles_at(const char *site, reel_session *s, reel_list feeds, reel_list values, reel_list fetch, reel_tensor *out[]);
+int reel_session_run_handles_at(const char *site, reel_session *s, reel_list feeds, reel_list values, reel_list fetch,
+                                reel_tensor *out[]);
 typedef struct {
-    int nodes, steps;              /* nodes of the graph; kernel calls of the plan */
-    size_t arena_bytes;            /* the arena; */
-    size_t unplanned_bytes;        /* what the intermediate values would take without reuse */
-    int in_place;                  /* steps that write over an input */
-    int pruned;                    /* nodes left out */
+    int nodes, steps;       /* nodes of the graph; kernel calls of the plan */
+    size_t arena_bytes;     /* the arena; */
+    size_t unplanned_bytes; /* what the intermediate values would take without reuse */
+    int in_place;           /* steps that write over an input */
+    int pruned;             /* nodes left out */
 } reel_plan_info;
 int reel_session_info(reel_session *s, reel_plan_info *out); /* of the plan last used; EARG before the first run */
 REEL_END_DECLS

@@ -9,7 +9,10 @@
 /* A literal passed as the FIRST argument of every reel_..._at: never stale, never copied. */
 #define REEL_HERE __FILE__ ":" REEL_STR_(__LINE__)
 
-#define REEL_ALL {REEL_END, REEL_END, 1}
+#define REEL_ALL              \
+    {                         \
+        REEL_END, REEL_END, 1 \
+    }
 #ifndef __cplusplus
 #define REEL_N_(T, ...) ((int)(sizeof((T[]){__VA_ARGS__}) / sizeof(T)))
 #define REEL_SHAPE(...) ((reel_shape){REEL_N_(int64_t, __VA_ARGS__), {__VA_ARGS__}})
@@ -26,13 +29,35 @@
 #define REEL_FN(body, self, n_in, n_out) ((reel_fn){body, self, n_in, n_out, #body})
 #else
 #include <initializer_list>
-template <class... D> constexpr reel_shape reel_shape_of_(D... d) { return reel_shape{int(sizeof...(d)), {static_cast<int64_t>(d)...}}; }
-template <class... D> constexpr reel_axes reel_axes_of_(D... d) { return reel_axes{int(sizeof...(d)), {static_cast<int>(d)...}}; }
-inline reel_list reel_list_of_(std::initializer_list<reel_tensor *> l) { return reel_list{int(l.size()), l.begin()}; }
-inline reel_feeds reel_feeds_of_(std::initializer_list<reel_feed> l) { return reel_feeds{int(l.size()), l.begin()}; }
-inline reel_names reel_names_of_(std::initializer_list<const char *> l) { return reel_names{int(l.size()), l.begin()}; }
-inline const reel_range *reel_ranges_of_(std::initializer_list<reel_range> l) { return l.begin(); }
-template <class T> const T *reel_opts_of_(T &&x) { x.size = sizeof(T); return &x; }
+template <class... D> constexpr reel_shape reel_shape_of_(D... d)
+{
+    return reel_shape{int(sizeof...(d)), {static_cast<int64_t>(d)...}};
+}
+template <class... D> constexpr reel_axes reel_axes_of_(D... d)
+{
+    return reel_axes{int(sizeof...(d)), {static_cast<int>(d)...}};
+}
+inline reel_list reel_list_of_(std::initializer_list<reel_tensor *> l)
+{
+    return reel_list{int(l.size()), l.begin()};
+}
+inline reel_feeds reel_feeds_of_(std::initializer_list<reel_feed> l)
+{
+    return reel_feeds{int(l.size()), l.begin()};
+}
+inline reel_names reel_names_of_(std::initializer_list<const char *> l)
+{
+    return reel_names{int(l.size()), l.begin()};
+}
+inline const reel_range *reel_ranges_of_(std::initializer_list<reel_range> l)
+{
+    return l.begin();
+}
+template <class T> const T *reel_opts_of_(T &&x)
+{
+    x.size = sizeof(T);
+    return &x;
+}
 #define REEL_SHAPE(...) reel_shape_of_(__VA_ARGS__)
 #define REEL_SCALAR reel_shape_of_()
 #define REEL_AXES(...) reel_axes_of_(__VA_ARGS__)
@@ -43,11 +68,11 @@ template <class T> const T *reel_opts_of_(T &&x) { x.size = sizeof(T); return &x
 #define REEL_RANGES(...) reel_ranges_of_({__VA_ARGS__})
 /* In a lambda, so that g++ -Wextra does not warn of every option left out. C++17 has no designated initializers, but gcc
    and clang take them. */
-#define REEL_OPTS(kind, ...)                                                                                           \
-    (__extension__ reel_opts_of_([&] {                                                                                 \
-        _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")            \
-            reel_##kind##_opts opts_{.size = 0, __VA_ARGS__};                           \
-        _Pragma("GCC diagnostic pop") return opts_;                                                                    \
+#define REEL_OPTS(kind, ...)                                                                              \
+    (__extension__ reel_opts_of_([&] {                                                                    \
+        _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"") \
+            reel_##kind##_opts opts_{.size = 0, __VA_ARGS__};                                             \
+        _Pragma("GCC diagnostic pop") return opts_;                                                       \
     }()))
 #define REEL_FN(body, self, n_in, n_out) (reel_fn{body, self, n_in, n_out, #body})
 #endif

@@ -8,7 +8,8 @@ typedef struct {
     reel_tensor *w, *b;
 } reel_dense;
 /* w uniform in +-sqrt(6 / (n_in + n_out)) (Glorot & Bengio 2010), b zero. */
-int reel_dense_init_at(const char *site, reel_dense *d, reel_vars *vars, const char *name, reel_dtype dtype, int64_t n_in, int64_t n_out);
+int reel_dense_init_at(const char *site, reel_dense *d, reel_vars *vars, const char *name, reel_dtype dtype,
+                       int64_t n_in, int64_t n_out);
 reel_tensor *reel_dense_apply_at(const char *site, const reel_dense *d, reel_tensor *x);
 
 /* Optimizers are bound to the variables a set has at creation. step() takes gradients in

@@ -35,23 +35,24 @@ int reel_checkpoint_at(const char *site, reel_fn f, reel_list in, reel_tensor *o
 enum { REEL_GRAD_OK = 0, REEL_GRAD_WRONG, REEL_GRAD_NOT_FINITE, REEL_GRAD_REPLAY_DIFFERS, REEL_GRAD_FAILED };
 typedef struct {
     size_t size;
-    double step;        /* 0: 1e-3 times max(1, |x|) */
-    double tol;         /* 0: 1e-6 */
-    int order;          /* 1 (0 means 1) or 2: also the gradient of a projection of the gradient */
-    reel_vars *vars;    /* also check with respect to these */
-    bool skip_replay;   /* do not compare an eager run with a traced and replayed one */
-    int projections;    /* > 0: that many random directions instead of every element */
+    double step;      /* 0: 1e-3 times max(1, |x|) */
+    double tol;       /* 0: 1e-6 */
+    int order;        /* 1 (0 means 1) or 2: also the gradient of a projection of the gradient */
+    reel_vars *vars;  /* also check with respect to these */
+    bool skip_replay; /* do not compare an eager run with a traced and replayed one */
+    int projections;  /* > 0: that many random directions instead of every element */
 } reel_gradcheck_opts;
 typedef struct {
-    int verdict;       /* REEL_GRAD_... */
-    int which;         /* input number; n_in + i for variable i */
-    int order;         /* 1 or 2: where the worst element was found */
-    int64_t element;   /* flat index of the worst element; -1 for a projection */
+    int verdict;                     /* REEL_GRAD_... */
+    int which;                       /* input number; n_in + i for variable i */
+    int order;                       /* 1 or 2: where the worst element was found */
+    int64_t element;                 /* flat index of the worst element; -1 for a projection */
     double analytic, numeric, error; /* both numbers there and the scaled difference */
     int64_t checked, kinks;          /* elements compared; elements left out as kinks */
-    char text[512];    /* a sentence with all of it */
+    char text[512];                  /* a sentence with all of it */
 } reel_gradcheck_report;
 /* 0, REEL_EGRADCHECK (the error is pending, text in r too), or f's own error. r may be NULL. */
-int reel_gradcheck_at(const char *site, reel_fn f, reel_list in, const reel_gradcheck_opts *o, reel_gradcheck_report *r);
+int reel_gradcheck_at(const char *site, reel_fn f, reel_list in, const reel_gradcheck_opts *o,
+                      reel_gradcheck_report *r);
 REEL_END_DECLS
 #endif

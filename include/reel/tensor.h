@@ -10,20 +10,26 @@ REEL_BEGIN_DECLS
 /* ---- scopes: own tensors, and the tapes and graphs begun in them ---------------------------------
    Every tensor a call makes belongs to the innermost scope of the thread; with none open, to the
    thread's root scope. Ending a scope ends all still open inside it, so any exit path heals. */
-reel_scope *reel_scope_begin(const char *site, const char *name); /* NULL when out of memory: the enclosing scope goes on owning */
-void reel_scope_end(reel_scope *s);                               /* NULL: nothing. Not the innermost: ends those inside first */
-static inline void reel_scope_cleanup_(reel_scope **s) { reel_scope_end(*s); }
+reel_scope *reel_scope_begin(const char *site,
+                             const char *name); /* NULL when out of memory: the enclosing scope goes on owning */
+void reel_scope_end(reel_scope *s);             /* NULL: nothing. Not the innermost: ends those inside first */
+static inline void reel_scope_cleanup_(reel_scope **s)
+{
+    reel_scope_end(*s);
+}
 /* A declaration: the rest of this block is a scope. A helper library passes its caller's site on. */
 #define REEL_SCOPED REEL_SCOPED_AT(REEL_HERE)
-#define REEL_SCOPED_AT(site)                                                                                           \
-    reel_scope *REEL_CAT_(reel_scope_, __LINE__) __attribute__((cleanup(reel_scope_cleanup_), unused)) =               \
+#define REEL_SCOPED_AT(site)                                                                             \
+    reel_scope *REEL_CAT_(reel_scope_, __LINE__) __attribute__((cleanup(reel_scope_cleanup_), unused)) = \
         reel_scope_begin(site, __func__)
-reel_tensor *reel_keep(reel_tensor *t);  /* owned by the innermost scope: move to its parent; otherwise nothing. Returns t */
+reel_tensor *reel_keep(
+    reel_tensor *t); /* owned by the innermost scope: move to its parent; otherwise nothing. Returns t */
 /* slot owns t from now on: retain t, release what it held. t NULL: slot unchanged. Returns *slot. */
 reel_tensor *reel_set(reel_tensor **slot, reel_tensor *t);
-void reel_unset(reel_tensor **slot);     /* release and set to NULL */
+void reel_unset(reel_tensor **slot); /* release and set to NULL */
 reel_tensor *reel_retain(reel_tensor *t);
-void reel_release(reel_tensor *t);       /* the count taken by reel_retain; a scope's own count is not the caller's to release */
+void reel_release(
+    reel_tensor *t); /* the count taken by reel_retain; a scope's own count is not the caller's to release */
 /* Name scope: shown in errors and graph listings as "hidden/out". Ends with its scope. */
 int reel_name_scope_begin(const char *name);
 void reel_name_scope_end(void);
@@ -47,10 +53,11 @@ int reel_read_f32_at(const char *site, reel_tensor *t, float *dst, size_t n);
 int reel_read_f64_at(const char *site, reel_tensor *t, double *dst, size_t n);
 int reel_read_i64_at(const char *site, reel_tensor *t, int64_t *dst, size_t n);
 int reel_read_at(const char *site, reel_tensor *t, void *dst, size_t bytes); /* as it is, in C order */
-double reel_item_at(const char *site, reel_tensor *t);                       /* one element; NaN and an error if it cannot */
-int64_t reel_dim_at(const char *site, reel_tensor *t, int axis);             /* REEL_ANY if unknown; -2 and an error if no such axis */
-reel_shape reel_shape_of(reel_tensor *t);                                    /* rank -1 and an error for a bad handle */
-reel_dtype reel_dtype_of(reel_tensor *t);                                    /* 0 and an error for a bad handle */
+double reel_item_at(const char *site, reel_tensor *t); /* one element; NaN and an error if it cannot */
+int64_t reel_dim_at(const char *site, reel_tensor *t,
+                    int axis);            /* REEL_ANY if unknown; -2 and an error if no such axis */
+reel_shape reel_shape_of(reel_tensor *t); /* rank -1 and an error for a bad handle */
+reel_dtype reel_dtype_of(reel_tensor *t); /* 0 and an error for a bad handle */
 
 /* ---- printing, as NumPy prints: summarised beyond 1,000 elements --------------------------------- */
 int reel_print(reel_tensor *t); /* to stdout with a newline: [[1. 2.] [3. 4.]] */
@@ -62,9 +69,9 @@ int64_t reel_format(reel_tensor *t, char *buf, size_t size);
    A generator is (key, counter); each draw reserves as many counters as it needs. */
 reel_generator *reel_generator_new(uint64_t seed);
 void reel_generator_free(reel_generator *g);
-reel_generator *reel_generator_default(void);           /* the calling thread's own; seed 0 until set */
+reel_generator *reel_generator_default(void);              /* the calling thread's own; seed 0 until set */
 int reel_generator_seed(reel_generator *g, uint64_t seed); /* g NULL: the thread's default. Counter back to 0 */
-int reel_seed(uint64_t seed);                           /* reel_generator_seed(NULL, seed) */
+int reel_seed(uint64_t seed);                              /* reel_generator_seed(NULL, seed) */
 
 /* ---- process-wide services -----------------------------------------------------------------------
    alloc returns 64-byte aligned memory or NULL; free gets the same size. Set before the first tensor
@@ -84,11 +91,12 @@ typedef struct {
 void reel_memory(reel_memory_stats *out);
 void reel_memory_trim(void); /* gives what the calling thread and the shared cache keep back to the system */
 
-int reel_threads(void);           /* threads a parallel loop may use, the caller included */
-int reel_set_threads(int n);      /* 1 = serial; 0 = as many as the process may run on. REEL_THREADS in the environment sets the start value */
+int reel_threads(void); /* threads a parallel loop may use, the caller included */
+int reel_set_threads(
+    int n); /* 1 = serial; 0 = as many as the process may run on. REEL_THREADS in the environment sets the start value */
 /* body(arg, begin, end) over pieces of [0, n), each a multiple of grain but the last; grain >= 1. Which
    pieces there are depends on n and grain only. Nested calls and calls after fork run serially. */
 void reel_parallel_for(int64_t n, int64_t grain, void (*body)(void *arg, int64_t begin, int64_t end), void *arg);
-const char *reel_isa(void);       /* "baseline", "x86-64-v3" or "x86-64-v4"; REEL_ISA in the environment lowers it */
+const char *reel_isa(void); /* "baseline", "x86-64-v3" or "x86-64-v4"; REEL_ISA in the environment lowers it */
 REEL_END_DECLS
 #endif

@@ -21,10 +21,11 @@
 #endif
 /* What this x86 CPU can do, operating system included. */
 #if defined(__x86_64__)
-#define REEL_CPU_X86_64_V3                                                                                             \
-    (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
-#define REEL_CPU_X86_64_V4                                                                                             \
-    (REEL_CPU_X86_64_V3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&                  \
+#define REEL_CPU_X86_64_V3                                                                               \
+    (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && \
+     __builtin_cpu_supports("bmi2"))
+#define REEL_CPU_X86_64_V4                                                                            \
+    (REEL_CPU_X86_64_V3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && \
      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
 #else
 #define REEL_CPU_X86_64_V3 0

@@ -138,8 +138,10 @@ void reel_own_(reel_ctx *c, reel_rec *r)
 
 static void unlink_rec(reel_rec *r)
 {
-    if (r->prev) r->prev->next = r->next;
-    else r->scope->head = r->next;
+    if (r->prev)
+        r->prev->next = r->next;
+    else
+        r->scope->head = r->next;
     if (r->next) r->next->prev = r->prev;
     r->prev = r->next = NULL;
     r->scope = NULL;
@@ -181,7 +183,8 @@ int reel_name_scope_begin(const char *name)
     if (!name || !*name) return reel_fail_at_("", REEL_EARG, "reel_name_scope_begin: name is empty");
     const size_t n = strlen(name), sep = c->name_len > 0;
     if ((size_t)c->name_len + n + sep >= sizeof c->names)
-        return reel_fail_at_("", REEL_EARG, "reel_name_scope_begin: names nest too deep: \"%s\" in \"%s\"", name, c->names);
+        return reel_fail_at_("", REEL_EARG, "reel_name_scope_begin: names nest too deep: \"%s\" in \"%s\"", name,
+                             c->names);
     if (sep) c->names[c->name_len++] = '/';
     memcpy(c->names + c->name_len, name, n + 1);
     c->name_len += (int)n;
@@ -194,7 +197,8 @@ void reel_name_scope_end(void)
     int n = c->name_len;
     while (n > 0 && c->names[n - 1] != '/') n--;
     c->name_len = n > 0 ? n - 1 : 0;
-    if (c->name_len < c->scope->name_mark) c->name_len = c->scope->name_mark; /* an outer scope's name is not ours to end */
+    if (c->name_len < c->scope->name_mark)
+        c->name_len = c->scope->name_mark; /* an outer scope's name is not ours to end */
     c->names[c->name_len] = '\0';
 }
 

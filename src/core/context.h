@@ -18,28 +18,28 @@ typedef struct reel_scope {
 
 typedef struct reel_ctx {
     reel_error error;
-    reel_scope_rec *scope;      /* innermost, never NULL */
+    reel_scope_rec *scope; /* innermost, never NULL */
     reel_scope_rec root;
     reel_scope_rec *spare_scopes;
-    reel_listener *listeners;   /* innermost first */
-    const char *site, *op;      /* of the op call under way, for reel_fail; NULL outside */
-    bool widen;                 /* gradcheck: creations of floats are f64 */
-    int backward;               /* > 0: inside a backward: ghosts may stand where only shapes are read */
-    uint32_t thread;            /* number, never reused */
-    uint64_t next_id;           /* of tensors: thread << 40 | n: dense within a thread */
+    reel_listener *listeners; /* innermost first */
+    const char *site, *op;    /* of the op call under way, for reel_fail; NULL outside */
+    bool widen;               /* gradcheck: creations of floats are f64 */
+    int backward;             /* > 0: inside a backward: ghosts may stand where only shapes are read */
+    uint32_t thread;          /* number, never reused */
+    uint64_t next_id;         /* of tensors: thread << 40 | n: dense within a thread */
     reel_rec *free_blocks;
     int n_free_blocks;
-    _Atomic int64_t blocks;     /* taken minus given back by this thread; written by it alone */
-    struct reel_ctx *next_ctx;  /* all threads' contexts, for statistics */
-    void *alloc_front;          /* alloc.c's */
+    _Atomic int64_t blocks;    /* taken minus given back by this thread; written by it alone */
+    struct reel_ctx *next_ctx; /* all threads' contexts, for statistics */
+    void *alloc_front;         /* alloc.c's */
     reel_generator *generator;
-    void *plan_cache;           /* eager's */
+    void *plan_cache; /* eager's */
     void (*plan_cache_free)(void *);
-    void *tape_cache;           /* eager's */
+    void *tape_cache; /* eager's */
     void (*tape_cache_free)(void *);
-    int error_end;              /* of the pending text, before ` (in "names")` */
+    int error_end; /* of the pending text, before ` (in "names")` */
     int name_len;
-    char names[256];            /* "gen/hidden" */
+    char names[256]; /* "gen/hidden" */
 } reel_ctx;
 
 extern REEL_TLS reel_ctx *reel_ctx_tls_;
@@ -50,13 +50,16 @@ static inline reel_ctx *reel_ctx_(void)
     return REEL_LIKELY(c != NULL) ? c : reel_ctx_new_();
 }
 /* State-changing calls begin with it: the pending error's code, or 0. */
-static inline int reel_pending_(void) { return reel_ctx_()->error.code; }
-void reel_ctx_link_(reel_ctx *c, bool alive); /* tensor.c: joins or leaves the list of all contexts */
-void reel_blocks_start_(void);                /* tensor.c: once, at start */
+static inline int reel_pending_(void)
+{
+    return reel_ctx_()->error.code;
+}
+void reel_ctx_link_(reel_ctx *c, bool alive);     /* tensor.c: joins or leaves the list of all contexts */
+void reel_blocks_start_(void);                    /* tensor.c: once, at start */
 void reel_blocks_to_pool_(reel_ctx *c, int keep); /* tensor.c: gives all but keep free blocks to the shared list */
 void reel_generator_thread_end_(reel_ctx *c);
 void reel_init_(void); /* src/init.c: fills the registries; runs once, before the first context is used */
 void reel_scope_close_(reel_ctx *c, reel_scope_rec *s); /* ends s and all scopes inside it */
-void reel_own_(reel_ctx *c, reel_rec *r);              /* links r into the innermost scope */
-void reel_disown_(reel_rec *r);                        /* takes r out of its scope and drops the scope's hold */
+void reel_own_(reel_ctx *c, reel_rec *r);               /* links r into the innermost scope */
+void reel_disown_(reel_rec *r);                         /* takes r out of its scope and drops the scope's hold */
 #endif

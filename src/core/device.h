@@ -21,7 +21,8 @@ typedef struct reel_ksig {
 
 enum { REEL_PLAN_STACK = 768 };
 enum {
-    REEL_K_CHEAP = 1 /* prepare costs next to nothing, plan_size <= REEL_PLAN_STACK, no drop: eager prepares at each call on the stack */
+    REEL_K_CHEAP =
+        1 /* prepare costs next to nothing, plan_size <= REEL_PLAN_STACK, no drop: eager prepares at each call on the stack */
 };
 typedef struct reel_kernel {
     size_t plan_size;
@@ -38,9 +39,9 @@ typedef struct reel_device {
     const char *name;
     const reel_kernel *const *kernels; /* by op id */
     int n_kernels;
-    const reel_kernel *custom;         /* for ids beyond: runs op->def.cpu on dense copies */
+    const reel_kernel *custom; /* for ids beyond: runs op->def.cpu on dense copies */
 } reel_device;
-const reel_device *reel_device_(int number);      /* 0: the CPU; NULL: none */
+const reel_device *reel_device_(int number); /* 0: the CPU; NULL: none */
 void reel_device_install_(int number, const reel_device *d);
 
 static inline const reel_kernel *reel_kernel_(const reel_device *d, const reel_op *op)

@@ -217,11 +217,11 @@ REEL_ALWAYS_INLINE boolean i64_to_boolean(i64 x)
             }                                                                          \
         }                                                                              \
     }
-#define CONVERT_ALL(S, W)                                                                                            \
-    CONVERT(S, W, f32)                                                                                               \
-    CONVERT(S, W, f64)                                                                                               \
-    CONVERT(S, W, f16) CONVERT(S, W, bf16) CONVERT(S, W, i8) CONVERT(S, W, u8) CONVERT(S, W, i32) CONVERT(S, W, i64) \
-        CONVERT(S, W, boolean)
+#define CONVERT_ALL(S, W) \
+    CONVERT(S, W, f32)    \
+    CONVERT(S, W, f64)    \
+    CONVERT(S, W, f16)    \
+    CONVERT(S, W, bf16) CONVERT(S, W, i8) CONVERT(S, W, u8) CONVERT(S, W, i32) CONVERT(S, W, i64) CONVERT(S, W, boolean)
 CONVERT_ALL(f32, f32)
 CONVERT_ALL(f64, f64)
 CONVERT_ALL(f16, f32)

@@ -16,10 +16,22 @@ enum {
 };
 static const uint8_t reel_dtype_bytes_[REEL_N_DTYPES] = {0, 4, 8, 2, 2, 1, 1, 4, 8, 1};
 
-static inline bool reel_is_dtype_(reel_dtype d) { return (int)d > 0 && (int)d < REEL_N_DTYPES; }
-static inline bool reel_is_float_(reel_dtype d) { return (REEL_FLOATS >> (unsigned)d) & 1u; }
-static inline bool reel_is_int_(reel_dtype d) { return (REEL_INTS >> (unsigned)d) & 1u; }
-static inline size_t reel_size_(reel_dtype d) { return reel_dtype_bytes_[d]; }
+static inline bool reel_is_dtype_(reel_dtype d)
+{
+    return (int)d > 0 && (int)d < REEL_N_DTYPES;
+}
+static inline bool reel_is_float_(reel_dtype d)
+{
+    return (REEL_FLOATS >> (unsigned)d) & 1u;
+}
+static inline bool reel_is_int_(reel_dtype d)
+{
+    return (REEL_INTS >> (unsigned)d) & 1u;
+}
+static inline size_t reel_size_(reel_dtype d)
+{
+    return reel_dtype_bytes_[d];
+}
 
 /* f16 and bf16 <-> f32: round to nearest even, subnormals kept, NaN stays a (quiet) NaN. Inline: kernels use them. */
 static inline float reel_bf16_to_f32_(uint16_t h)
@@ -54,13 +66,14 @@ static inline float reel_f16_to_f32_(uint16_t h)
     return f;
 }
 uint16_t reel_f32_to_f16_(float f);
-uint16_t reel_f64_to_f16_(double f);  /* one rounding, not two */
+uint16_t reel_f64_to_f16_(double f); /* one rounding, not two */
 uint16_t reel_f64_to_bf16_(double f);
 float reel_f64_to_f32_(double f);
 
 /* n elements, strides in elements. Rules of reel_cast: to bool x != 0; float to integer truncates and
    saturates, NaN to 0; integer to integer wraps; to float rounds once. */
-void reel_convert_(void *dst, reel_dtype dd, int64_t dstride, const void *src, reel_dtype sd, int64_t sstride, int64_t n);
+void reel_convert_(void *dst, reel_dtype dd, int64_t dstride, const void *src, reel_dtype sd, int64_t sstride,
+                   int64_t n);
 /* value as dtype d at dst. false: an integer or bool dtype cannot hold it exactly (dst untouched). */
 bool reel_store_number_(void *dst, reel_dtype d, double value);
 double reel_load_number_(const void *src, reel_dtype d);

@@ -4,8 +4,9 @@
 #include <string.h>
 #include "context.h"
 
-static const char *const names[REEL_N_CODES] = {"REEL_OK",    "REEL_ENOMEM",     "REEL_EARG",    "REEL_ESHAPE", "REEL_EDTYPE",
-                                                "REEL_ETRACE", "REEL_EGRADCHECK", "REEL_EDEVICE", "REEL_EIO",    "REEL_EUSER"};
+static const char *const names[REEL_N_CODES] = {"REEL_OK",     "REEL_ENOMEM", "REEL_EARG",       "REEL_ESHAPE",
+                                                "REEL_EDTYPE", "REEL_ETRACE", "REEL_EGRADCHECK", "REEL_EDEVICE",
+                                                "REEL_EIO",    "REEL_EUSER"};
 
 const char *reel_code_name(int code)
 {

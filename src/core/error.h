@@ -10,5 +10,5 @@
 REEL_COLD int reel_fail_at_(const char *site, int code, const char *fmt, ...) REEL_PRINTF(3, 4);
 REEL_COLD int reel_vfail_at_(const char *site, int code, const char *fmt, va_list ap);
 REEL_COLD void reel_error_append_(const char *fmt, ...) REEL_PRINTF(1, 2); /* adds to the pending error's text */
-REEL_COLD int reel_no_memory_(size_t bytes);                                /* raises REEL_ENOMEM */
+REEL_COLD int reel_no_memory_(size_t bytes);                               /* raises REEL_ENOMEM */
 #endif

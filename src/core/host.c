@@ -32,14 +32,15 @@ static void clean_type(reel_type *out, reel_dtype d, const reel_shape *s)
     memcpy(out->shape.dims, s->dims, sizeof s->dims[0] * (size_t)s->rank);
 }
 
-static reel_tensor *from_host(const char *site, const char *fn, reel_dtype d, const reel_shape *s, const void *x, size_t n)
+static reel_tensor *from_host(const char *site, const char *fn, reel_dtype d, const reel_shape *s, const void *x,
+                              size_t n)
 {
     if (!shape_ok(site, fn, d, s)) return NULL;
     char text[REEL_SHAPE_TEXT];
     const size_t want = (size_t)reel_count_(s);
     if (n != want) {
-        reel_fail_at_(site, REEL_EARG, "%s: shape %s needs %zu elements, the host buffer has %zu", fn, reel_shape_text_(s, text),
-                      want, n);
+        reel_fail_at_(site, REEL_EARG, "%s: shape %s needs %zu elements, the host buffer has %zu", fn,
+                      reel_shape_text_(s, text), want, n);
         return NULL;
     }
     if (!x && n) {
@@ -50,8 +51,10 @@ static reel_tensor *from_host(const char *site, const char *fn, reel_dtype d, co
     clean_type(&type, reel_widened_(d), s);
     reel_rec *r = reel_make_(site, &type);
     if (!r) return NULL;
-    if (type.dtype == d) memcpy(r->data, x ? x : "", n * reel_size_(d));
-    else reel_convert_(r->data, type.dtype, 1, x, d, 1, (int64_t)n);
+    if (type.dtype == d)
+        memcpy(r->data, x ? x : "", n * reel_size_(d));
+    else
+        reel_convert_(r->data, type.dtype, 1, x, d, 1, (int64_t)n);
     if (d == REEL_BOOL)
         for (size_t i = 0; i < n; i++) r->data[i] = r->data[i] != 0;
     return reel_listeners_host_(r, true, site, fn) ? NULL : reel_handle_(r);
@@ -109,7 +112,8 @@ enum { CHECKSUM_BYTES = 1 << 16 };
 int reel_wrap_check_(const char *site, const reel_rec *r)
 {
     const reel_storage *s = r->storage;
-    if (!s || s->kind != REEL_STORE_WRAP || s->bytes > CHECKSUM_BYTES || s->checksum == checksum(s->data, s->bytes)) return 0;
+    if (!s || s->kind != REEL_STORE_WRAP || s->bytes > CHECKSUM_BYTES || s->checksum == checksum(s->data, s->bytes))
+        return 0;
     return reel_fail_at_(site, REEL_EARG, "the memory wrapped at %s was changed while a tensor uses it", r->made);
 }
 #endif
@@ -122,8 +126,8 @@ reel_tensor *reel_wrap_at(const char *site, reel_type t, void *x, size_t bytes, 
         return NULL;
     }
     if ((uintptr_t)x % reel_size_(t.dtype)) {
-        reel_fail_at_(site, REEL_EARG, "reel_wrap: x is not aligned to the %zu bytes of its %s elements", reel_size_(t.dtype),
-                      reel_dtype_name(t.dtype));
+        reel_fail_at_(site, REEL_EARG, "reel_wrap: x is not aligned to the %zu bytes of its %s elements",
+                      reel_size_(t.dtype), reel_dtype_name(t.dtype));
         return NULL;
     }
     reel_type type;
@@ -145,7 +149,8 @@ static reel_rec *readable(const char *site, const char *fn, reel_tensor *t, bool
     reel_rec *r = reel_live_(site, fn, "t", t);
     if (!r) return NULL;
     if (r->flags & REEL_R_SYMBOLIC) {
-        reel_fail_at_(site, REEL_ETRACE, "%s: the tensor made at %s is part of a graph: it has no value before a session runs", fn,
+        reel_fail_at_(site, REEL_ETRACE,
+                      "%s: the tensor made at %s is part of a graph: it has no value before a session runs", fn,
                       r->made);
         return NULL;
     }
@@ -177,7 +182,8 @@ static void gather(char *dst, reel_dtype d, const reel_rec *r)
     for (int64_t done = 0; done < total; done += row) {
         int64_t offset = 0;
         for (int i = 0; i < last; i++) offset += at[i] * r->strides[i];
-        reel_convert_(dst + (size_t)done * dst_size, d, 1, r->data + offset * (int64_t)src_size, r->type.dtype, r->strides[last], row);
+        reel_convert_(dst + (size_t)done * dst_size, d, 1, r->data + offset * (int64_t)src_size, r->type.dtype,
+                      r->strides[last], row);
         for (int i = last - 1; i >= 0 && ++at[i] == s->dims[i]; i--) at[i] = 0;
     }
 }
@@ -195,8 +201,10 @@ static int read_as(const char *site, const char *fn, reel_tensor *t, void *dst, 
     if ((uint64_t)count != n)
         rc = reel_fail_at_(site, REEL_EARG, "%s: the tensor is %s%s with %lld elements, the host buffer takes %zu", fn,
                            reel_dtype_name(r->type.dtype), reel_shape_text_(&r->type.shape, text), (long long)count, n);
-    else if (!dst && n) rc = reel_fail_at_(site, REEL_EARG, "%s: dst is NULL", fn);
-    else gather(dst, d, r);
+    else if (!dst && n)
+        rc = reel_fail_at_(site, REEL_EARG, "%s: dst is NULL", fn);
+    else
+        gather(dst, d, r);
     if (release) reel_release_rec_(r);
     return rc;
 }

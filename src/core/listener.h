@@ -7,20 +7,21 @@
 
 typedef struct reel_call {
     const reel_op *op;
-    const void *attr;      /* op->attr_size bytes, borrowed */
+    const void *attr; /* op->attr_size bytes, borrowed */
     const char *site;
     int n_in, n_out;
-    reel_rec *const *arg;  /* as given: a variable is its cell. May be dead (a ghost) where op reads only the shape */
-    reel_rec *const *in;   /* a variable's value instead of its cell (the cell itself if op takes cells, or if it has no value in a graph) */
-    reel_rec *const *out;  /* live; no storage if symbolic */
+    reel_rec *const *arg; /* as given: a variable is its cell. May be dead (a ghost) where op reads only the shape */
+    reel_rec *const *
+        in; /* a variable's value instead of its cell (the cell itself if op takes cells, or if it has no value in a graph) */
+    reel_rec *const *out; /* live; no storage if symbolic */
 } reel_call;
 
 typedef struct reel_listener {
-    struct reel_listener *next;   /* the one begun before */
-    struct reel_scope *scope;     /* whose end ends it */
-    const char *site;             /* where it was begun */
-    bool paused;                  /* hears nothing */
-    bool symbolic;                /* while it is the innermost unpaused such, the door runs nothing: outputs have no storage */
+    struct reel_listener *next; /* the one begun before */
+    struct reel_scope *scope;   /* whose end ends it */
+    const char *site;           /* where it was begun */
+    bool paused;                /* hears nothing */
+    bool symbolic; /* while it is the innermost unpaused such, the door runs nothing: outputs have no storage */
     /* After the op. Non-zero: raised; the door drops the outputs and fails. */
     int (*hear)(struct reel_listener *self, const reel_call *call);
     /* Host data is about to be read from r (NULL for symbolic state in general) or has been made into r. what: "reel_item". May be NULL. */
@@ -31,8 +32,8 @@ typedef struct reel_listener {
     void (*drop)(struct reel_listener *self);
 } reel_listener;
 
-void reel_listener_push_(reel_listener *l);   /* scope and next are filled in */
-void reel_listener_remove_(reel_listener *l); /* wherever it stands in the thread's list; not there: nothing */
+void reel_listener_push_(reel_listener *l);      /* scope and next are filled in */
+void reel_listener_remove_(reel_listener *l);    /* wherever it stands in the thread's list; not there: nothing */
 int reel_listeners_hear_(const reel_call *call); /* every unpaused one, innermost first; the first failure ends it */
 /* Tells every listener; first failure wins. */
 int reel_listeners_host_(reel_rec *r, bool made, const char *site, const char *what);

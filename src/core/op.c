@@ -72,7 +72,8 @@ const reel_op *reel_op_add_(const char *site, const reel_op *op)
     pthread_mutex_unlock(&custom_lock);
 
     if (taken) return reel_fail_at_(site, REEL_EARG, "reel_op_register: there is an op \"%s\" already", name), NULL;
-    if (n >= MAX_CUSTOM) return reel_fail_at_(site, REEL_EARG, "reel_op_register: more than %d ops of your own", MAX_CUSTOM), NULL;
+    if (n >= MAX_CUSTOM)
+        return reel_fail_at_(site, REEL_EARG, "reel_op_register: more than %d ops of your own", MAX_CUSTOM), NULL;
     return own;
 }
 
@@ -104,7 +105,8 @@ void reel_num_fill_(struct reel_rec *r, double value)
     r->flags |= REEL_R_NUM;
     if (!r->data) return;
     memset(r->data, 0, 32);
-    for (int d = 1; d < REEL_N_DTYPES; d++) (void)reel_store_number_(r->data + reel_num_offset_((reel_dtype)d), (reel_dtype)d, value);
+    for (int d = 1; d < REEL_N_DTYPES; d++)
+        (void)reel_store_number_(r->data + reel_num_offset_((reel_dtype)d), (reel_dtype)d, value);
 }
 
 reel_dtype reel_widened_(reel_dtype d)
@@ -129,13 +131,15 @@ static REEL_COLD int fail_mask(const reel_op *op, int i, reel_dtype d)
     char name[REEL_ARG_TEXT], allowed[64] = "";
     size_t n = 0;
     for (int k = 1; k < REEL_N_DTYPES; k++)
-        if (op->dtypes & REEL_BIT(k)) n += (size_t)snprintf(allowed + n, sizeof allowed - n, " %s", reel_dtype_name((reel_dtype)k));
+        if (op->dtypes & REEL_BIT(k))
+            n += (size_t)snprintf(allowed + n, sizeof allowed - n, " %s", reel_dtype_name((reel_dtype)k));
     return reel_fail(REEL_EDTYPE, "%s is %s, allowed:%s", reel_arg_name_(op, i, name), reel_dtype_name(d), allowed);
 }
 
 static REEL_COLD int fail_differ(reel_dtype a, reel_dtype b)
 {
-    return reel_fail(REEL_EDTYPE, "dtypes differ: %s and %s (reel_cast converts)", reel_dtype_name(a), reel_dtype_name(b));
+    return reel_fail(REEL_EDTYPE, "dtypes differ: %s and %s (reel_cast converts)", reel_dtype_name(a),
+                     reel_dtype_name(b));
 }
 
 /* The dtype that the inputs of the unify mask share: that of the strong ones, or the default for numbers alone. */
@@ -161,15 +165,16 @@ static int common_dtype(const reel_op *op, const reel_type *const *in, const boo
     return 0;
 }
 
-int reel_infer_(const reel_op *op, const void *attr, const reel_type *const *in, const bool *weak, int n_in, reel_dtype *in_dtype,
-                reel_type *out, int n_out)
+int reel_infer_(const reel_op *op, const void *attr, const reel_type *const *in, const bool *weak, int n_in,
+                reel_dtype *in_dtype, reel_type *out, int n_out)
 {
     const reel_type *resolved[REEL_MAX_IN];
     reel_type numbers[REEL_MAX_IN]; /* touched only for weak inputs, which are few */
     reel_dtype common;
     bool any_weak = false;
 
-    if (REEL_UNLIKELY(op->n_in >= 0 ? n_in != op->n_in : n_in < 1 || n_in > REEL_MAX_IN)) return fail_count(op, "input", n_in, op->n_in);
+    if (REEL_UNLIKELY(op->n_in >= 0 ? n_in != op->n_in : n_in < 1 || n_in > REEL_MAX_IN))
+        return fail_count(op, "input", n_in, op->n_in);
     if (REEL_UNLIKELY(op->n_out >= 0 ? n_out != op->n_out : n_out < 1 || n_out > REEL_MAX_OUT))
         return fail_count(op, "output", n_out, op->n_out);
     const int code = common_dtype(op, in, weak, n_in, &common);

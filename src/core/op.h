@@ -25,7 +25,8 @@ enum reel_op_flags {
 /* Does op read only the shape of input i? */
 static inline bool reel_shape_only_(unsigned flags, int i)
 {
-    return (i == 0 && (flags & REEL_OPF_LIKE0)) || (i == 1 && (flags & REEL_OPF_LIKE1)) || (i >= 1 && (flags & REEL_OPF_LIKE_REST));
+    return (i == 0 && (flags & REEL_OPF_LIKE0)) || (i == 1 && (flags & REEL_OPF_LIKE1)) ||
+           (i >= 1 && (flags & REEL_OPF_LIKE_REST));
 }
 
 /* What a vjp needs as values; of everything else it gets handles good for shapes only. */
@@ -58,41 +59,43 @@ typedef struct reel_view_rule {
 typedef struct reel_vjp {
     const reel_op *op;
     const void *attr;
-    const char *site;            /* the forward call's: pass it on */
+    const char *site; /* the forward call's: pass it on */
     int n_in, n_out;
     reel_tensor *const *in;
     reel_tensor *const *out;
-    reel_tensor *const *dout;    /* NULL: zero (only with several outputs) */
-    const bool *need;            /* is din[i] wanted? */
-    reel_tensor **din;           /* all NULL at the start; NULL means zero */
-} reel_vjp_args; /* not reel_vjp: that is a public function */
+    reel_tensor *const *dout; /* NULL: zero (only with several outputs) */
+    const bool *need;         /* is din[i] wanted? */
+    reel_tensor **din;        /* all NULL at the start; NULL means zero */
+} reel_vjp_args;              /* not reel_vjp: that is a public function */
 
 struct reel_op {
-    size_t size;        /* sizeof(reel_op) */
-    int id;             /* row number; custom ops from REEL_N_OPS on */
-    const char *name;   /* "matmul": errors say reel_matmul */
-    const char *args;   /* "a,b": input names for errors; the last repeats as "xs[2]" for a variadic op */
-    int n_in, n_out;    /* -1: any number from 1 on */
+    size_t size;      /* sizeof(reel_op) */
+    int id;           /* row number; custom ops from REEL_N_OPS on */
+    const char *name; /* "matmul": errors say reel_matmul */
+    const char *args; /* "a,b": input names for errors; the last repeats as "xs[2]" for a variadic op */
+    int n_in, n_out;  /* -1: any number from 1 on */
     unsigned flags;
-    uint32_t keep;      /* REEL_KEEP_... */
-    uint32_t unify;     /* bit i: input i shares one dtype with the others so marked (bit 15: also all from 16 on) */
-    uint32_t dtypes;    /* mask that dtype must be in */
+    uint32_t keep;   /* REEL_KEEP_... */
+    uint32_t unify;  /* bit i: input i shares one dtype with the others so marked (bit 15: also all from 16 on) */
+    uint32_t dtypes; /* mask that dtype must be in */
     size_t attr_size;
     int (*infer)(const reel_infer *io);
     int (*view)(const reel_view_rule *v);
     reel_grad_kind grad;
     int (*vjp)(const reel_vjp_args *v); /* NULL unless grad is REEL_VJP */
-    const char *no_grad;           /* the reason, for REEL_NO_GRAD */
-    void (*attr_retain)(const void *attr); /* attributes that own something: called when a listener copies the bytes ... */
+    const char *no_grad;                /* the reason, for REEL_NO_GRAD */
+    void (*attr_retain)(
+        const void *attr); /* attributes that own something: called when a listener copies the bytes ... */
     void (*attr_release)(const void *attr); /* ... and when it drops them; both NULL for plain bytes */
-    reel_op_def def;               /* custom ops: what the user gave */
+    reel_op_def def;                        /* custom ops: what the user gave */
 };
 
 /* The registry: rows of ops.def, then custom ops. */
 const reel_op *reel_op_at_(int id); /* NULL: no such op */
 int reel_op_total_(void);
 void reel_ops_install_(const reel_op *rows, int n); /* init.c, once, before anything else */
-const reel_op *reel_op_add_(const char *site, const reel_op *op); /* copies op and the name; gives it the next id. NULL: raised */
+const reel_op *reel_op_add_(const char *site,
+                            const reel_op *op); /* copies op and the name; gives it the next id. NULL: raised */
 enum { REEL_ARG_TEXT = 64 };
 /* What errors call input i: "a", or "xs[2]" for a variadic op. Returns buf. */
 char *reel_arg_name_(const reel_op *op, int i, char buf[REEL_ARG_TEXT]);
@@ -104,12 +107,13 @@ void reel_num_fill_(struct reel_rec *r, double value); /* marks r as a weak numb
 
 /* dtype rules and shape rule together. in[i]->dtype of a weak number is whatever; weak[i] says it is one (weak may be NULL).
    On return in_dtype[i] is the dtype input i is read as. Raises through reel_fail (site and op name are the caller's to set). */
-int reel_infer_(const reel_op *op, const void *attr, const reel_type *const *in, const bool *weak, int n_in, reel_dtype *in_dtype,
-                reel_type *out, int n_out);
+int reel_infer_(const reel_op *op, const void *attr, const reel_type *const *in, const bool *weak, int n_in,
+                reel_dtype *in_dtype, reel_type *out, int n_out);
 
 /* THE DOOR (src/eager/door.c). Every op call of every mode. attr: op->attr_size bytes, padding zeroed. in[i] may be NULL or dead: an
    error naming it. out[0..n_out) are filled (all NULL on error), owned by the innermost scope. Returns 0 or the code. */
-int reel_door_(const reel_op *op, const void *attr, reel_tensor *const in[], int n_in, reel_tensor *out[], int n_out, const char *site);
+int reel_door_(const reel_op *op, const void *attr, reel_tensor *const in[], int n_in, reel_tensor *out[], int n_out,
+               const char *site);
 
 /* Default float dtype and widening: the dtype a creation of d gives (f64 for floats while gradcheck widens). */
 reel_dtype reel_widened_(reel_dtype d);

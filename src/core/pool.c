@@ -380,7 +380,8 @@ static bool run_together(const loop *l, int limit)
 
 /* ---- the way in -------------------------------------------------------------------------------------- */
 
-static void parallel(int64_t n, int64_t grain, void (*body)(void *arg, int64_t begin, int64_t end), void *arg, bool light)
+static void parallel(int64_t n, int64_t grain, void (*body)(void *arg, int64_t begin, int64_t end), void *arg,
+                     bool light)
 {
     if (n <= 0) {
         return;

@@ -12,7 +12,9 @@ uint64_t reel_reserve_(reel_generator *g, uint64_t n, uint64_t *key);
    element i of a draw is a function of key, counter and i only. */
 uint64_t reel_draw_counters_(int64_t n, reel_dtype d);
 /* For checkpoint and replay under a tape: the state, and setting it back. */
-typedef struct reel_random_state { uint64_t key, counter; } reel_random_state;
+typedef struct reel_random_state {
+    uint64_t key, counter;
+} reel_random_state;
 reel_random_state reel_random_get_(reel_generator *g);
 void reel_random_put_(reel_generator *g, reel_random_state s);
 #endif

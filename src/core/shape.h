@@ -6,7 +6,8 @@
 #include "dtype.h"
 #include "reel/base.h"
 
-int reel_shape_check_(reel_shape s, bool allow_any); /* rank 0..8, dims >= 0 (or ANY), element count and bytes (x8) fit int64 */
+int reel_shape_check_(reel_shape s,
+                      bool allow_any); /* rank 0..8, dims >= 0 (or ANY), element count and bytes (x8) fit int64 */
 static inline bool reel_shape_same_(const reel_shape *a, const reel_shape *b)
 {
     if (a->rank != b->rank) return false;

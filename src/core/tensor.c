@@ -34,7 +34,8 @@ void reel_blocks_start_(void)
 /* The owner's counter: a plain addition that others may read. */
 static void count_block(reel_ctx *c, int by)
 {
-    atomic_store_explicit(&c->blocks, atomic_load_explicit(&c->blocks, memory_order_relaxed) + by, memory_order_relaxed);
+    atomic_store_explicit(&c->blocks, atomic_load_explicit(&c->blocks, memory_order_relaxed) + by,
+                          memory_order_relaxed);
 }
 
 void reel_ctx_link_(reel_ctx *c, bool alive)
@@ -103,7 +104,8 @@ REEL_NOINLINE static int refill(reel_ctx *c)
 static void block_free(reel_rec *r)
 {
     reel_ctx *c = reel_ctx_();
-    r->state = r->state == REEL_DEAD ? REEL_DEAD : REEL_FREE_BLOCK; /* a dead one goes on telling its origin until reused */
+    r->state =
+        r->state == REEL_DEAD ? REEL_DEAD : REEL_FREE_BLOCK; /* a dead one goes on telling its origin until reused */
     r->next = c->free_blocks;
     c->free_blocks = r;
     count_block(c, -1);
@@ -174,8 +176,10 @@ static void storage_init(reel_rec *r, void *data, size_t bytes, int kind)
 
 static void storage_free_data(reel_storage *s)
 {
-    if (s->kind == REEL_STORE_OWN) reel_free_(s->data, s->bytes);
-    else if (s->kind == REEL_STORE_WRAP && s->free_fn) s->free_fn(s->free_arg);
+    if (s->kind == REEL_STORE_OWN)
+        reel_free_(s->data, s->bytes);
+    else if (s->kind == REEL_STORE_WRAP && s->free_fn)
+        s->free_fn(s->free_arg);
 }
 
 void reel_storage_retain_(reel_storage *s)
@@ -215,8 +219,10 @@ static void die(reel_rec *r)
         reel_strfree_((char *)(uintptr_t)r->name);
         r->name = NULL;
     }
-    if (atomic_load_explicit(&r->parts, memory_order_acquire) == 1) block_free(r);
-    else part_gone(r);
+    if (atomic_load_explicit(&r->parts, memory_order_acquire) == 1)
+        block_free(r);
+    else
+        part_gone(r);
 }
 
 /* Stable between a hold and its drop on one thread: owner never changes, and only the owner sets merged. */
@@ -227,8 +233,10 @@ static bool counts_locally(const reel_rec *r)
 
 void reel_hold_(reel_rec *r)
 {
-    if (REEL_LIKELY(counts_locally(r))) r->local++;
-    else reel_retain_rec_(r);
+    if (REEL_LIKELY(counts_locally(r)))
+        r->local++;
+    else
+        reel_retain_rec_(r);
 }
 
 void reel_drop_(reel_rec *r)
@@ -264,7 +272,8 @@ static bool alone(const reel_rec *r)
 void reel_ghost_(reel_rec *r)
 {
     if (REEL_LIKELY(alone(r)))
-        atomic_store_explicit(&r->parts, atomic_load_explicit(&r->parts, memory_order_relaxed) + 1, memory_order_relaxed);
+        atomic_store_explicit(&r->parts, atomic_load_explicit(&r->parts, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
     else
         atomic_fetch_add_explicit(&r->parts, 1, memory_order_relaxed);
 }
@@ -272,7 +281,8 @@ void reel_ghost_(reel_rec *r)
 void reel_unghost_(reel_rec *r)
 {
     if (REEL_LIKELY(alone(r))) /* the tensor itself is left: the block stays */
-        atomic_store_explicit(&r->parts, atomic_load_explicit(&r->parts, memory_order_relaxed) - 1, memory_order_relaxed);
+        atomic_store_explicit(&r->parts, atomic_load_explicit(&r->parts, memory_order_relaxed) - 1,
+                              memory_order_relaxed);
     else if (atomic_load_explicit(&r->parts, memory_order_acquire) == 1)
         block_free(r);
     else
@@ -313,7 +323,8 @@ static void take_view(reel_rec *r, const int64_t *strides, reel_rec *src, int64_
     reel_storage_retain_(src->storage);
 }
 
-reel_rec *reel_make_view_(const char *site, const reel_type *type, const int64_t *strides, reel_rec *src, int64_t byte_offset)
+reel_rec *reel_make_view_(const char *site, const reel_type *type, const int64_t *strides, reel_rec *src,
+                          int64_t byte_offset)
 {
     reel_ctx *c = reel_ctx_();
     reel_rec *r = block_take(c, site, type);
@@ -347,8 +358,10 @@ reel_rec *reel_make_around_(const char *site, const reel_type *type, void *data,
     reel_ctx *c = reel_ctx_();
     reel_rec *r = block_take(c, site, type);
     if (!r) {
-        if (kind == REEL_STORE_OWN) reel_free_(data, bytes);
-        else if (free_fn) free_fn(arg);
+        if (kind == REEL_STORE_OWN)
+            reel_free_(data, bytes);
+        else if (free_fn)
+            free_fn(arg);
         return NULL;
     }
     storage_init(r, data, bytes, kind);
@@ -420,10 +433,11 @@ REEL_COLD static reel_rec *not_live(const char *site, const char *fn, const char
     }
     const reel_rec *r = reel_rec_of_(t);
     if (r->generation != ((uintptr_t)t & (REEL_BLOCK - 1)) || r->state == REEL_FREE_BLOCK) {
-        reel_fail_at_(site, REEL_EARG, "%s%s%s is a dead handle: its tensor is gone and its memory was used again", fn, dot, what);
+        reel_fail_at_(site, REEL_EARG, "%s%s%s is a dead handle: its tensor is gone and its memory was used again", fn,
+                      dot, what);
     } else if (r->died) {
-        reel_fail_at_(site, REEL_EARG, "%s%s%s is dead: made at %s, its scope %s (begun at %s) has ended", fn, dot, what,
-                      *r->made ? r->made : "an unknown line", *r->died_in ? r->died_in : "(unnamed)",
+        reel_fail_at_(site, REEL_EARG, "%s%s%s is dead: made at %s, its scope %s (begun at %s) has ended", fn, dot,
+                      what, *r->made ? r->made : "an unknown line", *r->died_in ? r->died_in : "(unnamed)",
                       *r->died ? r->died : "an unknown line");
     } else {
         reel_fail_at_(site, REEL_EARG, "%s%s%s is dead: made at %s, released since", fn, dot, what,
@@ -458,7 +472,8 @@ void reel_release(reel_tensor *t)
     reel_rec *r = t ? reel_live_("", "reel_release", "t", t) : NULL;
     if (!r) return;
     if ((atomic_load(&r->shared) & ~REEL_MERGED) <= 0) {
-        reel_fail_at_("", REEL_EARG, "reel_release: the tensor made at %s is released more often than retained", r->made);
+        reel_fail_at_("", REEL_EARG, "reel_release: the tensor made at %s is released more often than retained",
+                      r->made);
         return;
     }
     reel_release_rec_(r);

@@ -21,13 +21,13 @@ enum { REEL_BLOCK = 512, REEL_DATA_AT = 384, REEL_INLINE_BYTES = REEL_BLOCK - RE
 
 typedef struct reel_storage {
     _Atomic int32_t refs;
-    uint8_t device;   /* 0 = CPU */
-    uint8_t kind;     /* REEL_STORE_... */
+    uint8_t device; /* 0 = CPU */
+    uint8_t kind;   /* REEL_STORE_... */
     uint16_t flags;
     uint64_t id;      /* never reused; caches of derived data are keyed by (id, version) */
     uint64_t version; /* grows with every in-place write */
     void *data;
-    size_t bytes;     /* as allocated */
+    size_t bytes; /* as allocated */
     void (*free_fn)(void *arg);
     void *free_arg;
     void *ready, *used, *failed; /* a device's event and error slots */
@@ -36,25 +36,25 @@ typedef struct reel_storage {
 enum { REEL_STORE_INLINE, REEL_STORE_OWN, REEL_STORE_WRAP };
 
 typedef struct reel_rec {
-    uint64_t id;               /* the value's: a ghost or a snapshot of a variable keeps it */
-    reel_storage *storage;     /* NULL: symbolic, a cell, or dead */
-    char *data;                /* storage->data + offset, NULL likewise */
+    uint64_t id;           /* the value's: a ghost or a snapshot of a variable keeps it */
+    reel_storage *storage; /* NULL: symbolic, a cell, or dead */
+    char *data;            /* storage->data + offset, NULL likewise */
     reel_type type;
     int64_t strides[REEL_MAX_RANK]; /* elements */
     int32_t local;
-    _Atomic int32_t shared;    /* REEL_MERGED + count once local is gone */
+    _Atomic int32_t shared; /* REEL_MERGED + count once local is gone */
     _Atomic int32_t parts;
-    uint32_t owner;            /* thread number */
+    uint32_t owner; /* thread number */
     uint16_t generation;
-    uint8_t state;             /* REEL_FREE_, REEL_LIVE, REEL_DEAD */
-    uint8_t flags;             /* REEL_R_... */
-    const char *made, *died;   /* sites; died: where the scope that ended was begun */
-    const char *died_in;       /* its name */
-    struct reel_scope *scope;  /* owner, NULL if none */
+    uint8_t state;                /* REEL_FREE_, REEL_LIVE, REEL_DEAD */
+    uint8_t flags;                /* REEL_R_... */
+    const char *made, *died;      /* sites; died: where the scope that ended was begun */
+    const char *died_in;          /* its name */
+    struct reel_scope *scope;     /* owner, NULL if none */
     struct reel_rec *prev, *next; /* in scope; next also links free blocks */
-    struct reel_rec *value;    /* a cell's present value, NULL before the first */
-    const char *name;          /* a cell's full name */
-    _Atomic bool locked;       /* a cell's value is being read or swapped */
+    struct reel_rec *value;       /* a cell's present value, NULL before the first */
+    const char *name;             /* a cell's full name */
+    _Atomic bool locked;          /* a cell's value is being read or swapped */
     reel_storage own;
 } reel_rec;
 enum { REEL_FREE_BLOCK, REEL_LIVE, REEL_DEAD };
@@ -67,7 +67,10 @@ enum {
 _Static_assert(sizeof(reel_rec) <= REEL_DATA_AT, "record overlaps inline data");
 #define REEL_MERGED ((int32_t)1 << 30)
 
-static inline reel_rec *reel_rec_of_(const reel_tensor *t) { return (reel_rec *)((uintptr_t)t & ~(uintptr_t)(REEL_BLOCK - 1)); }
+static inline reel_rec *reel_rec_of_(const reel_tensor *t)
+{
+    return (reel_rec *)((uintptr_t)t & ~(uintptr_t)(REEL_BLOCK - 1));
+}
 static inline reel_tensor *reel_handle_(const reel_rec *r)
 {
     return r ? (reel_tensor *)((uintptr_t)r | r->generation) : NULL;
@@ -93,11 +96,13 @@ static inline unsigned reel_num_offset_(reel_dtype d)
 /* New record owned by the innermost scope, local = 1. Types are checked already. NULL: raised.
    make_: with storage for type (uninitialised); view_: shares src's storage at byte offset; empty_: symbolic, no storage. */
 reel_rec *reel_make_(const char *site, const reel_type *type);
-reel_rec *reel_make_view_(const char *site, const reel_type *type, const int64_t *strides, reel_rec *src, int64_t byte_offset);
+reel_rec *reel_make_view_(const char *site, const reel_type *type, const int64_t *strides, reel_rec *src,
+                          int64_t byte_offset);
 reel_rec *reel_make_symbolic_(const char *site, const reel_type *type);
 /* Around memory somebody else made: kind REEL_STORE_OWN hands over memory from reel_alloc_(bytes), REEL_STORE_WRAP calls
    free_fn(arg) at the end (even when this fails). */
-reel_rec *reel_make_around_(const char *site, const reel_type *type, void *data, size_t bytes, int kind, void (*free_fn)(void *), void *arg);
+reel_rec *reel_make_around_(const char *site, const reel_type *type, void *data, size_t bytes, int kind,
+                            void (*free_fn)(void *), void *arg);
 /* Another record of the same value (same id, same storage): what reel_value() returns. */
 reel_rec *reel_make_alias_(const char *site, reel_rec *src);
 
@@ -107,12 +112,13 @@ void reel_hold_(reel_rec *r);
 void reel_drop_(reel_rec *r);
 void reel_retain_rec_(reel_rec *r);
 void reel_release_rec_(reel_rec *r);
-void reel_ghost_(reel_rec *r);    /* keep block, id and shape only */
+void reel_ghost_(reel_rec *r); /* keep block, id and shape only */
 void reel_unghost_(reel_rec *r);
 void reel_storage_retain_(reel_storage *s);
 void reel_storage_release_(reel_storage *s);
 uint64_t reel_blocks_alive_(void); /* records in use, all threads */
-void reel_scope_move_(reel_rec *r, struct reel_scope *to); /* change of owner scope, on the owner thread; to NULL: the root scope */
+void reel_scope_move_(reel_rec *r,
+                      struct reel_scope *to); /* change of owner scope, on the owner thread; to NULL: the root scope */
 
 #ifndef NDEBUG
 int reel_wrap_check_(const char *site, const reel_rec *r); /* has the memory it wraps been changed? */
@@ -122,8 +128,12 @@ int reel_wrap_check_(const char *site, const reel_rec *r); /* has the memory it 
    from any thread. set wants the cell's type and a dense record; it takes a reference of its own and cannot fail. */
 reel_rec *reel_cell_get_(reel_rec *cell);
 void reel_cell_set_(reel_rec *cell, reel_rec *value);
-reel_rec *reel_cell_make_(const char *site, const reel_type *type, const char *name); /* owned by one reference; no scope */
+reel_rec *reel_cell_make_(const char *site, const reel_type *type,
+                          const char *name); /* owned by one reference; no scope */
 
 /* The smallest number of bytes that holds the elements of a checked, known type. */
-static inline size_t reel_type_bytes_(const reel_type *t) { return (size_t)reel_count_(&t->shape) * reel_size_(t->dtype); }
+static inline size_t reel_type_bytes_(const reel_type *t)
+{
+    return (size_t)reel_count_(&t->shape) * reel_size_(t->dtype);
+}
 #endif

@@ -7,12 +7,12 @@
 #include "reel/reel.h"
 
 struct reel_vars {
-    char *name;           /* full: "gen/hidden" */
+    char *name; /* full: "gen/hidden" */
     reel_vars *parent;
     reel_vars *children, *next;
-    reel_tensor **list;   /* its own variables and those of its sub-sets, in order of creation */
+    reel_tensor **list; /* its own variables and those of its sub-sets, in order of creation */
     size_t n, capacity;
-    size_t n_own;         /* how many of them are its own: only those carry its reference */
+    size_t n_own; /* how many of them are its own: only those carry its reference */
 };
 
 static char *join(const char *a, const char *b)
@@ -137,7 +137,10 @@ const char *reel_var_name(reel_tensor *var)
 static reel_tensor *add_var(const char *site, const char *fn, reel_vars *v, const char *name, const reel_type *type)
 {
     if (!v || !name || !*name || strchr(name, '/')) {
-        reel_fail_at_(site, REEL_EARG, "%s: %s", fn, !v ? "vars is NULL" : !name || !*name ? "name is empty" : "name contains a /");
+        reel_fail_at_(site, REEL_EARG, "%s: %s", fn,
+                      !v                ? "vars is NULL"
+                      : !name || !*name ? "name is empty"
+                                        : "name contains a /");
         return NULL;
     }
     if (reel_listeners_host_(NULL, true, site, fn)) return NULL;
@@ -182,8 +185,9 @@ static reel_rec *settled(const char *site, reel_rec *r)
     if (r->flags & REEL_R_NUM) type.dtype = reel_widened_(REEL_F32);
     reel_rec *copy = reel_make_(site, &type);
     if (!copy) return NULL;
-    const int rc = r->flags & REEL_R_NUM ? !reel_store_number_(copy->data, type.dtype, reel_load_number_(r->data, REEL_F64))
-                                         : reel_read_at(site, reel_handle_(r), copy->data, reel_type_bytes_(&type));
+    const int rc = r->flags & REEL_R_NUM
+                       ? !reel_store_number_(copy->data, type.dtype, reel_load_number_(r->data, REEL_F64))
+                       : reel_read_at(site, reel_handle_(r), copy->data, reel_type_bytes_(&type));
     return rc ? NULL : copy;
 }
 
@@ -228,14 +232,15 @@ int reel_vars_blend_at(const char *site, reel_vars *dst, reel_vars *src, double 
     if (reel_pending_()) return reel_pending_();
     if (!dst || !src) return reel_fail_at_(site, REEL_EARG, "reel_vars_blend: %s is NULL", dst ? "src" : "dst");
     if (dst->n != src->n)
-        return reel_fail_at_(site, REEL_EARG, "reel_vars_blend: \"%s\" has %zu variables, \"%s\" has %zu", dst->name, dst->n,
-                             src->name, src->n);
+        return reel_fail_at_(site, REEL_EARG, "reel_vars_blend: \"%s\" has %zu variables, \"%s\" has %zu", dst->name,
+                             dst->n, src->name, src->n);
     REEL_SCOPED_AT(site);
     reel_tensor **next = reel_alloc_array_(dst->n ? dst->n : 1, sizeof *next);
     if (!next) return REEL_ENOMEM;
     for (size_t i = 0; i < dst->n; i++) { /* all new values first: a failure moves no variable */
         reel_tensor *d = dst->list[i], *s = src->list[i];
-        next[i] = tau == 1 ? s : reel_add_at(site, d, reel_mul_at(site, reel_num_at(site, tau), reel_sub_at(site, s, d)));
+        next[i] =
+            tau == 1 ? s : reel_add_at(site, d, reel_mul_at(site, reel_num_at(site, tau), reel_sub_at(site, s, d)));
     }
     int rc = reel_status();
     for (size_t i = 0; i < dst->n && !rc; i++) rc = reel_assign_at(site, dst->list[i], next[i]);

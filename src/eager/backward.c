@@ -12,11 +12,11 @@ typedef struct backward {
     const char *site, *fn;
     reel_list ys, xs;
     size_t bytes;
-    reel_rec **grad;    /* by node: held */
-    uint8_t *flag;      /* by node */
+    reel_rec **grad; /* by node: held */
+    uint8_t *flag;   /* by node */
     reel_tensor **in, **out, **dout, **din;
     bool *need;
-    bool outer;         /* other tapes hear this backward */
+    bool outer; /* other tapes hear this backward */
 } backward;
 
 static size_t pad(size_t n)
@@ -95,7 +95,8 @@ static bool same_shape(const reel_shape *a, const reel_shape *b)
 /* A weak number as a gradient means that number everywhere. */
 static reel_tensor *number_like(const char *site, const reel_rec *num, const reel_rec *like)
 {
-    const double attr = reel_load_number_(num->data + reel_num_offset_(REEL_F64), REEL_F64); /* full_like has one number */
+    const double attr =
+        reel_load_number_(num->data + reel_num_offset_(REEL_F64), REEL_F64); /* full_like has one number */
     reel_tensor *in = reel_handle_(like), *out = NULL;
     (void)reel_door_(&reel_rows_[REEL_OP_full_like], &attr, &in, 1, &out, 1, site);
     return out;
@@ -106,8 +107,8 @@ REEL_COLD static int wrong_gradient(const reel_entry *e, int i, const reel_rec *
     char got[REEL_SHAPE_TEXT], want[REEL_SHAPE_TEXT];
     return reel_fail_at_(e->site, reel_is_float_(r->type.dtype) ? REEL_ESHAPE : REEL_EDTYPE,
                          "reel_%s: its vjp gives %s%s as the gradient of input %d, which is %s%s", e->op->name,
-                         reel_dtype_name(r->type.dtype), reel_shape_text_(&r->type.shape, got), i, reel_dtype_name(x->type.dtype),
-                         reel_shape_text_(&x->type.shape, want));
+                         reel_dtype_name(r->type.dtype), reel_shape_text_(&r->type.shape, got), i,
+                         reel_dtype_name(x->type.dtype), reel_shape_text_(&x->type.shape, want));
 }
 
 static int accumulate(backward *b, const reel_entry *e, int i, reel_tensor *d)
@@ -121,7 +122,8 @@ static int accumulate(backward *b, const reel_entry *e, int i, reel_tensor *d)
         if (!d) return reel_status();
         r = reel_rec_of_(d);
     }
-    if (REEL_UNLIKELY(r->type.dtype != x->type.dtype || !same_shape(&r->type.shape, &x->type.shape))) return wrong_gradient(e, i, r, x);
+    if (REEL_UNLIKELY(r->type.dtype != x->type.dtype || !same_shape(&r->type.shape, &x->type.shape)))
+        return wrong_gradient(e, i, r, x);
     if (b->grad[node]) {
         d = reel_add_at(e->site, reel_handle_(b->grad[node]), d);
         if (!d) return reel_status();
@@ -133,8 +135,10 @@ static int accumulate(backward *b, const reel_entry *e, int i, reel_tensor *d)
 
 REEL_COLD static int vjp_failed(const reel_entry *e, int rc)
 {
-    if (!reel_status()) reel_fail_at_(e->site, REEL_EUSER, "reel_%s: its vjp returned %d without an error", e->op->name, rc);
-    reel_error_append_(" (in the gradient of reel_%s at %s)", e->op->name, e->site && *e->site ? e->site : "an unknown line");
+    if (!reel_status())
+        reel_fail_at_(e->site, REEL_EUSER, "reel_%s: its vjp returned %d without an error", e->op->name, rc);
+    reel_error_append_(" (in the gradient of reel_%s at %s)", e->op->name,
+                       e->site && *e->site ? e->site : "an unknown line");
     return reel_status();
 }
 
@@ -145,12 +149,15 @@ static int stand_ins(backward *b, const reel_entry *e)
     const uint32_t *node = reel_entry_nodes_(e);
     uint64_t cell;
     for (int i = 0; i < e->n_in; i++) {
-        if (!(node[i] & REEL_SOURCE_NODE) || !reel_keeps_in_(e->op, i) || reel_entry_recs_(e)[i]->flags & REEL_R_CELL) continue;
+        if (!(node[i] & REEL_SOURCE_NODE) || !reel_keeps_in_(e->op, i) || reel_entry_recs_(e)[i]->flags & REEL_R_CELL)
+            continue;
         if (!reel_tape_cell_(b->t, reel_node_(node[i]), &cell)) continue;
         b->in[i] = reel_stop_gradient_at(e->site, b->in[i]);
         if (!b->in[i]) return reel_status();
         for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next) {
-            const int rc = l->paused || !reel_is_tape_(l) ? 0 : reel_tape_stand_in_((reel_tape_rec *)l, cell, reel_rec_of_(b->in[i]));
+            const int rc = l->paused || !reel_is_tape_(l)
+                               ? 0
+                               : reel_tape_stand_in_((reel_tape_rec *)l, cell, reel_rec_of_(b->in[i]));
             if (rc) return rc;
         }
     }
@@ -171,8 +178,16 @@ static int run_entry(backward *b, const reel_entry *e)
         b->out[j] = reel_handle_(rec[e->n_in + j]);
         b->dout[j] = reel_handle_(b->grad[e->out0 + (uint32_t)j]);
     }
-    const reel_vjp_args v = {.op = e->op, .attr = reel_entry_attr_(e), .site = e->site, .n_in = e->n_in, .n_out = e->n_out,
-                        .in = b->in, .out = b->out, .dout = b->dout, .need = b->need, .din = b->din};
+    const reel_vjp_args v = {.op = e->op,
+                             .attr = reel_entry_attr_(e),
+                             .site = e->site,
+                             .n_in = e->n_in,
+                             .n_out = e->n_out,
+                             .in = b->in,
+                             .out = b->out,
+                             .dout = b->dout,
+                             .need = b->need,
+                             .din = b->din};
     reel_scope *scope = reel_scope_begin(e->site, e->op->name);
     int rc = !scope ? REEL_ENOMEM : b->outer ? stand_ins(b, e) : 0;
     if (!rc) rc = e->op->vjp(&v);
@@ -211,26 +226,28 @@ static int check_lists(const backward *b, reel_tensor *const *dys)
         if (!y) return reel_status();
         char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
         if (!reel_is_float_(y->type.dtype))
-            return reel_fail_at_(b->site, REEL_EDTYPE, "%s: y, made at %s, is %s: only floats have gradients", b->fn, y->made,
-                                 reel_dtype_name(y->type.dtype));
+            return reel_fail_at_(b->site, REEL_EDTYPE, "%s: y, made at %s, is %s: only floats have gradients", b->fn,
+                                 y->made, reel_dtype_name(y->type.dtype));
         if (!dys && !(reel_shape_known_(&y->type.shape) && reel_count_(&y->type.shape) == 1))
-            return reel_fail_at_(b->site, REEL_ESHAPE, "%s: y, made at %s, has shape %s, not one element; sum it, or use reel_vjp", b->fn,
+            return reel_fail_at_(b->site, REEL_ESHAPE,
+                                 "%s: y, made at %s, has shape %s, not one element; sum it, or use reel_vjp", b->fn,
                                  y->made, reel_shape_text_(&y->type.shape, text));
         if (!dys) continue;
         const reel_rec *d = reel_live_value_(b->site, b->fn, "dys", dys[i]);
         if (!d) return reel_status();
         if (!(d->flags & REEL_R_NUM && y->type.shape.rank == 0) &&
             (d->type.dtype != y->type.dtype || !same_shape(&d->type.shape, &y->type.shape)))
-            return reel_fail_at_(b->site, d->type.dtype != y->type.dtype ? REEL_EDTYPE : REEL_ESHAPE, "%s: dys[%d] is %s%s, ys[%d] is %s%s", b->fn,
-                                 i, reel_dtype_name(d->type.dtype), reel_shape_text_(&d->type.shape, text), i,
-                                 reel_dtype_name(y->type.dtype), reel_shape_text_(&y->type.shape, other));
+            return reel_fail_at_(b->site, d->type.dtype != y->type.dtype ? REEL_EDTYPE : REEL_ESHAPE,
+                                 "%s: dys[%d] is %s%s, ys[%d] is %s%s", b->fn, i, reel_dtype_name(d->type.dtype),
+                                 reel_shape_text_(&d->type.shape, text), i, reel_dtype_name(y->type.dtype),
+                                 reel_shape_text_(&y->type.shape, other));
     }
     for (int i = 0; i < b->xs.n; i++) {
         const reel_rec *x = reel_live_(b->site, b->fn, "x", b->xs.t[i]);
         if (!x) return reel_status();
         if (!reel_is_float_(x->type.dtype))
-            return reel_fail_at_(b->site, REEL_EDTYPE, "%s: x %d, made at %s, is %s: only floats have gradients", b->fn, i, x->made,
-                                 reel_dtype_name(x->type.dtype));
+            return reel_fail_at_(b->site, REEL_EDTYPE, "%s: x %d, made at %s, is %s: only floats have gradients", b->fn,
+                                 i, x->made, reel_dtype_name(x->type.dtype));
     }
     return 0;
 }
@@ -293,10 +310,13 @@ static int run_all(backward *b, reel_tensor *const *dys)
     return rc;
 }
 
-int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list ys, reel_tensor *const *dys, reel_list xs, reel_tensor *dxs[])
+int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list ys, reel_tensor *const *dys,
+                   reel_list xs, reel_tensor *dxs[])
 {
     backward b = {.t = t, .site = site, .fn = fn, .ys = ys, .xs = xs};
-    if (t->busy) return reel_fail_at_(site, REEL_ETRACE, "%s: the backward of the tape begun at %s is running already", fn, t->listener.site);
+    if (t->busy)
+        return reel_fail_at_(site, REEL_ETRACE, "%s: the backward of the tape begun at %s is running already", fn,
+                             t->listener.site);
     int rc = check_lists(&b, dys);
     if (rc) return rc;
     reel_ctx *c = reel_ctx_();
@@ -310,20 +330,24 @@ int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list
     c->backward--;
     t->busy = false;
     for (int i = 0; rc && i < xs.n; i++) dxs[i] = NULL;
-    if (t->dropped) reel_tape_finish_(t, "ended during its backward", site);
-    else if (!t->persistent) reel_tape_finish_(t, strcmp(fn, "reel_vjp") ? "consumed by reel_grad" : "consumed by reel_vjp", site);
+    if (t->dropped)
+        reel_tape_finish_(t, "ended during its backward", site);
+    else if (!t->persistent)
+        reel_tape_finish_(t, strcmp(fn, "reel_vjp") ? "consumed by reel_grad" : "consumed by reel_vjp", site);
     return rc;
 }
 
 /* ---- public -------------------------------------------------------------------------------------- */
 
-static int begin(const char *site, const char *fn, reel_tape *handle, reel_list xs, reel_tensor *dxs[], reel_tape_rec **t)
+static int begin(const char *site, const char *fn, reel_tape *handle, reel_list xs, reel_tensor *dxs[],
+                 reel_tape_rec **t)
 {
     for (int i = 0; dxs && i < xs.n; i++) dxs[i] = NULL;
     if (reel_pending_()) return reel_pending_();
     *t = reel_tape_find_(site, fn, handle);
     if (!*t) return reel_status();
-    if (xs.n < 0 || (xs.n > 0 && (!xs.t || !dxs))) return reel_fail_at_(site, REEL_EARG, "%s: %s is NULL", fn, xs.t ? "dxs" : "the list of xs");
+    if (xs.n < 0 || (xs.n > 0 && (!xs.t || !dxs)))
+        return reel_fail_at_(site, REEL_EARG, "%s: %s is NULL", fn, xs.t ? "dxs" : "the list of xs");
     return 0;
 }
 

@@ -14,8 +14,10 @@ static const char *name_of(reel_fn f)
 int reel_check_fn_(const char *site, const char *fn, reel_fn f, reel_list in, reel_tensor *const *out)
 {
     if (!f.body) return reel_fail_at_(site, REEL_EARG, "%s: %s has no body", fn, name_of(f));
-    if (f.n_in < 0 || f.n_out < 0) return reel_fail_at_(site, REEL_EARG, "%s: %s has %d inputs and %d outputs", fn, name_of(f), f.n_in, f.n_out);
-    if (in.n != f.n_in) return reel_fail_at_(site, REEL_EARG, "%s: %s takes %d inputs, not %d", fn, name_of(f), f.n_in, in.n);
+    if (f.n_in < 0 || f.n_out < 0)
+        return reel_fail_at_(site, REEL_EARG, "%s: %s has %d inputs and %d outputs", fn, name_of(f), f.n_in, f.n_out);
+    if (in.n != f.n_in)
+        return reel_fail_at_(site, REEL_EARG, "%s: %s takes %d inputs, not %d", fn, name_of(f), f.n_in, in.n);
     if (in.n > 0 && !in.t) return reel_fail_at_(site, REEL_EARG, "%s: the list of inputs is NULL", fn);
     if (f.n_out > 0 && !out) return reel_fail_at_(site, REEL_EARG, "%s: out is NULL", fn);
     for (int i = 0; i < in.n; i++) {
@@ -58,9 +60,12 @@ int reel_run_body_(const char *site, const char *fn, reel_fn f, reel_tensor *con
     reel_scope *scope = reel_scope_begin(site, name_of(f));
     if (!scope) return REEL_ENOMEM;
     int rc = f.body(f.self, in, out);
-    if (reel_status()) rc = reel_status();
-    else if (rc) rc = reel_fail_at_(site, REEL_EUSER, "%s: %s returned %d without an error", fn, name_of(f), rc);
-    else rc = check_outputs(site, fn, f, out);
+    if (reel_status())
+        rc = reel_status();
+    else if (rc)
+        rc = reel_fail_at_(site, REEL_EUSER, "%s: %s returned %d without an error", fn, name_of(f), rc);
+    else
+        rc = check_outputs(site, fn, f, out);
     if (!rc) move_outputs(c, outer, f.n_out, out);
     reel_scope_end(scope);
     for (int j = 0; rc && j < f.n_out; j++) out[j] = NULL;
@@ -82,7 +87,8 @@ int reel_quiet_begin_(const char *site, const char *fn, reel_quiet *q)
     q->n = 0;
     for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next) {
         if (l->paused || !reel_is_tape_(l)) continue;
-        if (q->n == REEL_QUIET_MAX) return reel_fail_at_(site, REEL_ETRACE, "%s: more than %d tapes are open", fn, REEL_QUIET_MAX);
+        if (q->n == REEL_QUIET_MAX)
+            return reel_fail_at_(site, REEL_ETRACE, "%s: more than %d tapes are open", fn, REEL_QUIET_MAX);
         q->tape[q->n++] = l;
     }
     for (int i = 0; i < q->n; i++) q->tape[i]->paused = true;
@@ -170,8 +176,16 @@ static int custom_vjp(const reel_vjp_args *v)
     return a->vjp.body(a->vjp.self, in, v->din);
 }
 
-static const reel_op custom_grad_op = {.size = sizeof(reel_op), .id = -1, .name = "custom_grad", .args = "in", .n_in = -1, .n_out = -1,
-                                       .keep = 0xffffffffu, .attr_size = sizeof(custom_attr), .grad = REEL_VJP, .vjp = custom_vjp};
+static const reel_op custom_grad_op = {.size = sizeof(reel_op),
+                                       .id = -1,
+                                       .name = "custom_grad",
+                                       .args = "in",
+                                       .n_in = -1,
+                                       .n_out = -1,
+                                       .keep = 0xffffffffu,
+                                       .attr_size = sizeof(custom_attr),
+                                       .grad = REEL_VJP,
+                                       .vjp = custom_vjp};
 
 static int check_custom(const char *site, const char *fn, reel_fn forward, reel_fn vjp)
 {
@@ -179,8 +193,10 @@ static int check_custom(const char *site, const char *fn, reel_fn forward, reel_
         return reel_fail_at_(site, REEL_EARG, "%s: at most %d inputs and %d outputs", fn, REEL_MAX_IN, REEL_MAX_OUT);
     const int want = forward.n_in + 2 * forward.n_out;
     if (vjp.body && vjp.n_in == want && vjp.n_out == forward.n_in) return 0;
-    return reel_fail_at_(site, REEL_EARG, "%s: the vjp must take %d inputs (inputs, outputs, their gradients) and give %d, not %d and %d", fn,
-                         want, forward.n_in, vjp.n_in, vjp.n_out);
+    return reel_fail_at_(
+        site, REEL_EARG,
+        "%s: the vjp must take %d inputs (inputs, outputs, their gradients) and give %d, not %d and %d", fn, want,
+        forward.n_in, vjp.n_in, vjp.n_out);
 }
 
 /* Traces heard forward's ops one by one; they must know that these are not the whole truth. */
@@ -214,7 +230,13 @@ int reel_custom_grad_at(const char *site, reel_fn forward, reel_fn vjp, reel_lis
     reel_quiet_end_(&q);
     for (int j = 0; !rc && j < forward.n_out; j++) made[j] = reel_rec_of_(out[j]);
     const custom_attr attr = {vjp};
-    const reel_call call = {.op = &custom_grad_op, .attr = &attr, .site = site, .n_in = in.n, .n_out = forward.n_out, .arg = arg, .in = value,
+    const reel_call call = {.op = &custom_grad_op,
+                            .attr = &attr,
+                            .site = site,
+                            .n_in = in.n,
+                            .n_out = forward.n_out,
+                            .arg = arg,
+                            .in = value,
                             .out = made};
     if (!rc) rc = reel_quiet_tell_(&q, &call);
     if (!rc) rc = tell_traces(&call);

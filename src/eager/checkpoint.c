@@ -90,9 +90,13 @@ static int check_cells(const reel_vjp_args *v, const reel_cells *cells)
     for (size_t k = 0; k < cells->n; k++) {
         const reel_cell_use *u = &cells->use[k];
         if (u->cell->state != REEL_LIVE)
-            return reel_fail_at_(v->site, REEL_ETRACE, "%s: a variable that the function reads was freed before its gradient was asked for", fn);
+            return reel_fail_at_(v->site, REEL_ETRACE,
+                                 "%s: a variable that the function reads was freed before its gradient was asked for",
+                                 fn);
         if (u->value != u->cell && (!u->cell->value || u->cell->value->id != u->value->id))
-            return reel_fail_at_(v->site, REEL_ETRACE, "%s: variable \"%s\" was assigned between the function and its gradient", fn, u->cell->name);
+            return reel_fail_at_(v->site, REEL_ETRACE,
+                                 "%s: variable \"%s\" was assigned between the function and its gradient", fn,
+                                 u->cell->name);
     }
     return 0;
 }
@@ -107,7 +111,8 @@ static int run_again(const reel_vjp_args *v, const checkpoint_attr *a, reel_tens
     return rc;
 }
 
-static int backward_again(const reel_vjp_args *v, reel_tape *tape, reel_tensor *const out[], int n_given, reel_tensor **xs, reel_tensor **dxs)
+static int backward_again(const reel_vjp_args *v, reel_tape *tape, reel_tensor *const out[], int n_given,
+                          reel_tensor **xs, reel_tensor **dxs)
 {
     const checkpoint_attr *a = v->attr;
     reel_tensor *ys[REEL_MAX_OUT], *dys[REEL_MAX_OUT];
@@ -143,14 +148,24 @@ static int checkpoint_vjp(const reel_vjp_args *v)
     return rc;
 }
 
-static const reel_op checkpoint_op = {.size = sizeof(reel_op), .id = -1, .name = "checkpoint", .args = "in", .n_in = -1, .n_out = -1,
-                                      .keep = REEL_KEEP_ALL_IN, .attr_size = sizeof(checkpoint_attr), .grad = REEL_VJP, .vjp = checkpoint_vjp,
-                                      .attr_retain = attr_retain, .attr_release = attr_release};
+static const reel_op checkpoint_op = {.size = sizeof(reel_op),
+                                      .id = -1,
+                                      .name = "checkpoint",
+                                      .args = "in",
+                                      .n_in = -1,
+                                      .n_out = -1,
+                                      .keep = REEL_KEEP_ALL_IN,
+                                      .attr_size = sizeof(checkpoint_attr),
+                                      .grad = REEL_VJP,
+                                      .vjp = checkpoint_vjp,
+                                      .attr_retain = attr_retain,
+                                      .attr_release = attr_release};
 
 /* ---- the call ------------------------------------------------------------------------------------ */
 
 /* Inputs first, then the variables: what is arg and value to the tapes. */
-static int tell(const char *site, const reel_quiet *q, const checkpoint_attr *a, reel_rec *const *arg, reel_rec *const *value, reel_tensor *const out[])
+static int tell(const char *site, const reel_quiet *q, const checkpoint_attr *a, reel_rec *const *arg,
+                reel_rec *const *value, reel_tensor *const out[])
 {
     const reel_cells *cells = &a->shared->cells;
     const size_t n = (size_t)a->f.n_in, total = n + cells->n;
@@ -161,7 +176,13 @@ static int tell(const char *site, const reel_quiet *q, const checkpoint_attr *a,
         all[total + i] = i < n ? value[i] : cells->use[i - n].value;
     }
     for (int j = 0; j < a->f.n_out; j++) made[j] = reel_rec_of_(out[j]);
-    const reel_call call = {.op = &checkpoint_op, .attr = a, .site = site, .n_in = (int)total, .n_out = a->f.n_out, .arg = all, .in = all + total,
+    const reel_call call = {.op = &checkpoint_op,
+                            .attr = a,
+                            .site = site,
+                            .n_in = (int)total,
+                            .n_out = a->f.n_out,
+                            .arg = all,
+                            .in = all + total,
                             .out = made};
     const int rc = reel_quiet_tell_(q, &call);
     reel_free_(all, (2 * total + 1) * sizeof *all);

@@ -15,9 +15,9 @@ typedef struct door_call {
     const char *site;
     reel_ctx *ctx;
     int n_in, n_out;
-    bool symbolic;      /* nothing runs: a graph is being built */
+    bool symbolic; /* nothing runs: a graph is being built */
     bool any_weak;
-    uint64_t retained;  /* bit i: val[i] is a variable's value with a reference of ours */
+    uint64_t retained; /* bit i: val[i] is a variable's value with a reference of ours */
     reel_tensor *const *given;
     reel_rec *arg[REEL_MAX_IN], *val[REEL_MAX_IN], *out[REEL_MAX_OUT];
     const reel_type *in_type[REEL_MAX_IN];
@@ -36,8 +36,11 @@ REEL_COLD static void append_operands(const door_call *d)
         char name[REEL_ARG_TEXT], shape[REEL_SHAPE_TEXT];
         reel_arg_name_(d->op, i, name);
         const char *sep = i ? ", " : ": ";
-        if (r->flags & REEL_R_NUM) reel_error_append_("%s%s %g", sep, name, reel_load_number_(r->data + reel_num_offset_(REEL_F64), REEL_F64));
-        else reel_error_append_("%s%s %s%s", sep, name, reel_dtype_name(r->type.dtype), reel_shape_text_(&r->type.shape, shape));
+        if (r->flags & REEL_R_NUM)
+            reel_error_append_("%s%s %g", sep, name, reel_load_number_(r->data + reel_num_offset_(REEL_F64), REEL_F64));
+        else
+            reel_error_append_("%s%s %s%s", sep, name, reel_dtype_name(r->type.dtype),
+                               reel_shape_text_(&r->type.shape, shape));
     }
 }
 
@@ -81,8 +84,10 @@ static int variable_value(door_call *d, int i)
     if (i == 0 && (d->op->flags & REEL_OPF_CELL0)) return 0;
     if (reel_shape_only_(d->op->flags, i)) return 0;
     reel_rec *v = d->symbolic ? assigned_in_graph(d->ctx, cell) : NULL;
-    if (v) reel_retain_rec_(v);
-    else v = reel_cell_get_(cell);
+    if (v)
+        reel_retain_rec_(v);
+    else
+        v = reel_cell_get_(cell);
     if (!v) return d->symbolic ? 0 : reel_fail(REEL_EARG, "variable \"%s\" is read before it has a value", cell->name);
     d->val[i] = v;
     d->retained |= (uint64_t)1 << i;
@@ -92,8 +97,8 @@ static int variable_value(door_call *d, int i)
 static int resolve(door_call *d)
 {
     if (REEL_UNLIKELY(d->op->n_in >= 0 ? d->n_in != d->op->n_in : d->n_in < 1 || d->n_in > REEL_MAX_IN))
-        return reel_fail(REEL_EARG, "takes %s%d inputs, not %d", d->op->n_in < 0 ? "1 to " : "", d->op->n_in < 0 ? REEL_MAX_IN : d->op->n_in,
-                         d->n_in);
+        return reel_fail(REEL_EARG, "takes %s%d inputs, not %d", d->op->n_in < 0 ? "1 to " : "",
+                         d->op->n_in < 0 ? REEL_MAX_IN : d->op->n_in, d->n_in);
     for (int i = 0; i < d->n_in; i++) {
         reel_tensor *t = d->given[i];
         if (REEL_UNLIKELY(!t || !(reel_is_live_(t) || usable_ghost(d, t, i)))) return d->n_in = i, bad_input(d, i);
@@ -106,7 +111,9 @@ static int resolve(door_call *d)
             if (rc) return d->n_in = i, rc;
         }
         if (REEL_UNLIKELY((r->flags & REEL_R_SYMBOLIC) && !d->symbolic))
-            return d->n_in = i, reel_fail(REEL_ETRACE, "input %d, made at %s, is part of a graph that is not being built here", i, r->made);
+            return d->n_in = i,
+                   reel_fail(REEL_ETRACE, "input %d, made at %s, is part of a graph that is not being built here", i,
+                             r->made);
 #ifndef NDEBUG
         if (r->storage && reel_wrap_check_(d->site, r)) return d->n_in = i, reel_status();
 #endif
@@ -121,7 +128,8 @@ static int check_numbers(const door_call *d)
     for (int i = 0; i < d->n_in; i++) {
         if (!d->weak[i]) continue;
         const double x = reel_load_number_(d->val[i]->data + reel_num_offset_(REEL_F64), REEL_F64);
-        if (!reel_num_fits_(x, d->in_dtype[i])) return reel_fail(REEL_EDTYPE, "the number %g does not fit %s", x, reel_dtype_name(d->in_dtype[i]));
+        if (!reel_num_fits_(x, d->in_dtype[i]))
+            return reel_fail(REEL_EDTYPE, "the number %g does not fit %s", x, reel_dtype_name(d->in_dtype[i]));
     }
     return 0;
 }
@@ -133,8 +141,14 @@ static int make_views(door_call *d, bool *done)
     int64_t strides[REEL_MAX_OUT][REEL_MAX_RANK];
     int64_t offset[REEL_MAX_OUT];
     const reel_type *in = d->in_type[0];
-    reel_view_rule rule = {.attr = d->attr, .n_in = d->n_in, .n_out = d->n_out, .in = d->in_type, .strides = d->val[0]->strides,
-                           .out = d->out_type, .out_strides = strides, .byte_offset = offset};
+    reel_view_rule rule = {.attr = d->attr,
+                           .n_in = d->n_in,
+                           .n_out = d->n_out,
+                           .in = d->in_type,
+                           .strides = d->val[0]->strides,
+                           .out = d->out_type,
+                           .out_strides = strides,
+                           .byte_offset = offset};
     if (d->weak[0] || in->dtype != d->out_type[0].dtype || !d->op->view(&rule)) return 0;
     for (int j = 0; j < d->n_out; j++) {
         d->out[j] = reel_make_view_(d->site, &d->out_type[j], strides[j], d->val[0], offset[j]);
@@ -161,7 +175,8 @@ static int run_kernel(door_call *d)
     reel_kview in[REEL_MAX_IN], out[REEL_MAX_OUT];
     int64_t elements = 0;
     for (int j = 0; j < d->n_out; j++) {
-        if (REEL_UNLIKELY(!reel_shape_known_(&d->out_type[j].shape))) return reel_fail(REEL_ESHAPE, "an unknown dimension outside a graph");
+        if (REEL_UNLIKELY(!reel_shape_known_(&d->out_type[j].shape)))
+            return reel_fail(REEL_ESHAPE, "an unknown dimension outside a graph");
         d->out[j] = reel_make_(d->site, &d->out_type[j]);
         if (REEL_UNLIKELY(!d->out[j])) return REEL_ENOMEM;
         view_of(&out[j], d->out[j], d->out_type[j].dtype);
@@ -215,8 +230,14 @@ static int produce(door_call *d)
 
 static int tell(door_call *d)
 {
-    const reel_call call = {.op = d->op, .attr = d->attr, .site = d->site, .n_in = d->n_in, .n_out = d->n_out,
-                            .arg = d->arg, .in = d->val, .out = d->out};
+    const reel_call call = {.op = d->op,
+                            .attr = d->attr,
+                            .site = d->site,
+                            .n_in = d->n_in,
+                            .n_out = d->n_out,
+                            .arg = d->arg,
+                            .in = d->val,
+                            .out = d->out};
     return reel_listeners_hear_(&call);
 }
 
@@ -225,7 +246,8 @@ static int pass(door_call *d)
     int rc = resolve(d);
     if (rc) return rc;
     const bool quiet = d->ctx->error.code != 0;
-    rc = reel_infer_(d->op, d->attr, d->in_type, d->any_weak ? d->weak : NULL, d->n_in, d->in_dtype, d->out_type, d->n_out);
+    rc = reel_infer_(d->op, d->attr, d->in_type, d->any_weak ? d->weak : NULL, d->n_in, d->in_dtype, d->out_type,
+                     d->n_out);
     if (!rc && d->any_weak) rc = check_numbers(d);
     if (!rc) rc = produce(d);
     if (!rc && d->op->id == REEL_OP_num) {
@@ -237,7 +259,8 @@ static int pass(door_call *d)
     return rc;
 }
 
-int reel_door_(const reel_op *op, const void *attr, reel_tensor *const in[], int n_in, reel_tensor *out[], int n_out, const char *site)
+int reel_door_(const reel_op *op, const void *attr, reel_tensor *const in[], int n_in, reel_tensor *out[], int n_out,
+               const char *site)
 {
     door_call d;
     reel_ctx *c = reel_ctx_();
@@ -267,8 +290,10 @@ int reel_door_(const reel_op *op, const void *attr, reel_tensor *const in[], int
     for (int i = 0; REEL_UNLIKELY(d.retained >> i != 0); i++)
         if (d.retained >> i & 1) reel_release_rec_(d.val[i]);
     for (int j = 0; j < n_out; j++) {
-        if (REEL_LIKELY(rc == 0)) out[j] = reel_handle_(d.out[j]);
-        else if (d.out[j]) reel_disown_(d.out[j]);
+        if (REEL_LIKELY(rc == 0))
+            out[j] = reel_handle_(d.out[j]);
+        else if (d.out[j])
+            reel_disown_(d.out[j]);
     }
     return rc;
 }

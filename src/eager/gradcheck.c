@@ -178,7 +178,9 @@ static int with_gradients(void *self, reel_tensor *const in[], reel_tensor *out[
         ys[n] = out[j];
         dys[n++] = reel_ones_like_at(k->site, out[j]);
     }
-    if (!rc) rc = reel_vjp_at(k->site, tape, (reel_list){n, ys}, (reel_list){n, dys}, (reel_list){k->n_leaves, xs}, out + n_out);
+    if (!rc)
+        rc = reel_vjp_at(k->site, tape, (reel_list){n, ys}, (reel_list){n, dys}, (reel_list){k->n_leaves, xs},
+                         out + n_out);
     reel_free_(ys, room * sizeof *ys);
     return rc;
 }
@@ -204,15 +206,18 @@ static int compare(reel_checker *k, int n, reel_tensor *const a[], reel_tensor *
     return rc;
 }
 
-static int replay_outputs(reel_checker *k, reel_fn f, reel_function *fast, reel_tensor **eager, reel_tensor **out, bool *same, int *which)
+static int replay_outputs(reel_checker *k, reel_fn f, reel_function *fast, reel_tensor **eager, reel_tensor **out,
+                          bool *same, int *which)
 {
     reel_check_reset_(k);
     int rc = reel_run_body_(k->site, fn, f, k->in.t, eager);
     for (int call = 0; call < 2 && !rc && *same; call++) { /* the first one traces, the second replays */
         reel_check_reset_(k);
         rc = reel_function_call_at(k->site, fast, k->in, out);
-        if (!rc) rc = compare(k, f.n_out, eager, out, same, which);
-        else if (rc == REEL_ETRACE) reel_error_append_(" (in gradcheck's comparison with a replay; .skip_replay leaves it out)");
+        if (!rc)
+            rc = compare(k, f.n_out, eager, out, same, which);
+        else if (rc == REEL_ETRACE)
+            reel_error_append_(" (in gradcheck's comparison with a replay; .skip_replay leaves it out)");
     }
     reel_check_reset_(k);
     return rc;
@@ -227,7 +232,9 @@ static int check_replay(reel_checker *k)
     int which = 0;
     reel_tensor **out = reel_alloc_array_(room, sizeof *out);
     reel_function *fast = out ? reel_function_new(f, NULL) : NULL;
-    const int rc = !out ? REEL_ENOMEM : fast ? replay_outputs(k, f, fast, out, out + f.n_out, &same, &which) : reel_status();
+    const int rc = !out   ? REEL_ENOMEM
+                   : fast ? replay_outputs(k, f, fast, out, out + f.n_out, &same, &which)
+                          : reel_status();
     reel_function_free(fast);
     if (out) reel_free_(out, room * sizeof *out);
     if (rc || same) return rc;
@@ -267,7 +274,8 @@ static void element_text(const reel_checker *k, const reel_gradcheck_report *r, 
     size_t n = 0;
     buf[0] = '\0';
     for (int i = 0; i < s->rank && n < size; i++)
-        n += (size_t)snprintf(buf + n, size - n, "%c%lld%s", i ? ',' : '[', (long long)at[i], i == s->rank - 1 ? "]" : "");
+        n += (size_t)snprintf(buf + n, size - n, "%c%lld%s", i ? ',' : '[', (long long)at[i],
+                              i == s->rank - 1 ? "]" : "");
 }
 
 static void write_text(const reel_checker *k)
@@ -275,9 +283,11 @@ static void write_text(const reel_checker *k)
     reel_gradcheck_report *r = k->r;
     char name[32], element[200] = "";
     const char *f = k->f.name ? k->f.name : "f", *x = leaf_name(k, r->which, name, sizeof name);
-    const char *order = r->order == 2 ? "the second derivative (a projection of the gradient differentiated)" : "the gradient";
+    const char *order =
+        r->order == 2 ? "the second derivative (a projection of the gradient differentiated)" : "the gradient";
     if (r->verdict == REEL_GRAD_OK && r->checked == 0) {
-        snprintf(r->text, sizeof r->text, "%s: there was nothing to compare (%lld elements left out as kinks)", f, (long long)r->kinks);
+        snprintf(r->text, sizeof r->text, "%s: there was nothing to compare (%lld elements left out as kinks)", f,
+                 (long long)r->kinks);
         return;
     }
     if (r->verdict == REEL_GRAD_REPLAY_DIFFERS) {
@@ -286,19 +296,23 @@ static void write_text(const reel_checker *k)
         return;
     }
     if (r->verdict == REEL_GRAD_NOT_FINITE && r->which < 0) {
-        snprintf(r->text, sizeof r->text, "%s: its output is %g at the given inputs, so nothing can be compared", f, r->analytic);
+        snprintf(r->text, sizeof r->text, "%s: its output is %g at the given inputs, so nothing can be compared", f,
+                 r->analytic);
         return;
     }
     element_text(k, r, element, sizeof element);
     if (r->verdict == REEL_GRAD_OK)
-        snprintf(r->text, sizeof r->text, "%s: %lld elements agree (%lld left out as kinks); the worst is %s%s: the tape says %.10g, central differences say %.10g",
+        snprintf(r->text, sizeof r->text,
+                 "%s: %lld elements agree (%lld left out as kinks); the worst is %s%s: the tape says %.10g, central "
+                 "differences say %.10g",
                  f, (long long)r->checked, (long long)r->kinks, x, element, r->analytic, r->numeric);
     else
         snprintf(r->text, sizeof r->text,
-                 "%s: %s with respect to %s%s (element %lld) is %s: the tape says %.10g, central differences say %.10g, scaled difference %.3g; "
+                 "%s: %s with respect to %s%s (element %lld) is %s: the tape says %.10g, central differences say "
+                 "%.10g, scaled difference %.3g; "
                  "%lld elements compared, %lld left out as kinks",
-                 f, order, x, element, (long long)r->element, r->verdict == REEL_GRAD_WRONG ? "wrong" : "not finite", r->analytic, r->numeric, r->error,
-                 (long long)r->checked, (long long)r->kinks);
+                 f, order, x, element, (long long)r->element, r->verdict == REEL_GRAD_WRONG ? "wrong" : "not finite",
+                 r->analytic, r->numeric, r->error, (long long)r->checked, (long long)r->kinks);
 }
 
 /* ---- public -------------------------------------------------------------------------------------- */
@@ -320,7 +334,8 @@ static int check_all(reel_checker *k, const reel_gradcheck_opts *o)
     return rc;
 }
 
-int reel_gradcheck_at(const char *site, reel_fn f, reel_list in, const reel_gradcheck_opts *given, reel_gradcheck_report *report)
+int reel_gradcheck_at(const char *site, reel_fn f, reel_list in, const reel_gradcheck_opts *given,
+                      reel_gradcheck_report *report)
 {
     reel_gradcheck_report own, *r = report ? report : &own;
     memset(r, 0, sizeof *r);
@@ -333,15 +348,24 @@ int reel_gradcheck_at(const char *site, reel_fn f, reel_list in, const reel_grad
     reel_tensor *none = NULL;
     int rc = reel_check_fn_(site, fn, f, in, &none);
     if (rc) return rc;
-    if (o.order < 0 || o.order > 2) return reel_fail_at_(site, REEL_EARG, "%s: order is %d, must be 1 or 2", fn, o.order);
-    if (!(o.step >= 0) || !(o.tol >= 0)) return reel_fail_at_(site, REEL_EARG, "%s: step is %g and tol %g, must not be negative", fn, o.step, o.tol);
-    if (reel_traced_()) return reel_fail_at_(site, REEL_ETRACE, "%s: not inside a trace: it evaluates the function many times", fn);
+    if (o.order < 0 || o.order > 2)
+        return reel_fail_at_(site, REEL_EARG, "%s: order is %d, must be 1 or 2", fn, o.order);
+    if (!(o.step >= 0) || !(o.tol >= 0))
+        return reel_fail_at_(site, REEL_EARG, "%s: step is %g and tol %g, must not be negative", fn, o.step, o.tol);
+    if (reel_traced_())
+        return reel_fail_at_(site, REEL_ETRACE, "%s: not inside a trace: it evaluates the function many times", fn);
     reel_quiet q;
     rc = reel_quiet_begin_(site, fn, &q);
     if (rc) return rc;
     if (!f.name) f.name = "f";
     r->verdict = REEL_GRAD_OK;
-    reel_checker k = {.site = site, .f = f, .in = in, .step = o.step, .tol = o.tol > 0 ? o.tol : 1e-6, .projections = o.projections, .r = r};
+    reel_checker k = {.site = site,
+                      .f = f,
+                      .in = in,
+                      .step = o.step,
+                      .tol = o.tol > 0 ? o.tol : 1e-6,
+                      .projections = o.projections,
+                      .r = r};
     rc = check_all(&k, &o);
     reel_quiet_end_(&q);
     if (rc) {

@@ -7,11 +7,11 @@
 
 /* What may be moved: a float input, or a float variable that the function reads or that is to be checked. */
 typedef struct reel_leaf {
-    int which;       /* the report's number; -1: not compared */
-    int input;       /* of the function; -1: a variable */
-    reel_rec *cell;  /* a variable's */
-    reel_tensor *x;  /* its f64 value, moved in place between evaluations */
-    reel_tensor *v;  /* order 2: the projection of its gradient */
+    int which;      /* the report's number; -1: not compared */
+    int input;      /* of the function; -1: a variable */
+    reel_rec *cell; /* a variable's */
+    reel_tensor *x; /* its f64 value, moved in place between evaluations */
+    reel_tensor *v; /* order 2: the projection of its gradient */
     int64_t n;
     double *base, *analytic, *direction; /* n each */
 } reel_leaf;
@@ -27,17 +27,17 @@ typedef struct reel_checker {
     reel_fn f;
     reel_list in;
     double step, tol;
-    int order;           /* being checked */
+    int order; /* being checked */
     int projections;
     reel_random_state random;
-    reel_tensor **args;  /* f's inputs, floats in f64 */
+    reel_tensor **args; /* f's inputs, floats in f64 */
     reel_leaf *leaf;
     int n_leaves;
     reel_saved_cell *saved;
     int n_saved;
     bool widened;
     /* outputs of the function being checked: floats only, one behind the other */
-    reel_tensor **dys;   /* f's weights as tensors, by output; NULL: no float */
+    reel_tensor **dys; /* f's weights as tensors, by output; NULL: no float */
     size_t n_y;
     double *weight, *y0, *yp, *ym;
     reel_gradcheck_report *r;

@@ -40,7 +40,8 @@ static int projected_gradient(void *self, reel_tensor *const in[], reel_tensor *
         ys[n_y] = made[j];
         dys[n_y++] = k->dys[j];
     }
-    if (!rc) rc = reel_vjp_at(k->site, tape, (reel_list){n_y, ys}, (reel_list){n_y, dys}, (reel_list){k->n_leaves, xs}, dxs);
+    if (!rc)
+        rc = reel_vjp_at(k->site, tape, (reel_list){n_y, ys}, (reel_list){n_y, dys}, (reel_list){k->n_leaves, xs}, dxs);
     reel_tensor *s = NULL;
     for (int i = 0; !rc && i < k->n_leaves; i++) {
         reel_tensor *part = reel_sum_at(k->site, reel_mul_at(k->site, dxs[i], k->leaf[i].v));
@@ -76,7 +77,8 @@ static int evaluate(reel_checker *k, double *y)
         if (!is_float_out(out[j])) continue;
         const size_t n = (size_t)reel_shape_count(reel_shape_of(out[j]));
         if (at + n > k->n_y)
-            rc = reel_fail_at_(k->site, REEL_ESHAPE, "%s: %s gives outputs of another size at another point", fn, k->f.name);
+            rc = reel_fail_at_(k->site, REEL_ESHAPE, "%s: %s gives outputs of another size at another point", fn,
+                               k->f.name);
         else
             rc = reel_read_f64_at(k->site, out[j], y + at, n);
         at += n;
@@ -90,7 +92,8 @@ static void move(const reel_leaf *l, int64_t e, double t)
 {
     reel_rec *r = reel_rec_of_(l->x);
     double *x = (double *)(void *)r->data;
-    if (e >= 0) x[e] = l->base[e] + t;
+    if (e >= 0)
+        x[e] = l->base[e] + t;
     else
         for (int64_t i = 0; i < l->n; i++) x[i] = l->base[i] + t * l->direction[i];
     r->storage->version++;
@@ -113,8 +116,8 @@ static double magnitude(const reel_checker *k, const double *y)
 /* ---- one derivative ------------------------------------------------------------------------------ */
 
 typedef struct estimate {
-    double n, spread; /* extrapolated from h and h / 2; by how much the two differ */
-    double noise;     /* what rounding can do */
+    double n, spread;   /* extrapolated from h and h / 2; by how much the two differ */
+    double noise;       /* what rounding can do */
     double left, right; /* one-sided, at h */
 } estimate;
 
@@ -172,8 +175,10 @@ static int examine(reel_checker *k, const reel_leaf *l, int64_t e, double h, dou
     }
     *what = POINT_NOT_FINITE;
     if (!isfinite(a) || !isfinite(small.n)) return 0;
-    const double diff = fabs(a - small.n), still = fabs(small.right - small.left), slack = k->tol * scale_of(a, small.n) + small.noise;
-    const bool split = still > apart / 4 && still > 4 * slack && a >= fmin(small.left, small.right) - slack - still / 8 &&
+    const double diff = fabs(a - small.n), still = fabs(small.right - small.left),
+                 slack = k->tol * scale_of(a, small.n) + small.noise;
+    const bool split = still > apart / 4 && still > 4 * slack &&
+                       a >= fmin(small.left, small.right) - slack - still / 8 &&
                        a <= fmax(small.left, small.right) + slack + still / 8;
     *what = split || small.spread > diff + small.noise ? POINT_KINK : POINT_WRONG;
     if (*what == POINT_WRONG) *s = small;
@@ -183,7 +188,9 @@ static int examine(reel_checker *k, const reel_leaf *l, int64_t e, double h, dou
 static void note(reel_checker *k, const reel_leaf *l, int64_t e, double a, double n, int what)
 {
     reel_gradcheck_report *r = k->r;
-    const int verdict = what == POINT_WRONG ? REEL_GRAD_WRONG : what == POINT_NOT_FINITE ? REEL_GRAD_NOT_FINITE : REEL_GRAD_OK;
+    const int verdict = what == POINT_WRONG        ? REEL_GRAD_WRONG
+                        : what == POINT_NOT_FINITE ? REEL_GRAD_NOT_FINITE
+                                                   : REEL_GRAD_OK;
     const double error = isfinite(a) && isfinite(n) ? fabs(a - n) / scale_of(a, n) : INFINITY;
     const bool worse = verdict != r->verdict ? verdict > r->verdict : error > r->error || r->checked == 1;
     if (!worse) return;
@@ -203,7 +210,8 @@ static int check_point(reel_checker *k, const reel_leaf *l, int64_t e, double a,
     int what = POINT_OK, rc = estimate_at(k, l, e, h, &s);
     if (rc) return rc;
     if (!agrees(k, a, &s)) {
-        if (k->r->verdict != REEL_GRAD_OK && fabs(a - s.n) / scale_of(a, s.n) <= k->r->error) { /* a worse one is known */
+        if (k->r->verdict != REEL_GRAD_OK &&
+            fabs(a - s.n) / scale_of(a, s.n) <= k->r->error) { /* a worse one is known */
             k->r->checked++;
             return 0;
         }
@@ -283,7 +291,8 @@ static int make_weights(reel_checker *k, reel_tensor *const out[])
     return 0;
 }
 
-static int gradients(reel_checker *k, reel_tape *tape, const reel_fn *f, reel_tensor *const out[], reel_tensor **ys, reel_tensor **xs, reel_tensor **dxs)
+static int gradients(reel_checker *k, reel_tape *tape, const reel_fn *f, reel_tensor *const out[], reel_tensor **ys,
+                     reel_tensor **xs, reel_tensor **dxs)
 {
     reel_tensor **dys = ys + f->n_out;
     int n = 0, rc;
@@ -294,7 +303,8 @@ static int gradients(reel_checker *k, reel_tape *tape, const reel_fn *f, reel_te
     }
     for (int i = 0; i < k->n_leaves; i++) xs[i] = k->leaf[i].input >= 0 ? k->leaf[i].x : reel_handle_(k->leaf[i].cell);
     rc = reel_vjp_at(k->site, tape, (reel_list){n, ys}, (reel_list){n, dys}, (reel_list){k->n_leaves, xs}, dxs);
-    for (int i = 0; i < k->n_leaves && !rc; i++) rc = reel_read_f64_at(k->site, dxs[i], k->leaf[i].analytic, (size_t)k->leaf[i].n);
+    for (int i = 0; i < k->n_leaves && !rc; i++)
+        rc = reel_read_f64_at(k->site, dxs[i], k->leaf[i].analytic, (size_t)k->leaf[i].n);
     return rc;
 }
 

@@ -5,12 +5,17 @@
 #include "core/context.h"
 #include "eager.h"
 
-enum { SETS = 128, WAYS = 4, KEY_WORDS = 2 + REEL_ATTR_MAX / 8 + (REEL_MAX_IN + REEL_MAX_OUT) * (1 + 2 * REEL_MAX_RANK), WORK_STACK = 2048 };
+enum {
+    SETS = 128,
+    WAYS = 4,
+    KEY_WORDS = 2 + REEL_ATTR_MAX / 8 + (REEL_MAX_IN + REEL_MAX_OUT) * (1 + 2 * REEL_MAX_RANK),
+    WORK_STACK = 2048
+};
 
 typedef struct plan_entry {
     uint64_t hash;
-    uint64_t used;      /* clock of the last use; the oldest of a set makes room */
-    uint64_t *key;      /* then the plan, in one allocation */
+    uint64_t used; /* clock of the last use; the oldest of a set makes room */
+    uint64_t *key; /* then the plan, in one allocation */
     size_t n_key, bytes, work;
     void *plan;
     const reel_kernel *kernel;
@@ -97,7 +102,8 @@ static int run_with_work(const reel_kernel *k, const void *plan, void *const *pt
     return rc;
 }
 
-static int prepare_entry(plan_entry *e, const reel_kernel *k, const reel_ksig *sig, const uint64_t *key, size_t n, uint64_t hash)
+static int prepare_entry(plan_entry *e, const reel_kernel *k, const reel_ksig *sig, const uint64_t *key, size_t n,
+                         uint64_t hash)
 {
     const size_t plan_at = (n * sizeof *key + 63) / 64 * 64, bytes = plan_at + k->plan_size;
     uint64_t *mem = reel_alloc_(bytes);

@@ -111,11 +111,13 @@ static int table_insert(reel_tape_rec *t, uint64_t id, uint32_t node)
 REEL_NOINLINE static int insert_slow(reel_tape_rec *t, uint64_t id, uint32_t node)
 {
     const uint64_t i = id - t->first_id;
-    if (i >= 65536 + 16 * (uint64_t)t->nodes && i >= t->map_cap) { /* a tape that hears little of what its thread does */
+    if (i >= 65536 + 16 * (uint64_t)t->nodes &&
+        i >= t->map_cap) { /* a tape that hears little of what its thread does */
         t->far |= i >> 40 == 0;
         return table_insert(t, id, node);
     }
-    if (i >= t->map_cap && reel_grow_((void **)&t->map, &t->map_cap, i < 255 ? 256 : (size_t)i + 1, sizeof *t->map)) return REEL_ENOMEM;
+    if (i >= t->map_cap && reel_grow_((void **)&t->map, &t->map_cap, i < 255 ? 256 : (size_t)i + 1, sizeof *t->map))
+        return REEL_ENOMEM;
     memset(t->map + t->map_used, 0, (i - t->map_used) * sizeof *t->map);
     t->map[i] = node;
     t->map_used = (size_t)i + 1;
@@ -159,8 +161,10 @@ bool reel_tape_cell_(const reel_tape_rec *t, uint32_t node, uint64_t *id)
     size_t low = 0, high = t->n_cells; /* nodes ascend */
     while (low < high) {
         const size_t mid = (low + high) / 2;
-        if (t->cells[mid].node < node) low = mid + 1;
-        else high = mid;
+        if (t->cells[mid].node < node)
+            low = mid + 1;
+        else
+            high = mid;
     }
     if (low == t->n_cells || t->cells[low].node != node) return false;
     *id = t->cells[low].id;
@@ -239,14 +243,18 @@ static inline void keep_records(const reel_entry *e, const reel_call *c, const u
     reel_rec **rec = reel_entry_recs_(e);
     for (int i = 0; i < c->n_in; i++) {
         rec[i] = c->in[i];
-        if (reel_keeps_in_(c->op, i)) reel_hold_(rec[i]);
-        else if (node[i] == 0 || node[i] & REEL_SOURCE_NODE) reel_ghost_(rec[i]); /* otherwise its own entry keeps it */
+        if (reel_keeps_in_(c->op, i))
+            reel_hold_(rec[i]);
+        else if (node[i] == 0 || node[i] & REEL_SOURCE_NODE)
+            reel_ghost_(rec[i]); /* otherwise its own entry keeps it */
     }
     rec += c->n_in;
     for (int j = 0; j < c->n_out; j++) {
         rec[j] = c->out[j];
-        if (reel_keeps_out_(c->op, j)) reel_hold_(rec[j]);
-        else reel_ghost_(rec[j]);
+        if (reel_keeps_out_(c->op, j))
+            reel_hold_(rec[j]);
+        else
+            reel_ghost_(rec[j]);
     }
 }
 
@@ -297,13 +305,17 @@ void reel_entry_drop_(reel_entry *e)
     reel_rec **rec = reel_entry_recs_(e);
     const uint32_t *node = reel_entry_nodes_(e);
     for (int i = 0; i < e->n_in; i++) {
-        if (reel_keeps_in_(e->op, i)) reel_drop_(rec[i]);
-        else if (node[i] == 0 || node[i] & REEL_SOURCE_NODE) reel_unghost_(rec[i]);
+        if (reel_keeps_in_(e->op, i))
+            reel_drop_(rec[i]);
+        else if (node[i] == 0 || node[i] & REEL_SOURCE_NODE)
+            reel_unghost_(rec[i]);
     }
     rec += e->n_in;
     for (int j = 0; j < e->n_out; j++) {
-        if (reel_keeps_out_(e->op, j)) reel_drop_(rec[j]);
-        else reel_unghost_(rec[j]);
+        if (reel_keeps_out_(e->op, j))
+            reel_drop_(rec[j]);
+        else
+            reel_unghost_(rec[j]);
     }
     if (e->op->attr_release) e->op->attr_release(reel_entry_attr_(e));
 }
@@ -316,8 +328,10 @@ static int hear(reel_listener *l, const reel_call *call)
 static void drop(reel_listener *l)
 {
     reel_tape_rec *t = (reel_tape_rec *)l;
-    if (t->busy) t->dropped = true;
-    else reel_tape_finish_(t, "ended with the scope it was begun in", l->scope ? l->scope->site : "");
+    if (t->busy)
+        t->dropped = true;
+    else
+        reel_tape_finish_(t, "ended with the scope it was begun in", l->scope ? l->scope->site : "");
 }
 
 bool reel_is_tape_(const reel_listener *l)
@@ -430,8 +444,9 @@ REEL_COLD static void not_open(const char *site, const char *fn, const reel_tape
     if (!e || e->serial != serial)
         reel_fail_at_(site, REEL_ETRACE, "%s: the tape has ended", fn);
     else
-        reel_fail_at_(site, REEL_ETRACE, "%s: the tape has ended: begun at %s, %s%s%s", fn, *e->site ? e->site : "an unknown line", e->how,
-                      e->where && *e->where ? " at " : "", e->where ? e->where : "");
+        reel_fail_at_(site, REEL_ETRACE, "%s: the tape has ended: begun at %s, %s%s%s", fn,
+                      *e->site ? e->site : "an unknown line", e->how, e->where && *e->where ? " at " : "",
+                      e->where ? e->where : "");
 }
 
 reel_tape_rec *reel_tape_find_(const char *site, const char *fn, const reel_tape *handle)
@@ -452,8 +467,10 @@ void reel_tape_end(reel_tape *handle)
     if (!handle || (serial >> 40 == ctx->thread && c && serial < c->next_serial && serial != 0)) {
         for (reel_tape_rec *t = handle ? c->open : NULL; t; t = t->next) {
             if (handle_of(t) != handle) continue;
-            if (t->busy) t->dropped = true;
-            else reel_tape_finish_(t, "ended by reel_tape_end", "");
+            if (t->busy)
+                t->dropped = true;
+            else
+                reel_tape_finish_(t, "ended by reel_tape_end", "");
             return;
         }
         return; /* ended already: nothing to do */
@@ -467,15 +484,18 @@ int reel_watch_at(const char *site, reel_tape *handle, reel_list xs)
     reel_tape_rec *t = reel_tape_find_(site, "reel_watch", handle);
     if (!t) return reel_status();
     if (t->stopped)
-        return reel_fail_at_(site, REEL_ETRACE, "reel_watch: the tape begun at %s has been stopped by reel_grad", t->listener.site);
-    if (xs.n < 0 || (xs.n > 0 && !xs.t)) return reel_fail_at_(site, REEL_EARG, "reel_watch: the list has %d tensors at NULL", xs.n);
+        return reel_fail_at_(site, REEL_ETRACE, "reel_watch: the tape begun at %s has been stopped by reel_grad",
+                             t->listener.site);
+    if (xs.n < 0 || (xs.n > 0 && !xs.t))
+        return reel_fail_at_(site, REEL_EARG, "reel_watch: the list has %d tensors at NULL", xs.n);
     for (int i = 0; i < xs.n; i++) {
         const reel_rec *r = reel_live_(site, "reel_watch", "xs", xs.t[i]);
         if (!r) return reel_status();
-        if (r->flags & REEL_R_NUM) return reel_fail_at_(site, REEL_EARG, "reel_watch: xs[%d] is a weak number; use reel_full", i);
+        if (r->flags & REEL_R_NUM)
+            return reel_fail_at_(site, REEL_EARG, "reel_watch: xs[%d] is a weak number; use reel_full", i);
         if (!reel_is_float_(r->type.dtype))
-            return reel_fail_at_(site, REEL_EDTYPE, "reel_watch: xs[%d], made at %s, is %s: only floats have gradients", i, r->made,
-                                 reel_dtype_name(r->type.dtype));
+            return reel_fail_at_(site, REEL_EDTYPE, "reel_watch: xs[%d], made at %s, is %s: only floats have gradients",
+                                 i, r->made, reel_dtype_name(r->type.dtype));
         const int rc = reel_tape_watch_(t, r);
         if (rc) return rc;
     }

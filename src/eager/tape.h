@@ -22,12 +22,30 @@ typedef struct reel_entry {
 } reel_entry;
 
 #define REEL_SOURCE_NODE 0x80000000u /* marks a node that no entry made */
-static inline uint32_t reel_node_(uint32_t n) { return n & ~REEL_SOURCE_NODE; }
-static inline reel_rec **reel_entry_recs_(const reel_entry *e) { return (reel_rec **)(uintptr_t)(e + 1); }
-static inline uint32_t *reel_entry_nodes_(const reel_entry *e) { return (uint32_t *)(void *)(reel_entry_recs_(e) + e->n_in + e->n_out); }
-static inline void *reel_entry_attr_(const reel_entry *e) { return reel_entry_nodes_(e) + ((e->n_in + 1) & ~1); }
-static inline bool reel_keeps_in_(const reel_op *op, int i) { return (op->keep >> (i < 15 ? i : 15)) & 1u; }
-static inline bool reel_keeps_out_(const reel_op *op, int j) { return (op->keep >> (j < 15 ? 16 + j : 31)) & 1u; }
+static inline uint32_t reel_node_(uint32_t n)
+{
+    return n & ~REEL_SOURCE_NODE;
+}
+static inline reel_rec **reel_entry_recs_(const reel_entry *e)
+{
+    return (reel_rec **)(uintptr_t)(e + 1);
+}
+static inline uint32_t *reel_entry_nodes_(const reel_entry *e)
+{
+    return (uint32_t *)(void *)(reel_entry_recs_(e) + e->n_in + e->n_out);
+}
+static inline void *reel_entry_attr_(const reel_entry *e)
+{
+    return reel_entry_nodes_(e) + ((e->n_in + 1) & ~1);
+}
+static inline bool reel_keeps_in_(const reel_op *op, int i)
+{
+    return (op->keep >> (i < 15 ? i : 15)) & 1u;
+}
+static inline bool reel_keeps_out_(const reel_op *op, int j)
+{
+    return (op->keep >> (j < 15 ? 16 + j : 31)) & 1u;
+}
 
 typedef struct reel_chunk {
     struct reel_chunk *next;
@@ -58,7 +76,7 @@ typedef struct reel_tape_rec {
     size_t table_cap, table_used; /* cap: 0 or a power of two */
     reel_id_node *cells;          /* watched variables, by node */
     size_t cells_cap, n_cells;
-    uint32_t nodes;               /* the next node's number */
+    uint32_t nodes; /* the next node's number */
     int max_in, max_out;
 } reel_tape_rec;
 
@@ -81,7 +99,8 @@ bool reel_is_tape_(const reel_listener *l);
 
 /* dys NULL: ones. The tape is stopped; entries go as they are done with unless it is persistent. dxs belong to the
    innermost scope. fn: "reel_grad". */
-int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list ys, reel_tensor *const *dys, reel_list xs, reel_tensor *dxs[]);
+int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list ys, reel_tensor *const *dys,
+                   reel_list xs, reel_tensor *dxs[]);
 
 /* ---- callback.c ---------------------------------------------------------------------------------- */
 
@@ -98,7 +117,7 @@ typedef struct reel_quiet {
 } reel_quiet;
 int reel_quiet_begin_(const char *site, const char *fn, reel_quiet *q);
 void reel_quiet_end_(reel_quiet *q);
-bool reel_traced_(void); /* does a capture or a graph listen? */
+bool reel_traced_(void);                                          /* does a capture or a graph listen? */
 int reel_quiet_tell_(const reel_quiet *q, const reel_call *call); /* to those tapes, after the end */
 /* Records of inputs as the door would resolve them; value[i] with a reference that the caller releases. */
 int reel_resolve_(const char *site, const char *fn, reel_list in, reel_rec **arg, reel_rec **value);

@@ -9,7 +9,8 @@
 
 enum { TILE = 32, GRAIN_BYTES = 1 << 18 };
 
-void reel_copy_plan_(reel_copy_plan *p, reel_dtype dtype, int rank, const int64_t *dims, const int64_t *strides, int64_t byte_offset)
+void reel_copy_plan_(reel_copy_plan *p, reel_dtype dtype, int rank, const int64_t *dims, const int64_t *strides,
+                     int64_t byte_offset)
 {
     int64_t merged[1][REEL_MAX_RANK];
     p->size = (int)reel_size_(dtype);
@@ -52,7 +53,8 @@ static void copy_rows(void *arg, int64_t begin, int64_t end)
             src += index % p->dims[d] * p->strides[d];
             index /= p->dims[d];
         }
-        reel_gather_(j->dst + row * cols * p->size, src, rows, last > 0 ? p->strides[last - 1] : 0, cols, p->strides[last], p->size);
+        reel_gather_(j->dst + row * cols * p->size, src, rows, last > 0 ? p->strides[last - 1] : 0, cols,
+                     p->strides[last], p->size);
         row += rows;
     }
 }
@@ -65,16 +67,17 @@ static void copy_columns(void *arg, int64_t begin, int64_t end)
     reel_gather_(j->dst + begin * p->size, j->src + begin * p->strides[0], 1, 0, end - begin, p->strides[0], p->size);
 }
 
-#define TRANSPOSE(T)                                                                                                   \
-    for (int64_t i = 0; i < rows; i++) {                                                                               \
-        T *d = (T *)(void *)(dst + i * row_step);                                                                      \
-        const char *s = src + i * (int64_t)sizeof(T);                                                                  \
-        for (int64_t c = 0; c < cols; c++) {                                                                           \
-            memcpy(d + c, s + c * col_stride, sizeof(T));                                                              \
-        }                                                                                                              \
+#define TRANSPOSE(T)                                      \
+    for (int64_t i = 0; i < rows; i++) {                  \
+        T *d = (T *)(void *)(dst + i * row_step);         \
+        const char *s = src + i * (int64_t)sizeof(T);     \
+        for (int64_t c = 0; c < cols; c++) {              \
+            memcpy(d + c, s + c * col_stride, sizeof(T)); \
+        }                                                 \
     }
 /* A tile: rows are contiguous in src, columns in dst. */
-static void transpose_tile(char *dst, int64_t row_step, const char *src, int64_t col_stride, int64_t rows, int64_t cols, int size)
+static void transpose_tile(char *dst, int64_t row_step, const char *src, int64_t col_stride, int64_t rows, int64_t cols,
+                           int size)
 {
     switch (size) {
     case 1: TRANSPOSE(uint8_t) break;
@@ -176,8 +179,14 @@ static int copy_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
         }
         const reel_type out_type = type_of(out);
         int64_t strides[1][REEL_MAX_RANK], offset = 0;
-        const reel_view_rule rule = {.attr = sig->attr, .n_in = sig->n_in, .n_out = 1, .in = in_types, .strides = in->strides,
-                                     .out = &out_type, .out_strides = strides, .byte_offset = &offset};
+        const reel_view_rule rule = {.attr = sig->attr,
+                                     .n_in = sig->n_in,
+                                     .n_out = 1,
+                                     .in = in_types,
+                                     .strides = in->strides,
+                                     .out = &out_type,
+                                     .out_strides = strides,
+                                     .byte_offset = &offset};
         if (sig->op->view(&rule)) {
             reel_copy_plan_(plan, out->dtype, out->rank, out->dims, strides[0], offset);
             return 0;

@@ -4,15 +4,16 @@
 #include "core/device.h"
 
 typedef struct reel_copy_plan {
-    int rank, size;                 /* size: bytes an element */
-    int across;                     /* the dimension that is contiguous in the source though not the last; -1: none */
-    int64_t n, offset;              /* elements; bytes from the source's address */
-    int n_in;                       /* where the kernel finds its output */
+    int rank, size;    /* size: bytes an element */
+    int across;        /* the dimension that is contiguous in the source though not the last; -1: none */
+    int64_t n, offset; /* elements; bytes from the source's address */
+    int n_in;          /* where the kernel finds its output */
     int64_t dims[REEL_MAX_RANK];
     int64_t strides[REEL_MAX_RANK]; /* bytes */
 } reel_copy_plan;
 
 /* strides in elements, 0 or negative too */
-void reel_copy_plan_(reel_copy_plan *p, reel_dtype dtype, int rank, const int64_t *dims, const int64_t *strides, int64_t byte_offset);
+void reel_copy_plan_(reel_copy_plan *p, reel_dtype dtype, int rank, const int64_t *dims, const int64_t *strides,
+                     int64_t byte_offset);
 void reel_copy_run_(const reel_copy_plan *p, void *dst, const void *src);
 #endif

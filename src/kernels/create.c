@@ -22,7 +22,9 @@ static int64_t count_of(const reel_kview *v)
 }
 static int store(void *dst, reel_dtype d, double value)
 {
-    return reel_store_number_(dst, d, value) ? 0 : reel_fail(REEL_EDTYPE, "%.17g is not a value of %s", value, reel_dtype_name(d));
+    return reel_store_number_(dst, d, value)
+               ? 0
+               : reel_fail(REEL_EDTYPE, "%.17g is not a value of %s", value, reel_dtype_name(d));
 }
 
 /* ---- num and full: one value everywhere --------------------------------------------------------------- */
@@ -35,14 +37,14 @@ typedef struct fill {
 static void fill_some(void *arg, int64_t begin, int64_t end)
 {
     const fill *f = arg;
-#define FILL(T)                                                                                                        \
-    {                                                                                                                  \
-        T v, *to = (T *)(void *)f->to;                                                                                 \
-        memcpy(&v, f->value, sizeof v);                                                                                \
-        for (int64_t i = begin; i < end; i++) {                                                                        \
-            to[i] = v;                                                                                                 \
-        }                                                                                                              \
-        break;                                                                                                         \
+#define FILL(T)                                 \
+    {                                           \
+        T v, *to = (T *)(void *)f->to;          \
+        memcpy(&v, f->value, sizeof v);         \
+        for (int64_t i = begin; i < end; i++) { \
+            to[i] = v;                          \
+        }                                       \
+        break;                                  \
     }
     switch (f->size) {
     case 1: memset(f->to + begin, f->value[0], (size_t)(end - begin)); break;
@@ -76,7 +78,8 @@ static int num_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 static int full_value(const reel_ksig *sig, void *plan)
 {
     const bool like = sig->op->id == REEL_OP_full_like;
-    return fill_plan(sig, plan, like ? ((const reel_attr_num *)sig->attr)->value : ((const reel_attr_full *)sig->attr)->value);
+    return fill_plan(sig, plan,
+                     like ? ((const reel_attr_num *)sig->attr)->value : ((const reel_attr_full *)sig->attr)->value);
 }
 static int num_run(const void *plan, void *const *ptr, void *work)
 {
@@ -102,7 +105,8 @@ static int full_run(const void *plan, void *const *ptr, void *work)
     fill_all(&p->fill, ptr[p->out]);
     return 0;
 }
-const reel_kernel reel_k_num_ = {.plan_size = sizeof(fill), .flags = REEL_K_CHEAP, .prepare = num_prepare, .run = num_run};
+const reel_kernel reel_k_num_ = {
+    .plan_size = sizeof(fill), .flags = REEL_K_CHEAP, .prepare = num_prepare, .run = num_run};
 const reel_kernel reel_k_full_ = {
     .plan_size = sizeof(full_plan), .flags = REEL_K_CHEAP, .prepare = full_prepare, .run = full_run};
 
@@ -167,7 +171,8 @@ static int eye_run(const void *plan, void *const *ptr, void *work)
     }
     return code;
 }
-const reel_kernel reel_k_eye_ = {.plan_size = sizeof(eye_plan), .flags = REEL_K_CHEAP, .prepare = eye_prepare, .run = eye_run};
+const reel_kernel reel_k_eye_ = {
+    .plan_size = sizeof(eye_plan), .flags = REEL_K_CHEAP, .prepare = eye_prepare, .run = eye_run};
 
 /* ---- uniform, normal ------------------------------------------------------------------------------------ */
 typedef struct random_plan {
@@ -191,14 +196,32 @@ static double below(double x, reel_dtype d)
     }
     const uint64_t sign = (uint64_t)1 << (8 * size - 1);
     switch (size) {
-    case 2: { uint16_t h; memcpy(&h, bytes, 2); u = h; break; }
-    case 4: { uint32_t h; memcpy(&h, bytes, 4); u = h; break; }
+    case 2: {
+        uint16_t h;
+        memcpy(&h, bytes, 2);
+        u = h;
+        break;
+    }
+    case 4: {
+        uint32_t h;
+        memcpy(&h, bytes, 4);
+        u = h;
+        break;
+    }
     default: memcpy(&u, bytes, 8); break;
     }
     u = rounded == 0 ? sign | 1 : (u & sign) ? u + 1 : u - 1;
     switch (size) {
-    case 2: { const uint16_t h = (uint16_t)u; memcpy(bytes, &h, 2); break; }
-    case 4: { const uint32_t h = (uint32_t)u; memcpy(bytes, &h, 4); break; }
+    case 2: {
+        const uint16_t h = (uint16_t)u;
+        memcpy(bytes, &h, 2);
+        break;
+    }
+    case 4: {
+        const uint32_t h = (uint32_t)u;
+        memcpy(bytes, &h, 4);
+        break;
+    }
     default: memcpy(bytes, &u, 8); break;
     }
     return reel_load_number_(bytes, d);

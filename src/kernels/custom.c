@@ -61,7 +61,8 @@ static int custom_run(const void *plan, void *const *ptr, void *work)
         in[i] = (reel_view){.type = p->in[i], .data = ptr[i]};
         if (!p->dense[i] || (uintptr_t)ptr[i] % ALIGN != 0) {
             const reel_shape *s = &p->in[i].shape;
-            const reel_kview v = {.dtype = p->in[i].dtype, .rank = s->rank, .dims = s->dims, .strides = p->strides[i], .data = ptr[i]};
+            const reel_kview v = {
+                .dtype = p->in[i].dtype, .rank = s->rank, .dims = s->dims, .strides = p->strides[i], .data = ptr[i]};
             in[i].data = (char *)work + p->at[i];
             reel_pack_(in[i].data, &v);
         }
@@ -70,7 +71,9 @@ static int custom_run(const void *plan, void *const *ptr, void *work)
         out[i] = (reel_view){.type = p->out[i], .data = ptr[p->n_in + i]};
     }
     const int code = p->op->def.cpu(p->op->attr_size ? p->attr : NULL, in, out);
-    return code == 0 || reel_status() != 0 ? code : reel_fail(REEL_EUSER, "its CPU function returned %d without raising an error", code);
+    return code == 0 || reel_status() != 0
+               ? code
+               : reel_fail(REEL_EUSER, "its CPU function returned %d without raising an error", code);
 }
 
 const reel_kernel reel_k_custom_ = {.plan_size = sizeof(custom_plan), .prepare = custom_prepare, .run = custom_run};

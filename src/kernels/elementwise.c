@@ -115,7 +115,8 @@ static int update_run(const void *plan, void *const *ptr, void *work)
     (void)work;
     const update_plan *p = plan;
     const reel_attr_update *a = &p->attr;
-    reel_update_step s = {.momentum = a->momentum, .decay = a->decay, .beta1 = a->beta1, .beta2 = a->beta2, .eps = a->eps};
+    reel_update_step s = {
+        .momentum = a->momentum, .decay = a->decay, .beta1 = a->beta1, .beta2 = a->beta2, .eps = a->eps};
     if (p->adam) {
         const double t = reel_load_number_(ptr[5], p->dtype);
         s.rate = reel_load_number_(ptr[4], p->dtype) / (1 - reel_pow_f64_(a->beta1, t));

@@ -19,9 +19,9 @@ REEL_DECLARE_LEVELS(reel_where_table, reel_where_table);
 
 /* Optimizer steps by dtype. extra points to a reel_update_step. */
 typedef struct reel_update_step {
-    double momentum, decay, lr;  /* sgd */
-    double beta1, beta2, eps;    /* adam; decay too; */
-    double rate, scale;          /* lr / (1 - beta1^t), 1 / (1 - beta2^t) */
+    double momentum, decay, lr; /* sgd */
+    double beta1, beta2, eps;   /* adam; decay too; */
+    double rate, scale;         /* lr / (1 - beta1^t), 1 / (1 - beta2^t) */
 } reel_update_step;
 typedef struct reel_update_table {
     reel_inner_fn *sgd[REEL_N_DTYPES], *adam[REEL_N_DTYPES];

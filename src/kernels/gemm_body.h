@@ -23,8 +23,7 @@ REEL_ALWAYS_INLINE void CAT(tile, BITS)(int mr, int nv, bool masked, int64_t k, 
     if (i < mr) {                                       \
         const CAT(reel_v, BITS) s = V(set)(a[i * ars]); \
         c##i##0 = V(fma)(s, b0, c##i##0);               \
-        if (nv > 1)                                     \
-            c##i##1 = V(fma)(s, b1, c##i##1);           \
+        if (nv > 1) c##i##1 = V(fma)(s, b1, c##i##1);   \
     }
 #define STORE(i, v)                                        \
     if (i < mr && v < nv) {                                \
@@ -94,12 +93,12 @@ REEL_ALWAYS_INLINE void CAT(tile, BITS)(int mr, int nv, bool masked, int64_t k, 
         CAT(tile, BITS)(r, nv, masked, k, a, g->ars, g->acs, b, ldb, c, g->ldc, tail, first); \
         break;
 #if REEL_GEMM_ROWS == 8
-#define TILE_CASES(nv, masked)                                                                          \
-    TILE_CASE(1, nv, masked)                                                                            \
-    TILE_CASE(2, nv, masked)                                                                            \
-    TILE_CASE(3, nv, masked)                                                                            \
-    TILE_CASE(4, nv, masked) TILE_CASE(5, nv, masked) TILE_CASE(6, nv, masked) TILE_CASE(7, nv, masked) \
-        TILE_CASE(8, nv, masked)
+#define TILE_CASES(nv, masked) \
+    TILE_CASE(1, nv, masked)   \
+    TILE_CASE(2, nv, masked)   \
+    TILE_CASE(3, nv, masked)   \
+    TILE_CASE(4, nv, masked)   \
+    TILE_CASE(5, nv, masked) TILE_CASE(6, nv, masked) TILE_CASE(7, nv, masked) TILE_CASE(8, nv, masked)
 #elif REEL_GEMM_ROWS == 6
 #define TILE_CASES(nv, masked) \
     TILE_CASE(1, nv, masked)   \
@@ -123,21 +122,17 @@ static void CAT(pack_panel, BITS)(T *panel, const T *b, int64_t brs, int64_t bcs
     enum { NR = CAT(nr, BITS), S = CAT(REEL_SQUARE, BITS) };
     if (bcs == 1) {
         for (int64_t p = 0; p < k; p++)
-            for (int64_t j = 0; j < n; j++)
-                panel[p * NR + j] = b[p * brs + j];
+            for (int64_t j = 0; j < n; j++) panel[p * NR + j] = b[p * brs + j];
         return;
     }
     const int64_t js = n / S * S, ps = k / S * S;
     for (int64_t j = 0; j < js; j += S) {
-        for (int64_t p = 0; p < ps; p += S)
-            V(transpose)(panel + p * NR + j, NR, b + j * bcs + p, bcs);
+        for (int64_t p = 0; p < ps; p += S) V(transpose)(panel + p * NR + j, NR, b + j * bcs + p, bcs);
         for (int64_t p = ps; p < k; p++)
-            for (int64_t i = j; i < j + S; i++)
-                panel[p * NR + i] = b[p + i * bcs];
+            for (int64_t i = j; i < j + S; i++) panel[p * NR + i] = b[p + i * bcs];
     }
     for (int64_t j = js; j < n; j++)
-        for (int64_t p = 0; p < k; p++)
-            panel[p * NR + j] = b[p + j * bcs];
+        for (int64_t p = 0; p < k; p++) panel[p * NR + j] = b[p + j * bcs];
 }
 
 /* One row: the same chains, with more of them under way at once. Narrow ones stay in registers, four or eight vectors
@@ -150,12 +145,10 @@ REEL_ALWAYS_INLINE void CAT(row_piece, BITS)(int nv, const reel_gemm *g, const T
     for (int64_t p = 0; p < g->k; p++, b += g->brs) {
         const CAT(reel_v, BITS) x = V(set)(a[p * g->acs]);
         WIDE(0), WIDE(1), WIDE(2), WIDE(3);
-        if (nv == 8)
-            WIDE(4), WIDE(5), WIDE(6), WIDE(7);
+        if (nv == 8) WIDE(4), WIDE(5), WIDE(6), WIDE(7);
     }
     V(store)(c, s0), V(store)(c + W, s1), V(store)(c + 2 * W, s2), V(store)(c + 3 * W, s3);
-    if (nv == 8)
-        V(store)(c + 4 * W, s4), V(store)(c + 5 * W, s5), V(store)(c + 6 * W, s6), V(store)(c + 7 * W, s7);
+    if (nv == 8) V(store)(c + 4 * W, s4), V(store)(c + 5 * W, s5), V(store)(c + 6 * W, s6), V(store)(c + 7 * W, s7);
 }
 #undef WIDE
 REEL_ALWAYS_INLINE CAT(reel_v, BITS)
@@ -169,20 +162,17 @@ REEL_ALWAYS_INLINE CAT(reel_v, BITS)
 static void CAT(row_stream, BITS)(const reel_gemm *g, int64_t n, const T *a, const T *b, T *c)
 {
     enum { W = CAT(w, BITS) };
-    for (int64_t j = 0; j < n; j += W)
-        V(store)(c + j, V(zero)());
+    for (int64_t j = 0; j < n; j += W) V(store)(c + j, V(zero)());
     int64_t p = 0;
     for (; p + 4 <= g->k; p += 4) {
         const T *from = b + p * g->brs, *at = a + p * g->acs;
         const CAT(reel_v, BITS)
             x[4] = {V(set)(at[0]), V(set)(at[g->acs]), V(set)(at[2 * g->acs]), V(set)(at[3 * g->acs])};
-        for (int64_t j = 0; j < n; j += W)
-            V(store)(c + j, CAT(row_four, BITS)(x, from + j, g->brs, V(load)(c + j)));
+        for (int64_t j = 0; j < n; j += W) V(store)(c + j, CAT(row_four, BITS)(x, from + j, g->brs, V(load)(c + j)));
     }
     for (; p < g->k; p++) {
         const CAT(reel_v, BITS) x = V(set)(a[p * g->acs]);
-        for (int64_t j = 0; j < n; j += W)
-            V(store)(c + j, V(fma)(x, V(load)(b + p * g->brs + j), V(load)(c + j)));
+        for (int64_t j = 0; j < n; j += W) V(store)(c + j, V(fma)(x, V(load)(b + p * g->brs + j), V(load)(c + j)));
     }
 }
 static void CAT(row, BITS)(const reel_gemm *g, const T *a, const T *b, T *c)
@@ -193,8 +183,7 @@ static void CAT(row, BITS)(const reel_gemm *g, const T *a, const T *b, T *c)
         j = g->n / W * W;
         CAT(row_stream, BITS)(g, j, a, b, c);
     }
-    for (; j + 8 * W <= g->n; j += 8 * W)
-        CAT(row_piece, BITS)(8, g, a, b + j, c + j);
+    for (; j + 8 * W <= g->n; j += 8 * W) CAT(row_piece, BITS)(8, g, a, b + j, c + j);
     if (j + 4 * W <= g->n) {
         CAT(row_piece, BITS)(4, g, a, b + j, c + j);
         j += 4 * W;
@@ -215,33 +204,27 @@ REEL_ALWAYS_INLINE void CAT(dots_rows, BITS)(int rows, int64_t k, const T *x, in
     enum { W = CAT(w, BITS), H = 64 / ((int)sizeof(T) * CAT(w, BITS)) };
     CAT(reel_v, BITS) s[4][H];
     for (int r = 0; r < rows; r++)
-        for (int h = 0; h < H; h++)
-            s[r][h] = V(zero)();
+        for (int h = 0; h < H; h++) s[r][h] = V(zero)();
     int64_t p = 0;
     for (; p + H * W <= k; p += H * W)
         for (int h = 0; h < H; h++) {
             const CAT(reel_v, BITS) vv = V(load)(v + p + h * W);
-            for (int r = 0; r < rows; r++)
-                s[r][h] = V(fma)(V(load)(x + r * ldx + p + h * W), vv, s[r][h]);
+            for (int r = 0; r < rows; r++) s[r][h] = V(fma)(V(load)(x + r * ldx + p + h * W), vv, s[r][h]);
         }
     for (int h = 0; h < H && p < k; h++, p += W) {
         const CAT(reel_m, BITS) tail = V(mask)((int)(k - p < W ? k - p : W));
         const CAT(reel_v, BITS) vv = V(loadm)(v + p, tail);
-        for (int r = 0; r < rows; r++)
-            s[r][h] = V(fma)(V(loadm)(x + r * ldx + p, tail), vv, s[r][h]);
+        for (int r = 0; r < rows; r++) s[r][h] = V(fma)(V(loadm)(x + r * ldx + p, tail), vv, s[r][h]);
     }
-    for (int r = 0; r < rows; r++)
-        y[r] = V(sum)(s[r]);
+    for (int r = 0; r < rows; r++) y[r] = V(sum)(s[r]);
 }
 static void CAT(dots, BITS)(int64_t rows, int64_t k, const void *xv, int64_t ldx, const void *v, void *yv)
 {
     const T *x = xv;
     T *y = yv;
     int64_t i = 0;
-    for (; i + 4 <= rows; i += 4)
-        CAT(dots_rows, BITS)(4, k, x + i * ldx, ldx, v, y + i);
-    for (; i < rows; i++)
-        CAT(dots_rows, BITS)(1, k, x + i * ldx, ldx, v, y + i);
+    for (; i + 4 <= rows; i += 4) CAT(dots_rows, BITS)(4, k, x + i * ldx, ldx, v, y + i);
+    for (; i < rows; i++) CAT(dots_rows, BITS)(1, k, x + i * ldx, ldx, v, y + i);
 }
 
 static void CAT(gemm, BITS)(const reel_gemm *g, const void *av, const void *bv, void *cv)

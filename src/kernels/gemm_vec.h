@@ -31,8 +31,7 @@ enum { REEL_SQUARE32 = 8, REEL_SQUARE64 = 4 };
 REEL_ALWAYS_INLINE void reel_transpose32_(float *to, int64_t ldt, const float *from, int64_t ldf)
 {
     __m256 r[8], t[8];
-    for (int i = 0; i < 8; i++)
-        r[i] = _mm256_loadu_ps(from + i * ldf);
+    for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(from + i * ldf);
     for (int i = 0; i < 4; i++) {
         t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
         t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
@@ -237,8 +236,7 @@ enum { REEL_W32 = 8, REEL_W64 = 4, REEL_SQUARE32 = 4, REEL_SQUARE64 = 4 };
     REEL_ALWAYS_INLINE reel_v##bits reel_set##bits##_(T s)                                            \
     {                                                                                                 \
         reel_v##bits v;                                                                               \
-        for (int i = 0; i < W; i++)                                                                   \
-            v.x[i] = s;                                                                               \
+        for (int i = 0; i < W; i++) v.x[i] = s;                                                       \
         return v;                                                                                     \
     }                                                                                                 \
     REEL_ALWAYS_INLINE reel_v##bits reel_zero##bits##_(void)                                          \
@@ -248,14 +246,12 @@ enum { REEL_W32 = 8, REEL_W64 = 4, REEL_SQUARE32 = 4, REEL_SQUARE64 = 4 };
     REEL_ALWAYS_INLINE reel_v##bits reel_loadm##bits##_(const T *p, int n)                            \
     {                                                                                                 \
         reel_v##bits v = reel_zero##bits##_();                                                        \
-        for (int i = 0; i < n; i++)                                                                   \
-            v.x[i] = p[i];                                                                            \
+        for (int i = 0; i < n; i++) v.x[i] = p[i];                                                    \
         return v;                                                                                     \
     }                                                                                                 \
     REEL_ALWAYS_INLINE void reel_storem##bits##_(T *p, reel_v##bits v, int n)                         \
     {                                                                                                 \
-        for (int i = 0; i < n; i++)                                                                   \
-            p[i] = v.x[i];                                                                            \
+        for (int i = 0; i < n; i++) p[i] = v.x[i];                                                    \
     }                                                                                                 \
     REEL_ALWAYS_INLINE reel_v##bits reel_load##bits##_(const T *p)                                    \
     {                                                                                                 \
@@ -267,25 +263,21 @@ enum { REEL_W32 = 8, REEL_W64 = 4, REEL_SQUARE32 = 4, REEL_SQUARE64 = 4 };
     }                                                                                                 \
     REEL_ALWAYS_INLINE reel_v##bits reel_fma##bits##_(reel_v##bits a, reel_v##bits b, reel_v##bits c) \
     {                                                                                                 \
-        for (int i = 0; i < W; i++)                                                                   \
-            c.x[i] = FMA(a.x[i], b.x[i], c.x[i]);                                                     \
+        for (int i = 0; i < W; i++) c.x[i] = FMA(a.x[i], b.x[i], c.x[i]);                             \
         return c;                                                                                     \
     }                                                                                                 \
     REEL_ALWAYS_INLINE T reel_sum##bits##_(const reel_v##bits v[2])                                   \
     {                                                                                                 \
         T s[W];                                                                                       \
-        for (int i = 0; i < W; i++)                                                                   \
-            s[i] = v[0].x[i] + v[1].x[i];                                                             \
+        for (int i = 0; i < W; i++) s[i] = v[0].x[i] + v[1].x[i];                                     \
         for (int h = W / 2; h > 0; h /= 2)                                                            \
-            for (int i = 0; i < h; i++)                                                               \
-                s[i] += s[i + h];                                                                     \
+            for (int i = 0; i < h; i++) s[i] += s[i + h];                                             \
         return s[0];                                                                                  \
     }                                                                                                 \
     REEL_ALWAYS_INLINE void reel_transpose##bits##_(T *to, int64_t ldt, const T *from, int64_t ldf)   \
     {                                                                                                 \
         for (int i = 0; i < 4; i++)                                                                   \
-            for (int j = 0; j < 4; j++)                                                               \
-                to[i * ldt + j] = from[j * ldf + i];                                                  \
+            for (int j = 0; j < 4; j++) to[i * ldt + j] = from[j * ldf + i];                          \
     }
 REEL_PLAIN_(32, float, 8, fmaf)
 REEL_PLAIN_(64, double, 4, fma)

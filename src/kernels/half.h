@@ -15,7 +15,16 @@ REEL_ALWAYS_INLINE uint16_t reel_narrow_f16_(float f)
     const uint32_t r = u < 0x38800000u ? small : normal;
     return (uint16_t)(sign | (u >= 0x47800000u ? large : r));
 }
-REEL_ALWAYS_INLINE float reel_widen_f16_(uint16_t h) { return reel_f16_to_f32_(h); }
-REEL_ALWAYS_INLINE float reel_widen_bf16_(uint16_t h) { return reel_bf16_to_f32_(h); }
-REEL_ALWAYS_INLINE uint16_t reel_narrow_bf16_(float f) { return reel_f32_to_bf16_(f); }
+REEL_ALWAYS_INLINE float reel_widen_f16_(uint16_t h)
+{
+    return reel_f16_to_f32_(h);
+}
+REEL_ALWAYS_INLINE float reel_widen_bf16_(uint16_t h)
+{
+    return reel_bf16_to_f32_(h);
+}
+REEL_ALWAYS_INLINE uint16_t reel_narrow_bf16_(float f)
+{
+    return reel_f32_to_bf16_(f);
+}
 #endif

@@ -38,4 +38,7 @@ int reel_level_(void)
     return level;
 }
 
-const char *reel_isa(void) { return names[reel_level_()]; }
+const char *reel_isa(void)
+{
+    return names[reel_level_()];
+}

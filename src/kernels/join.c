@@ -24,8 +24,7 @@ static void plan_block(block *b, int rank, const int64_t *dims, const int64_t *t
     b->n = 0;
     for (int k = 0; k < rank; k++) {
         count *= dims[k];
-        if (dims[k] == 1)
-            continue;
+        if (dims[k] == 1) continue;
         const int last = b->n - 1;
         if (last >= 0 && b->to_stride[last] == to[k] * size * dims[k] &&
             b->from_stride[last] == from[k] * size * dims[k]) {
@@ -45,9 +44,8 @@ static void plan_block(block *b, int rank, const int64_t *dims, const int64_t *t
     b->inner = count ? count / b->dim[0] : 0;
 }
 
-#define COPY_RUN(bytes)             \
-    for (int64_t i = 0; i < n; i++) \
-    memcpy(to + i * ts, from + i * fs, bytes)
+#define COPY_RUN(bytes) \
+    for (int64_t i = 0; i < n; i++) memcpy(to + i * ts, from + i * fs, bytes)
 static void copy_run(char *REEL_RESTRICT to, const char *REEL_RESTRICT from, int64_t n, int64_t ts, int64_t fs,
                      int64_t size)
 {
@@ -82,8 +80,7 @@ static void copy_block(const block *b, char *to, const char *from, int64_t size,
             at[k]++;
             to += b->to_stride[k];
             from += b->from_stride[k];
-            if (k == 0 || at[k] < b->dim[k])
-                break;
+            if (k == 0 || at[k] < b->dim[k]) break;
             to -= b->dim[k] * b->to_stride[k];
             from -= b->dim[k] * b->from_stride[k];
             at[k] = 0;
@@ -106,8 +103,7 @@ static void copy_piece(void *arg, int64_t begin, int64_t end)
 
 static void run_block(const block *b, void *to, const void *from, int64_t size)
 {
-    if (b->dim[0] == 0)
-        return;
+    if (b->dim[0] == 0) return;
     const int64_t grain = b->inner >= WORK ? 1 : WORK / b->inner;
     if (b->dim[0] <= grain) {
         copy_block(b, to, from, size, 0, b->dim[0]);
@@ -129,10 +125,8 @@ static int plan_join(join_plan *p, const reel_kview *whole, const reel_kview *pa
     p->n = n;
     p->size = (int64_t)reel_size_(whole->dtype);
     p->blocks = reel_alloc_array_((size_t)n, sizeof(block));
-    if (!p->blocks)
-        return REEL_ENOMEM;
-    if (axis < 0)
-        axis += whole->rank;
+    if (!p->blocks) return REEL_ENOMEM;
+    if (axis < 0) axis += whole->rank;
     int64_t start = 0;
     for (int i = 0; i < n; i++) {
         block *b = &p->blocks[i];
@@ -170,8 +164,7 @@ static int concat_run(const void *plan, void *const *ptr, void *work)
 {
     const join_plan *p = plan;
     (void)work;
-    for (int64_t i = 0; i < p->n; i++)
-        run_block(&p->blocks[i], ptr[p->n], ptr[i], p->size);
+    for (int64_t i = 0; i < p->n; i++) run_block(&p->blocks[i], ptr[p->n], ptr[i], p->size);
     return 0;
 }
 
@@ -179,8 +172,7 @@ static int split_run(const void *plan, void *const *ptr, void *work)
 {
     const join_plan *p = plan;
     (void)work;
-    for (int64_t i = 0; i < p->n; i++)
-        run_block(&p->blocks[i], ptr[1 + i], ptr[0], p->size);
+    for (int64_t i = 0; i < p->n; i++) run_block(&p->blocks[i], ptr[1 + i], ptr[0], p->size);
     return 0;
 }
 
@@ -200,8 +192,7 @@ static int unslice_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     p->size = p->bytes = (int64_t)reel_size_(y->dtype);
     for (int k = 0; k < y->rank; k++) {
         int64_t first = 0, count, step = 1;
-        if (k < a->n)
-            reel_range_resolve_(a->r[k], y->dims[k], &first, &count, &step);
+        if (k < a->n) reel_range_resolve_(a->r[k], y->dims[k], &first, &count, &step);
         offset += first * y->strides[k];
         to[k] = step * y->strides[k];
         p->bytes *= y->dims[k];

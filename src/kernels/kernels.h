@@ -8,7 +8,8 @@ extern const reel_kernel reel_k_elementwise_, reel_k_cast_, reel_k_where_, reel_
 /* copy.c: any layout to dense: reshape, broadcast_to ... of what cannot be a view */
 extern const reel_kernel reel_k_copy_;
 /* create.c */
-extern const reel_kernel reel_k_num_, reel_k_full_, reel_k_arange_, reel_k_eye_, reel_k_random_, reel_k_one_hot_, reel_k_count_;
+extern const reel_kernel reel_k_num_, reel_k_full_, reel_k_arange_, reel_k_eye_, reel_k_random_, reel_k_one_hot_,
+    reel_k_count_;
 /* reduce.c */
 extern const reel_kernel reel_k_sum_, reel_k_max_, reel_k_argmax_, reel_k_sum_like_;
 /* join.c */

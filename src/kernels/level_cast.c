@@ -7,15 +7,15 @@
 #define TO_F32(x) ((float)(x))
 #define TO_F64(x) ((double)(x))
 #define BOOL(x) ((uint8_t)((x) != 0))
-#define CAST(from, to, X, Y, WIDEN, NARROW)                                                                            \
-    static void from##_##to(void *const *ptr, const uint8_t *step, int64_t n, const void *extra)                       \
-    {                                                                                                                  \
-        const X *a = ptr[0];                                                                                           \
-        Y *o = ptr[1];                                                                                                 \
-        (void)step, (void)extra;                                                                                       \
-        for (int64_t i = 0; i < n; i++) {                                                                              \
-            o[i] = NARROW(WIDEN(a[i]));                                                                                \
-        }                                                                                                              \
+#define CAST(from, to, X, Y, WIDEN, NARROW)                                                      \
+    static void from##_##to(void *const *ptr, const uint8_t *step, int64_t n, const void *extra) \
+    {                                                                                            \
+        const X *a = ptr[0];                                                                     \
+        Y *o = ptr[1];                                                                           \
+        (void)step, (void)extra;                                                                 \
+        for (int64_t i = 0; i < n; i++) {                                                        \
+            o[i] = NARROW(WIDEN(a[i]));                                                          \
+        }                                                                                        \
     }
 CAST(f32, f64, float, double, SAME, TO_F64)
 CAST(f32, f16, float, uint16_t, SAME, reel_narrow_f16_)

@@ -9,51 +9,51 @@
 #define LOOP(name) PASTE(name, SUFFIX)
 
 /* X: elements and variables of the formula, O: results. No branch inside, so the compiler vectorises each loop. */
-#define UNARY_LOOP(name, X, O, formula)                                                                                \
-    static void LOOP(name)(void *const *ptr, const uint8_t *step, int64_t n, const void *extra)                        \
-    {                                                                                                                  \
-        const X *a = ptr[0];                                                                                           \
-        O *o = ptr[1];                                                                                                 \
-        (void)step, (void)extra;                                                                                       \
-        REEL_IVDEP                                                                                                     \
-        for (int64_t i = 0; i < n; i++) {                                                                              \
-            const X x = a[i];                                                                                          \
-            o[i] = (O)(formula);                                                                                       \
-        }                                                                                                              \
+#define UNARY_LOOP(name, X, O, formula)                                                         \
+    static void LOOP(name)(void *const *ptr, const uint8_t *step, int64_t n, const void *extra) \
+    {                                                                                           \
+        const X *a = ptr[0];                                                                    \
+        O *o = ptr[1];                                                                          \
+        (void)step, (void)extra;                                                                \
+        REEL_IVDEP                                                                              \
+        for (int64_t i = 0; i < n; i++) {                                                       \
+            const X x = a[i];                                                                   \
+            o[i] = (O)(formula);                                                                \
+        }                                                                                       \
     }
-#define BINARY_LOOP(name, X, O, formula)                                                                               \
-    static void LOOP(name)(void *const *ptr, const uint8_t *step, int64_t n, const void *extra)                        \
-    {                                                                                                                  \
-        const X *a = ptr[0], *b = ptr[1];                                                                              \
-        O *o = ptr[2];                                                                                                 \
-        (void)extra;                                                                                                   \
-        if (step[0] && step[1]) {                                                                                      \
-            REEL_IVDEP                                                                                                 \
-            for (int64_t i = 0; i < n; i++) {                                                                          \
-                const X x = a[i], y = b[i];                                                                            \
-                o[i] = (O)(formula);                                                                                   \
-            }                                                                                                          \
-        } else if (step[0]) {                                                                                          \
-            const X y = b[0];                                                                                          \
-            REEL_IVDEP                                                                                                 \
-            for (int64_t i = 0; i < n; i++) {                                                                          \
-                const X x = a[i];                                                                                      \
-                o[i] = (O)(formula);                                                                                   \
-            }                                                                                                          \
-        } else if (step[1]) {                                                                                          \
-            const X x = a[0];                                                                                          \
-            REEL_IVDEP                                                                                                 \
-            for (int64_t i = 0; i < n; i++) {                                                                          \
-                const X y = b[i];                                                                                      \
-                o[i] = (O)(formula);                                                                                   \
-            }                                                                                                          \
-        } else {                                                                                                       \
-            const X x = a[0], y = b[0];                                                                                \
-            const O value = (O)(formula);                                                                              \
-            for (int64_t i = 0; i < n; i++) {                                                                          \
-                o[i] = value;                                                                                          \
-            }                                                                                                          \
-        }                                                                                                              \
+#define BINARY_LOOP(name, X, O, formula)                                                        \
+    static void LOOP(name)(void *const *ptr, const uint8_t *step, int64_t n, const void *extra) \
+    {                                                                                           \
+        const X *a = ptr[0], *b = ptr[1];                                                       \
+        O *o = ptr[2];                                                                          \
+        (void)extra;                                                                            \
+        if (step[0] && step[1]) {                                                               \
+            REEL_IVDEP                                                                          \
+            for (int64_t i = 0; i < n; i++) {                                                   \
+                const X x = a[i], y = b[i];                                                     \
+                o[i] = (O)(formula);                                                            \
+            }                                                                                   \
+        } else if (step[0]) {                                                                   \
+            const X y = b[0];                                                                   \
+            REEL_IVDEP                                                                          \
+            for (int64_t i = 0; i < n; i++) {                                                   \
+                const X x = a[i];                                                               \
+                o[i] = (O)(formula);                                                            \
+            }                                                                                   \
+        } else if (step[1]) {                                                                   \
+            const X x = a[0];                                                                   \
+            REEL_IVDEP                                                                          \
+            for (int64_t i = 0; i < n; i++) {                                                   \
+                const X y = b[i];                                                               \
+                o[i] = (O)(formula);                                                            \
+            }                                                                                   \
+        } else {                                                                                \
+            const X x = a[0], y = b[0];                                                         \
+            const O value = (O)(formula);                                                       \
+            for (int64_t i = 0; i < n; i++) {                                                   \
+                o[i] = value;                                                                   \
+            }                                                                                   \
+        }                                                                                       \
     }
 
 /* ---- float and double ------------------------------------------------------------------------------ */
@@ -120,44 +120,44 @@
 
 /* ---- f16 and bf16 ------------------------------------------------------------------------------------ */
 enum { BLOCK = REEL_LOOP_BLOCK };
-#define HALF(SUFFIX)                                                                                                   \
-    static void widen_##SUFFIX(float *o, const uint16_t *a, int64_t n)                                                 \
-    {                                                                                                                  \
-        for (int64_t i = 0; i < n; i++) {                                                                              \
-            o[i] = reel_widen_##SUFFIX##_(a[i]);                                                                       \
-        }                                                                                                              \
-    }                                                                                                                  \
-    static void narrow_##SUFFIX(uint16_t *o, const float *a, int64_t n)                                                \
-    {                                                                                                                  \
-        for (int64_t i = 0; i < n; i++) {                                                                              \
-            o[i] = reel_narrow_##SUFFIX##_(a[i]);                                                                      \
-        }                                                                                                              \
-    }                                                                                                                  \
-    /* fn on floats; result: is the output of the same dtype (else bool)? */                                           \
-    static void blocks_##SUFFIX(reel_inner_fn *fn, int n_in, bool result, void *const *ptr, const uint8_t *step,       \
-                                int64_t n)                                                                             \
-    {                                                                                                                  \
-        float a[2][BLOCK], o[BLOCK];                                                                                   \
-        for (int64_t at = 0; at < n; at += BLOCK) {                                                                    \
-            const int64_t k = n - at < BLOCK ? n - at : BLOCK;                                                         \
-            for (int i = 0; i < n_in; i++) {                                                                           \
-                widen_##SUFFIX(a[i], (const uint16_t *)ptr[i] + (step[i] ? at : 0), step[i] ? k : 1);                  \
-            }                                                                                                          \
-            void *const inner[3] = {a[0], n_in == 1 ? o : a[1], result ? (void *)o : (uint8_t *)ptr[2] + at};          \
-            fn(inner, step, k, NULL);                                                                                  \
-            if (result) {                                                                                              \
-                narrow_##SUFFIX((uint16_t *)ptr[n_in] + at, o, k);                                                     \
-            }                                                                                                          \
-        }                                                                                                              \
+#define HALF(SUFFIX)                                                                                             \
+    static void widen_##SUFFIX(float *o, const uint16_t *a, int64_t n)                                           \
+    {                                                                                                            \
+        for (int64_t i = 0; i < n; i++) {                                                                        \
+            o[i] = reel_widen_##SUFFIX##_(a[i]);                                                                 \
+        }                                                                                                        \
+    }                                                                                                            \
+    static void narrow_##SUFFIX(uint16_t *o, const float *a, int64_t n)                                          \
+    {                                                                                                            \
+        for (int64_t i = 0; i < n; i++) {                                                                        \
+            o[i] = reel_narrow_##SUFFIX##_(a[i]);                                                                \
+        }                                                                                                        \
+    }                                                                                                            \
+    /* fn on floats; result: is the output of the same dtype (else bool)? */                                     \
+    static void blocks_##SUFFIX(reel_inner_fn *fn, int n_in, bool result, void *const *ptr, const uint8_t *step, \
+                                int64_t n)                                                                       \
+    {                                                                                                            \
+        float a[2][BLOCK], o[BLOCK];                                                                             \
+        for (int64_t at = 0; at < n; at += BLOCK) {                                                              \
+            const int64_t k = n - at < BLOCK ? n - at : BLOCK;                                                   \
+            for (int i = 0; i < n_in; i++) {                                                                     \
+                widen_##SUFFIX(a[i], (const uint16_t *)ptr[i] + (step[i] ? at : 0), step[i] ? k : 1);            \
+            }                                                                                                    \
+            void *const inner[3] = {a[0], n_in == 1 ? o : a[1], result ? (void *)o : (uint8_t *)ptr[2] + at};    \
+            fn(inner, step, k, NULL);                                                                            \
+            if (result) {                                                                                        \
+                narrow_##SUFFIX((uint16_t *)ptr[n_in] + at, o, k);                                               \
+            }                                                                                                    \
+        }                                                                                                        \
     }
 HALF(f16)
 HALF(bf16)
 
-#define HALF_LOOP(name, n_in, result, SUFFIX)                                                                          \
-    static void name##_##SUFFIX(void *const *ptr, const uint8_t *step, int64_t n, const void *extra)                   \
-    {                                                                                                                  \
-        (void)extra;                                                                                                   \
-        blocks_##SUFFIX(name##_f32, n_in, result, ptr, step, n);                                                       \
+#define HALF_LOOP(name, n_in, result, SUFFIX)                                                        \
+    static void name##_##SUFFIX(void *const *ptr, const uint8_t *step, int64_t n, const void *extra) \
+    {                                                                                                \
+        (void)extra;                                                                                 \
+        blocks_##SUFFIX(name##_f32, n_in, result, ptr, step, n);                                     \
     }
 #define UNARY(name, dtypes, floats, integers) HALF_LOOP(name, 1, true, f16) HALF_LOOP(name, 1, true, bf16)
 #define BINARY(name, dtypes, floats, integers) HALF_LOOP(name, 2, true, f16) HALF_LOOP(name, 2, true, bf16)
@@ -168,8 +168,9 @@ HALF(bf16)
 #undef COMPARE
 
 /* ---- the table ---------------------------------------------------------------------------------------- */
-#define ROW_FLOATS(name) [REEL_F32] = name##_f32, [REEL_F64] = name##_f64, [REEL_F16] = name##_f16, [REEL_BF16] = name##_bf16
-#define ROW_NUMBERS(name)                                                                                              \
+#define ROW_FLOATS(name) \
+    [REEL_F32] = name##_f32, [REEL_F64] = name##_f64, [REEL_F16] = name##_f16, [REEL_BF16] = name##_bf16
+#define ROW_NUMBERS(name) \
     ROW_FLOATS(name), [REEL_I8] = name##_i8, [REEL_U8] = name##_u8, [REEL_I32] = name##_i32, [REEL_I64] = name##_i64
 #define ROW_ALL_DTYPES(name) ROW_NUMBERS(name), [REEL_BOOL] = name##_u8
 #define UNARY(name, dtypes, floats, integers) [REEL_OP_##name] = {ROW_##dtypes(name)},

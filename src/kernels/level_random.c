@@ -74,11 +74,12 @@ REEL_ALWAYS_INLINE void normal64(const uint32_t w[4], double mean, double dev, d
     const double r = sqrt(-2.0 * reel_log_f64_(fraction53(w[0], w[1]) + 0x1p-53));
     const uint64_t t = ((uint64_t)w[2] << 32 | w[3]) >> 11, q = (t + ((uint64_t)1 << 50)) >> 51;
     const double x = (double)((int64_t)t - (int64_t)(q << 51)) * 0x1p-51, z = x * x;
-    static const double sines[] = {-0x1.6c5b30ad4a311p-31, 0x1.e8eed015130e6p-25, -0x1.e3074b4e8d43ep-19, 0x1.50783485caf89p-13,
-                                   -0x1.32d2cce62ac19p-8,  0x1.466bc6775aad9p-4,  -0x1.4abbce625be53p-1,  0x1.921fb54442d18p+0};
-    static const double cosines[] = {0x1.1e2a25e3ed389p-34, -0x1.b6dd6bfac55ffp-28, 0x1.f9d385468f41ep-22,
-                                     -0x1.a6d1f29f1b4f3p-16, 0x1.e1f5068919a7ap-11, -0x1.55d3c7e3cbfedp-6,
-                                     0x1.03c1f081b5ac4p-2,   -0x1.3bd3cc9be45dep+0, 1.0};
+    static const double sines[] = {-0x1.6c5b30ad4a311p-31, 0x1.e8eed015130e6p-25, -0x1.e3074b4e8d43ep-19,
+                                   0x1.50783485caf89p-13,  -0x1.32d2cce62ac19p-8, 0x1.466bc6775aad9p-4,
+                                   -0x1.4abbce625be53p-1,  0x1.921fb54442d18p+0};
+    static const double cosines[] = {0x1.1e2a25e3ed389p-34,  -0x1.b6dd6bfac55ffp-28, 0x1.f9d385468f41ep-22,
+                                     -0x1.a6d1f29f1b4f3p-16, 0x1.e1f5068919a7ap-11,  -0x1.55d3c7e3cbfedp-6,
+                                     0x1.03c1f081b5ac4p-2,   -0x1.3bd3cc9be45dep+0,  1.0};
     double s = sines[0], c = cosines[0];
     for (int i = 1; i < 8; i++) {
         s = reel_fma_f64_(s, z, sines[i]);
@@ -93,36 +94,36 @@ REEL_ALWAYS_INLINE void normal64(const uint32_t w[4], double mean, double dev, d
 }
 
 /* ---- the loops: a batch of counters at a time into buffer, then out ---------------------------------- */
-#define DRAW(name, E, PER, ...)                                                                                        \
-    static void name(void *out, int64_t begin, int64_t end, const reel_draw *d)                                       \
-    {                                                                                                                  \
-        E *o = (E *)out + begin, buffer[PER * BATCH];                                                                  \
-        batch_words w;                                                                                                 \
-        for (int64_t at = begin; at < end; at += PER * BATCH, o += PER * BATCH) {                                      \
-            philox(w, d->key, d->counter + (uint64_t)at / PER);                                                        \
-            for (int j = 0; j < BATCH; j++) {                                                                          \
-                __VA_ARGS__                                                                                            \
-            }                                                                                                          \
-            const int64_t k = end - at < PER * BATCH ? end - at : PER * BATCH;                                         \
-            memcpy(o, buffer, (size_t)k * sizeof(E));                                                                  \
-        }                                                                                                              \
+#define DRAW(name, E, PER, ...)                                                   \
+    static void name(void *out, int64_t begin, int64_t end, const reel_draw *d)   \
+    {                                                                             \
+        E *o = (E *)out + begin, buffer[PER * BATCH];                             \
+        batch_words w;                                                            \
+        for (int64_t at = begin; at < end; at += PER * BATCH, o += PER * BATCH) { \
+            philox(w, d->key, d->counter + (uint64_t)at / PER);                   \
+            for (int j = 0; j < BATCH; j++) {                                     \
+                __VA_ARGS__                                                       \
+            }                                                                     \
+            const int64_t k = end - at < PER * BATCH ? end - at : PER * BATCH;    \
+            memcpy(o, buffer, (size_t)k * sizeof(E));                             \
+        }                                                                         \
     }
 #define SAME(x) (x)
-#define UNIFORM(SUFFIX, E, BITS, NARROW)                                                                               \
-    DRAW(uniform_##SUFFIX, E, 4, {                                                                                     \
-        for (int k = 0; k < 4; k++) {                                                                                  \
-            buffer[4 * j + k] = NARROW(uniform32(w[k][j], BITS, d->a, d->b - d->a, d->top));                           \
-        }                                                                                                              \
+#define UNIFORM(SUFFIX, E, BITS, NARROW)                                                     \
+    DRAW(uniform_##SUFFIX, E, 4, {                                                           \
+        for (int k = 0; k < 4; k++) {                                                        \
+            buffer[4 * j + k] = NARROW(uniform32(w[k][j], BITS, d->a, d->b - d->a, d->top)); \
+        }                                                                                    \
     })
-#define NORMAL(SUFFIX, E, NARROW)                                                                                      \
-    DRAW(normal_##SUFFIX, E, 4, {                                                                                      \
-        float x[4];                                                                                                    \
-        normal32(w[0][j], w[1][j], (float)d->a, (float)d->b, &x[0], &x[1]);                                            \
-        normal32(w[2][j], w[3][j], (float)d->a, (float)d->b, &x[2], &x[3]);                                            \
-        buffer[4 * j] = NARROW(x[0]);                                                                                  \
-        buffer[4 * j + 1] = NARROW(x[1]);                                                                              \
-        buffer[4 * j + 2] = NARROW(x[2]);                                                                              \
-        buffer[4 * j + 3] = NARROW(x[3]);                                                                              \
+#define NORMAL(SUFFIX, E, NARROW)                                           \
+    DRAW(normal_##SUFFIX, E, 4, {                                           \
+        float x[4];                                                         \
+        normal32(w[0][j], w[1][j], (float)d->a, (float)d->b, &x[0], &x[1]); \
+        normal32(w[2][j], w[3][j], (float)d->a, (float)d->b, &x[2], &x[3]); \
+        buffer[4 * j] = NARROW(x[0]);                                       \
+        buffer[4 * j + 1] = NARROW(x[1]);                                   \
+        buffer[4 * j + 2] = NARROW(x[2]);                                   \
+        buffer[4 * j + 3] = NARROW(x[3]);                                   \
     })
 UNIFORM(f32, float, 24, SAME)
 UNIFORM(f16, uint16_t, 11, reel_narrow_f16_)
@@ -142,6 +143,7 @@ DRAW(normal_f64, double, 2, {
 })
 
 const reel_random_table REEL_LEVELED(reel_random_table) = {
-    .uniform = {[REEL_F32] = uniform_f32, [REEL_F64] = uniform_f64, [REEL_F16] = uniform_f16, [REEL_BF16] = uniform_bf16},
+    .uniform =
+        {[REEL_F32] = uniform_f32, [REEL_F64] = uniform_f64, [REEL_F16] = uniform_f16, [REEL_BF16] = uniform_bf16},
     .normal = {[REEL_F32] = normal_f32, [REEL_F64] = normal_f64, [REEL_F16] = normal_f16, [REEL_BF16] = normal_bf16},
 };

@@ -6,18 +6,19 @@
 #include "core/shape.h"
 #include "reel/tensor.h"
 
-#define GATHER(T)                                                                                                      \
-    do {                                                                                                               \
-        T *d = dst;                                                                                                    \
-        for (int64_t r = 0; r < rows; r++, d += cols, src += row_stride) {                                             \
-            const char *s = src;                                                                                       \
-            for (int64_t c = 0; c < cols; c++, s += col_stride) {                                                      \
-                memcpy(d + c, s, sizeof(T));                                                                           \
-            }                                                                                                          \
-        }                                                                                                              \
+#define GATHER(T)                                                          \
+    do {                                                                   \
+        T *d = dst;                                                        \
+        for (int64_t r = 0; r < rows; r++, d += cols, src += row_stride) { \
+            const char *s = src;                                           \
+            for (int64_t c = 0; c < cols; c++, s += col_stride) {          \
+                memcpy(d + c, s, sizeof(T));                               \
+            }                                                              \
+        }                                                                  \
     } while (0)
 
-void reel_gather_(void *dst, const char *src, int64_t rows, int64_t row_stride, int64_t cols, int64_t col_stride, int size)
+void reel_gather_(void *dst, const char *src, int64_t rows, int64_t row_stride, int64_t cols, int64_t col_stride,
+                  int size)
 {
     if (rows > 1 && row_stride == 0) { /* one row, repeated by doubling */
         const size_t row = (size_t)cols * (size_t)size, all = row * (size_t)rows;
@@ -201,7 +202,10 @@ static void walk_on(walk *w, const reel_loop *l, int d, int64_t k)
     }
 }
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static void run_walk(void *arg, int64_t begin, int64_t end)
 {
@@ -213,7 +217,8 @@ static void run_walk(void *arg, int64_t begin, int64_t end)
     void *ptr[REEL_LOOP_IN + REEL_LOOP_OUT];
     uint8_t step[REEL_LOOP_IN];
     const int last = l->rank - 1;
-    const int64_t cols = l->dims[last], rows_in_block = cols * 2 <= REEL_LOOP_BLOCK && last > 0 ? REEL_LOOP_BLOCK / cols : 1;
+    const int64_t cols = l->dims[last],
+                  rows_in_block = cols * 2 <= REEL_LOOP_BLOCK && last > 0 ? REEL_LOOP_BLOCK / cols : 1;
     bool gathers = false;
     for (int i = 0; i < l->n_in; i++) {
         const int64_t s = l->strides[i][last];

@@ -13,12 +13,12 @@ typedef void reel_inner_fn(void *const *ptr, const uint8_t *step, int64_t n, con
 
 typedef struct reel_loop {
     reel_inner_fn *fn;
-    int64_t n, grain;          /* elements in all, and at least per thread */
+    int64_t n, grain; /* elements in all, and at least per thread */
     uint8_t n_in, n_out, rank;
-    bool flat;                 /* all dense or one element: dims and strides are not filled in */
+    bool flat; /* all dense or one element: dims and strides are not filled in */
     uint8_t step[REEL_LOOP_IN];
-    uint8_t size[REEL_LOOP_IN + REEL_LOOP_OUT]; /* bytes an element */
-    int64_t dims[REEL_MAX_RANK];                /* of the output, merged */
+    uint8_t size[REEL_LOOP_IN + REEL_LOOP_OUT];   /* bytes an element */
+    int64_t dims[REEL_MAX_RANK];                  /* of the output, merged */
     int64_t strides[REEL_LOOP_IN][REEL_MAX_RANK]; /* bytes */
 } reel_loop;
 
@@ -27,7 +27,8 @@ void reel_loop_init_(reel_loop *l, const reel_ksig *sig, reel_inner_fn *fn, int6
 void reel_loop_run_(const reel_loop *l, void *const *ptr, const void *extra);
 
 /* rows x cols elements of size bytes (1, 2, 4 or 8), strides in bytes, into dense memory. */
-void reel_gather_(void *dst, const char *src, int64_t rows, int64_t row_stride, int64_t cols, int64_t col_stride, int size);
+void reel_gather_(void *dst, const char *src, int64_t rows, int64_t row_stride, int64_t cols, int64_t col_stride,
+                  int size);
 /* Merges dimensions that are contiguous in all n operands and drops those of size 1. strides in elements or bytes, any unit. Returns the rank. */
 int reel_merge_dims_(int64_t *dims, int rank, int64_t (*strides)[REEL_MAX_RANK], int n);
 #endif

@@ -54,8 +54,7 @@ static void operand_layout(matmul_operand *o, const reel_kview *v, int matrix_ra
 static void batch_strides(matmul_operand *o, int batch_rank)
 {
     const int lead = batch_rank - o->rank;
-    for (int i = 0; i < batch_rank; i++)
-        o->batch[i] = i < lead || o->dims[i - lead] == 1 ? 0 : o->strides[i - lead];
+    for (int i = 0; i < batch_rank; i++) o->batch[i] = i < lead || o->dims[i - lead] == 1 ? 0 : o->strides[i - lead];
 }
 
 /* The view of what is gathered or converted: a repeated batch only once (unless whole), a transposed matrix as it is
@@ -78,8 +77,7 @@ static bool operand_copy(matmul_operand *o, bool whole)
     const bool dense = reel_is_dense_(&s, o->copy_strides);
     int64_t strides[REEL_MAX_RANK];
     reel_shape_strides_(&s, strides);
-    for (int i = 0; i < r; i++)
-        o->strides[i] = s.dims[i] == 1 ? 0 : strides[i];
+    for (int i = 0; i < r; i++) o->strides[i] = s.dims[i] == 1 ? 0 : strides[i];
     return dense;
 }
 
@@ -99,8 +97,7 @@ static int operand_plan(matmul_operand *o, bool flat, bool whole, reel_dtype com
     }
     if (o->gather) {
         const int code = reserve(workspace, o->count, reel_size_(o->dtype), &o->gather_at);
-        if (code)
-            return code;
+        if (code) return code;
     }
     return convert ? reserve(workspace, o->count, reel_size_(compute), &o->convert_at) : 0;
 }
@@ -176,8 +173,7 @@ static int onednn_plan(matmul_plan *p, size_t *workspace)
     for (int i = 0; i < 4; i++) {
         const int64_t m = i & 2 ? me : p->mb, n = i & 1 ? ne : p->nb;
         const bool needed = (i & 2 ? true : p->row_blocks > 1) && (i & 1 ? true : p->col_blocks > 1);
-        if (!needed)
-            continue;
+        if (!needed) continue;
         const int code = reel_onednn_new_(p->compute, m, n, p->k, p->a.transposed, p->a.ld, p->b.transposed, p->b.ld,
                                           p->n, &p->dnn[i]);
         if (code || !p->dnn[i]) {
@@ -188,15 +184,12 @@ static int onednn_plan(matmul_plan *p, size_t *workspace)
             p->route = MATMUL_OPEN;
             return code;
         }
-        if (reel_onednn_scratch_(p->dnn[i]) > scratch)
-            scratch = reel_onednn_scratch_(p->dnn[i]);
+        if (reel_onednn_scratch_(p->dnn[i]) > scratch) scratch = reel_onednn_scratch_(p->dnn[i]);
     }
     p->scratch = round64(scratch);
     p->regions = reel_threads() < MATMUL_REGIONS ? reel_threads() : MATMUL_REGIONS;
-    if (p->items < p->regions)
-        p->regions = (int)p->items;
-    if (p->serial)
-        p->regions = 1;
+    if (p->items < p->regions) p->regions = (int)p->items;
+    if (p->serial) p->regions = 1;
     return reserve(workspace, p->regions, p->scratch, &p->scratch_at);
 }
 
@@ -212,8 +205,7 @@ static int route_plan(matmul_plan *p, size_t *workspace)
     if (p->route == MATMUL_ONEDNN) {
         blocks_plan(p);
         const int code = onednn_plan(p, workspace);
-        if (code || p->route == MATMUL_ONEDNN)
-            return code;
+        if (code || p->route == MATMUL_ONEDNN) return code;
         p->route = reel_matmul_second_(p->compute);
     }
     if (p->route == MATMUL_BLAS && !reel_blas_fits_(p->m, p->n, p->k, p->a.ld, p->b.ld, p->n))
@@ -229,10 +221,8 @@ static void gemm_plan(matmul_plan *p)
     p->gemm = f64 ? t->f64 : t->f32;
     p->dot = f64 ? t->dots_f64 : t->dots_f32;
     p->g = (reel_gemm){p->m, p->n, p->k, p->a.ld, 1, p->b.ld, 1, p->n};
-    if (p->a.transposed)
-        p->g.ars = 1, p->g.acs = p->a.ld;
-    if (p->b.transposed)
-        p->g.brs = 1, p->g.bcs = p->b.ld;
+    if (p->a.transposed) p->g.ars = 1, p->g.acs = p->a.ld;
+    if (p->b.transposed) p->g.brs = 1, p->g.bcs = p->b.ld;
     p->whole =
         p->serial && p->items == 1 && p->route == MATMUL_PORTABLE && !p->a.gather && !p->b.gather && !p->a.convert;
 }
@@ -268,15 +258,11 @@ static int plan_as(matmul_plan *p, const reel_ksig *sig, reel_dtype compute, siz
 
     /* many a and one b are one tall a */
     bool tall = p->batches > 1 && !p->a.transposed;
-    for (int i = 0; i < p->b.rank; i++)
-        tall = tall && p->b.dims[i] == 1;
+    for (int i = 0; i < p->b.rank; i++) tall = tall && p->b.dims[i] == 1;
     int code = operand_plan(&p->a, tall, tall, compute, workspace);
-    if (!code)
-        code = operand_plan(&p->b, false, false, compute, workspace);
-    if (!code && compute != p->dtype)
-        code = reserve(workspace, p->out_count, p->step, &p->out_at);
-    if (code)
-        return code;
+    if (!code) code = operand_plan(&p->b, false, false, compute, workspace);
+    if (!code && compute != p->dtype) code = reserve(workspace, p->out_count, p->step, &p->out_at);
+    if (code) return code;
     if (tall) {
         p->m *= p->batches;
         p->batches = 1;
@@ -286,8 +272,7 @@ static int plan_as(matmul_plan *p, const reel_ksig *sig, reel_dtype compute, siz
         batch_strides(&p->b, p->batch_rank);
     }
     code = route_plan(p, workspace);
-    if (!code)
-        gemm_plan(p);
+    if (!code) gemm_plan(p);
     return code;
 }
 
@@ -299,8 +284,7 @@ static int matmul_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     const reel_dtype dtype = sig->out[0].dtype;
     if (dtype == REEL_BF16) {
         const int code = plan_as(p, sig, REEL_BF16, workspace);
-        if (code || p->route == MATMUL_ONEDNN || p->route == MATMUL_NOTHING)
-            return code;
+        if (code || p->route == MATMUL_ONEDNN || p->route == MATMUL_NOTHING) return code;
     }
     return plan_as(p, sig, dtype == REEL_F64 ? REEL_F64 : REEL_F32, workspace);
 }
@@ -308,8 +292,7 @@ static int matmul_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 static void matmul_drop(void *plan)
 {
     matmul_plan *p = plan;
-    for (int i = 0; i < 4; i++)
-        reel_onednn_free_(p->dnn[i]);
+    for (int i = 0; i < 4; i++) reel_onednn_free_(p->dnn[i]);
 }
 
 /* ---- run --------------------------------------------------------------------------------------------- */
@@ -417,8 +400,7 @@ static int matmul_run(const void *plan, void *const *ptr, void *work)
         return 0;
     }
     if (p->route == MATMUL_NOTHING) {
-        if (p->out_count)
-            memset(ptr[2], 0, (size_t)p->out_count * reel_size_(p->dtype));
+        if (p->out_count) memset(ptr[2], 0, (size_t)p->out_count * reel_size_(p->dtype));
         return 0;
     }
     char *const w = work;
@@ -433,10 +415,8 @@ static int matmul_run(const void *plan, void *const *ptr, void *work)
         reel_parallel_light_(p->items, p->grain, matmul_body, &j);
     else
         reel_parallel_for(p->items, p->grain, matmul_body, &j);
-    if (atomic_load(&j.failed))
-        return reel_fail(REEL_EDEVICE, "oneDNN (%s) failed", reel_onednn_name_(p->dnn[3]));
-    if (p->compute != p->dtype)
-        convert(ptr[2], p->dtype, j.c, p->compute, p->out_count);
+    if (atomic_load(&j.failed)) return reel_fail(REEL_EDEVICE, "oneDNN (%s) failed", reel_onednn_name_(p->dnn[3]));
+    if (p->compute != p->dtype) convert(ptr[2], p->dtype, j.c, p->compute, p->out_count);
     return 0;
 }
 

@@ -10,8 +10,7 @@ static matmul_wish wish;
 static void start(void)
 {
     const char *s = getenv("REEL_MATMUL");
-    if (!s)
-        return;
+    if (!s) return;
     wish = !strcmp(s, "portable") ? MATMUL_WANT_PORTABLE
            : !strcmp(s, "blas")   ? MATMUL_WANT_BLAS
            : !strcmp(s, "onednn") ? MATMUL_WANT_ONEDNN
@@ -35,12 +34,9 @@ matmul_route reel_matmul_second_(reel_dtype compute)
 
 matmul_route reel_matmul_choose_(matmul_wish w, reel_dtype compute, int64_t m, int64_t n, int64_t k)
 {
-    if (w == MATMUL_WANT_PORTABLE)
-        return MATMUL_PORTABLE;
-    if (w == MATMUL_WANT_BLAS)
-        return reel_blas_has_() ? MATMUL_BLAS : MATMUL_PORTABLE;
-    if (w == MATMUL_WANT_ONEDNN)
-        return compute == REEL_F64 ? MATMUL_PORTABLE : MATMUL_ONEDNN;
+    if (w == MATMUL_WANT_PORTABLE) return MATMUL_PORTABLE;
+    if (w == MATMUL_WANT_BLAS) return reel_blas_has_() ? MATMUL_BLAS : MATMUL_PORTABLE;
+    if (w == MATMUL_WANT_ONEDNN) return compute == REEL_F64 ? MATMUL_PORTABLE : MATMUL_ONEDNN;
     if (compute != REEL_BF16 && (double)m * (double)n * (double)k <= portable_until[reel_level_()])
         return MATMUL_PORTABLE;
     return compute == REEL_F64 ? reel_matmul_second_(compute) : MATMUL_ONEDNN;
@@ -49,8 +45,7 @@ matmul_route reel_matmul_choose_(matmul_wish w, reel_dtype compute, int64_t m, i
 /* Blocks of nearly equal size, a multiple of unit but the last. */
 static int64_t divide(int64_t n, int64_t most, int64_t unit)
 {
-    if (n <= most)
-        return n;
+    if (n <= most) return n;
     const int64_t parts = (n + most - 1) / most, each = (n + parts - 1) / parts;
     return (each + unit - 1) / unit * unit;
 }

@@ -23,8 +23,7 @@ static bool desc_new(dnnl_memory_desc_t *d, const dnnl_dims_t dims, dnnl_data_ty
 }
 static void desc_free(dnnl_memory_desc_t *d)
 {
-    if (*d)
-        dnnl_memory_desc_destroy(*d);
+    if (*d) dnnl_memory_desc_destroy(*d);
 }
 static bool pd_new(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const dnnl_memory_desc_t d[3],
                    dnnl_primitive_attr_t attr)
@@ -78,8 +77,7 @@ static void start(void)
     void *get = dlsym(RTLD_DEFAULT, "omp_get_max_threads"), *set = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
     memcpy(&get_threads, &get, sizeof get);
     memcpy(&set_threads, &set, sizeof set);
-    if (dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success)
-        engine = NULL;
+    if (dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success) engine = NULL;
 }
 
 /* Is its threading one that can be held to one thread? */
@@ -96,27 +94,22 @@ static bool usable(void)
 
 int reel_onednn_begin_(void)
 {
-    if (!set_threads)
-        return 0;
+    if (!set_threads) return 0;
     const int before = get_threads();
-    if (before != 1)
-        set_threads(1);
+    if (before != 1) set_threads(1);
     return before;
 }
 
 void reel_onednn_end_(int state)
 {
-    if (set_threads && state != 1)
-        set_threads(state);
+    if (set_threads && state != 1) set_threads(state);
 }
 
 static bool slot_new(slot *s, const dnnl_memory_desc_t d[3], desc_ref scratch)
 {
-    if (dnnl_stream_create(&s->stream, engine, dnnl_stream_default_flags) != dnnl_success)
-        return false;
+    if (dnnl_stream_create(&s->stream, engine, dnnl_stream_default_flags) != dnnl_success) return false;
     for (int i = 0; i < 3; i++)
-        if (dnnl_memory_create(&s->mem[i], DESC(d[i]), engine, DNNL_MEMORY_NONE) != dnnl_success)
-            return false;
+        if (dnnl_memory_create(&s->mem[i], DESC(d[i]), engine, DNNL_MEMORY_NONE) != dnnl_success) return false;
     return dnnl_memory_create(&s->mem[SCRATCH], scratch, engine, DNNL_MEMORY_NONE) == dnnl_success;
 }
 
@@ -130,15 +123,13 @@ static bool fill(reel_onednn *r, const dnnl_memory_desc_t d[3], dnnl_primitive_a
     bool ok = dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name &&
               !strstr(name, "ref");
     /* bf16 emulated on f32 units is slower than converting to f32 first */
-    if (ok && bf16)
-        ok = strstr(name, "bf16") && !strncmp(name, "brg", 3);
+    if (ok && bf16) ok = strstr(name, "bf16") && !strncmp(name, "brg", 3);
     if (ok) {
         strncpy(r->name, name, sizeof r->name - 1);
         const desc_ref scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
         r->scratch = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
         ok = dnnl_primitive_create(&r->primitive, pd) == dnnl_success;
-        for (int i = 0; ok && i < SLOTS; i++)
-            ok = slot_new(&r->slots[i], d, scratch);
+        for (int i = 0; ok && i < SLOTS; i++) ok = slot_new(&r->slots[i], d, scratch);
     }
     dnnl_primitive_desc_destroy(pd);
     return ok;
@@ -149,13 +140,10 @@ int reel_onednn_new_(reel_dtype dtype, int64_t m, int64_t n, int64_t k, bool ta,
 {
     *out = NULL;
     pthread_once(&once, start);
-    if (!usable() || (dtype != REEL_F32 && dtype != REEL_BF16))
-        return 0;
+    if (!usable() || (dtype != REEL_F32 && dtype != REEL_BF16)) return 0;
     reel_onednn *r = reel_zalloc_(sizeof *r);
-    if (!r)
-        return REEL_ENOMEM;
-    for (int i = 0; i < SLOTS; i++)
-        atomic_flag_clear(&r->slots[i].busy);
+    if (!r) return REEL_ENOMEM;
+    for (int i = 0; i < SLOTS; i++) atomic_flag_clear(&r->slots[i].busy);
 
     const dnnl_data_type_t type = dtype == REEL_F32 ? dnnl_f32 : dnnl_bf16;
     const dnnl_dims_t dims[3] = {{m, k}, {k, n}, {m, n}};
@@ -165,14 +153,11 @@ int reel_onednn_new_(reel_dtype dtype, int64_t m, int64_t n, int64_t k, bool ta,
     dnnl_primitive_attr_t attr = NULL;
     const int threads = reel_onednn_begin_();
     bool ok = dnnl_primitive_attr_create(&attr) == dnnl_success;
-    for (int i = 0; ok && i < 3; i++)
-        ok = desc_new(&d[i], dims[i], type, strides[i]);
+    for (int i = 0; ok && i < 3; i++) ok = desc_new(&d[i], dims[i], type, strides[i]);
     ok = ok && fill(r, d, attr, dtype == REEL_BF16);
     reel_onednn_end_(threads);
-    for (int i = 0; i < 3; i++)
-        desc_free(&d[i]);
-    if (attr)
-        dnnl_primitive_attr_destroy(attr);
+    for (int i = 0; i < 3; i++) desc_free(&d[i]);
+    if (attr) dnnl_primitive_attr_destroy(attr);
     if (ok)
         *out = r;
     else
@@ -182,17 +167,13 @@ int reel_onednn_new_(reel_dtype dtype, int64_t m, int64_t n, int64_t k, bool ta,
 
 void reel_onednn_free_(reel_onednn *r)
 {
-    if (!r)
-        return;
+    if (!r) return;
     for (int i = 0; i < SLOTS; i++) {
         for (int j = 0; j < N_ARGS; j++)
-            if (r->slots[i].mem[j])
-                dnnl_memory_destroy(r->slots[i].mem[j]);
-        if (r->slots[i].stream)
-            dnnl_stream_destroy(r->slots[i].stream);
+            if (r->slots[i].mem[j]) dnnl_memory_destroy(r->slots[i].mem[j]);
+        if (r->slots[i].stream) dnnl_stream_destroy(r->slots[i].stream);
     }
-    if (r->primitive)
-        dnnl_primitive_destroy(r->primitive);
+    if (r->primitive) dnnl_primitive_destroy(r->primitive);
     reel_free_(r, sizeof *r);
 }
 
@@ -215,8 +196,7 @@ bool reel_onednn_run_(reel_onednn *r, void *a, void *b, void *c, void *scratch)
         }
     void *const at[N_ARGS] = {a, b, c, scratch};
     bool ok = true;
-    for (int i = 0; i < N_ARGS; i++)
-        ok = ok && dnnl_memory_set_data_handle(s->mem[i], at[i]) == dnnl_success;
+    for (int i = 0; i < N_ARGS; i++) ok = ok && dnnl_memory_set_data_handle(s->mem[i], at[i]) == dnnl_success;
     const dnnl_exec_arg_t args[N_ARGS] = {{DNNL_ARG_SRC, s->mem[SRC]},
                                           {DNNL_ARG_WEIGHTS, s->mem[WEIGHTS]},
                                           {DNNL_ARG_DST, s->mem[DST]},

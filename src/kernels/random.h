@@ -6,8 +6,8 @@
 
 typedef struct reel_draw {
     uint64_t key, counter;
-    double a, b;   /* low, high or mean, standard deviation */
-    double top;    /* uniform: the largest number of the dtype below high */
+    double a, b; /* low, high or mean, standard deviation */
+    double top;  /* uniform: the largest number of the dtype below high */
 } reel_draw;
 /* Elements [begin, end) of a draw into out + begin; begin is a multiple of 4. */
 typedef void reel_draw_fn(void *out, int64_t begin, int64_t end, const reel_draw *d);

@@ -29,8 +29,7 @@ static void finish_sum(const reel_reduce_plan *p, void *out, const void *partial
     for (int64_t o = 0; o < p->n_out; o++, v += p->n_parts) {
         reel_pairwise tree;
         tree.n = 0, tree.top = 0;
-        for (int64_t s = 0; s < p->n_parts; s++)
-            reel_pairwise_push_(&tree, v[s]);
+        for (int64_t s = 0; s < p->n_parts; s++) reel_pairwise_push_(&tree, v[s]);
         store_sum(out, p->dtype, o, reel_sum_result_(reel_pairwise_end_(&tree), p->mean, p->n_red));
     }
 }
@@ -40,8 +39,7 @@ static void finish_int_sum(const reel_reduce_plan *p, void *out, const void *par
     const uint64_t *v = partial;
     for (int64_t o = 0; o < p->n_out; o++, v += p->n_parts) {
         uint64_t sum = 0;
-        for (int64_t s = 0; s < p->n_parts; s++)
-            sum += v[s];
+        for (int64_t s = 0; s < p->n_parts; s++) sum += v[s];
         switch (p->dtype) {
         case REEL_I32: ((int32_t *)out)[o] = (int32_t)sum; break;
         case REEL_I64: ((int64_t *)out)[o] = (int64_t)sum; break;
@@ -55,8 +53,7 @@ static void finish_max(const reel_reduce_plan *p, void *out, const void *partial
     const int64_t *v = partial;
     for (int64_t o = 0; o < p->n_out; o++, v += p->n_parts) {
         int64_t best = v[0];
-        for (int64_t s = 1; s < p->n_parts; s++)
-            best = v[s] > best ? v[s] : best;
+        for (int64_t s = 1; s < p->n_parts; s++) best = v[s] > best ? v[s] : best;
         switch (p->dtype) {
         case REEL_F32: ((float *)out)[o] = reel_unkey_f32_((int32_t)best); break;
         case REEL_F64: ((double *)out)[o] = reel_unkey_f64_(best); break;
@@ -75,8 +72,7 @@ static void finish_argmax(const reel_reduce_plan *p, void *out, const void *part
     for (int64_t o = 0; o < p->n_out; o++, v += p->n_parts) {
         reel_best best = v[0];
         for (int64_t s = 1; s < p->n_parts; s++)
-            if (v[s].key > best.key)
-                best = v[s];
+            if (v[s].key > best.key) best = v[s];
         ((int64_t *)out)[o] = best.index;
     }
 }
@@ -111,16 +107,14 @@ static bool plan_axes(reel_reduce_plan *p, const reel_kview *x, unsigned mask)
     p->grain = p->n_tasks;
     if (p->n_out && p->n_red && p->n_out * p->n_red > REEL_RED_WORK) {
         int64_t part = REEL_RED_CHUNK;
-        while (part * tile < REEL_RED_WORK)
-            part *= 2;
+        while (part * tile < REEL_RED_WORK) part *= 2;
         if (p->n_red > part) {
             p->part = part;
             p->n_parts = (p->n_red + part - 1) / part;
             p->n_tasks *= p->n_parts;
         }
         p->grain = REEL_RED_WORK / ((p->part < p->n_red ? p->part : p->n_red) * tile);
-        if (p->grain < 1)
-            p->grain = 1;
+        if (p->grain < 1) p->grain = 1;
     }
     return columns;
 }
@@ -132,19 +126,16 @@ static int prepare_sum(const reel_ksig *sig, void *plan, size_t *workspace, unsi
     const reel_dtype d = sig->in[0].dtype;
     p->body = plan_axes(p, &sig->in[0], mask) ? table->sum_cols[d] : table->sum_rows[d];
     p->finish = reel_is_float_(d) ? finish_sum : finish_int_sum;
-    if (p->n_parts > 1)
-        *workspace = (size_t)(p->n_out * p->n_parts) * sizeof(double);
+    if (p->n_parts > 1) *workspace = (size_t)(p->n_out * p->n_parts) * sizeof(double);
     return p->body ? 0 : reel_fail(REEL_EDTYPE, "there is no sum of %s", reel_dtype_name(d));
 }
 
 /* The attribute's axes, checked by the shape rule already, as a mask. */
 static unsigned axes_mask(const reel_axes *axes, int rank)
 {
-    if (axes->n == 0)
-        return (1u << rank) - 1;
+    if (axes->n == 0) return (1u << rank) - 1;
     unsigned mask = 0;
-    for (int i = 0; i < axes->n; i++)
-        mask |= 1u << (axes->axis[i] < 0 ? axes->axis[i] + rank : axes->axis[i]);
+    for (int i = 0; i < axes->n; i++) mask |= 1u << (axes->axis[i] < 0 ? axes->axis[i] + rank : axes->axis[i]);
     return mask;
 }
 
@@ -162,8 +153,7 @@ static int sum_like_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     const int lead = x->rank - like->rank;
     unsigned mask = (1u << lead) - 1;
     for (int k = lead; k < x->rank; k++)
-        if (like->dims[k - lead] == 1)
-            mask |= 1u << k;
+        if (like->dims[k - lead] == 1) mask |= 1u << k;
     return prepare_sum(sig, plan, workspace, mask);
 }
 
@@ -180,10 +170,8 @@ static int max_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     else
         p->body = columns ? table->max_cols[d] : table->max_rows[d];
     p->finish = arg ? finish_argmax : finish_max;
-    if (p->n_parts > 1)
-        *workspace = (size_t)(p->n_out * p->n_parts) * (arg ? sizeof(reel_best) : sizeof(int64_t));
-    if (p->n_red == 0 && p->n_out != 0)
-        return reel_fail(REEL_EARG, "the maximum of no elements is not defined");
+    if (p->n_parts > 1) *workspace = (size_t)(p->n_out * p->n_parts) * (arg ? sizeof(reel_best) : sizeof(int64_t));
+    if (p->n_red == 0 && p->n_out != 0) return reel_fail(REEL_EARG, "the maximum of no elements is not defined");
     return 0;
 }
 
@@ -207,8 +195,7 @@ static int run_to(const reel_reduce_plan *p, const void *x, void *out, void *wor
         job j = {p, x, out, work};
         reel_parallel_for(p->n_tasks, p->grain, piece, &j);
     }
-    if (p->n_parts > 1)
-        p->finish(p, out, work);
+    if (p->n_parts > 1) p->finish(p, out, work);
     return 0;
 }
 

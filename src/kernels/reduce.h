@@ -54,25 +54,21 @@ typedef struct reel_pairwise {
 
 static inline void reel_pairwise_push_(reel_pairwise *t, double v)
 {
-    for (int64_t k = t->n++; k & 1; k >>= 1)
-        v = t->v[--t->top] + v;
+    for (int64_t k = t->n++; k & 1; k >>= 1) v = t->v[--t->top] + v;
     t->v[t->top++] = v;
 }
 
 static inline double reel_pairwise_end_(reel_pairwise *t)
 {
     double v = t->top ? t->v[--t->top] : -0.0;
-    while (t->top)
-        v = t->v[--t->top] + v;
+    while (t->top) v = t->v[--t->top] + v;
     return v;
 }
 /* The last element is rounded once, from this; NaN has one pattern, whatever met what. */
 static inline double reel_sum_result_(double v, bool mean, int64_t n)
 {
-    if (n == 0)
-        v = 0;
-    if (mean)
-        v /= (double)n;
+    if (n == 0) v = 0;
+    if (mean) v /= (double)n;
     return v == v ? v : (double)__builtin_nanf("");
 }
 

@@ -30,11 +30,9 @@ static void NAME(sum_rows)(const reel_reduce_plan *p, const void *x, void *out, 
         uint64_t sum = 0;
         for (int64_t i = first; i < last; i += REEL_RED_CHUNK) {
             const int64_t n = last - i < REEL_RED_CHUNK ? last - i : REEL_RED_CHUNK;
-            if (!direct)
-                NAME(gather)(buf, base, &p->red, i, n);
+            if (!direct) NAME(gather)(buf, base, &p->red, i, n);
             const T *q = direct ? base + i : buf;
-            for (int64_t j = 0; j < n; j++)
-                sum += (uint64_t)(int64_t)q[j];
+            for (int64_t j = 0; j < n; j++) sum += (uint64_t)(int64_t)q[j];
         }
         if (p->n_parts == 1)
             ((SUM_T *)out)[o] = (SUM_T)sum;
@@ -50,12 +48,10 @@ static void NAME(sum_cols)(const reel_reduce_plan *p, const void *x, void *out, 
     const int64_t width = p->kept.dim[p->kept.n - 1];
     for (int64_t t = begin; t < end; t++) {
         TILE_LOOP
-        for (int64_t j = 0; j < w; j++)
-            acc[j] = 0;
+        for (int64_t j = 0; j < w; j++) acc[j] = 0;
         for (int64_t i = first; i < last; i++) {
             const T *q = base + at.off;
-            for (int64_t j = 0; j < w; j++)
-                acc[j] += (uint64_t)(int64_t)q[j];
+            for (int64_t j = 0; j < w; j++) acc[j] += (uint64_t)(int64_t)q[j];
             reel_place_next_(&at, &p->red);
         }
         for (int64_t j = 0; j < w; j++)
@@ -75,15 +71,13 @@ static K NAME(chunk_max)(const T *p, int64_t n)
     K best = KEY(p[0]);
     if (n >= L) {
         K lane[L];
-        for (int l = 0; l < L; l++)
-            lane[l] = best;
+        for (int l = 0; l < L; l++) lane[l] = best;
         for (; i + L <= n; i += L)
             for (int l = 0; l < L; l++) {
                 const K k = KEY(p[i + l]);
                 lane[l] = k > lane[l] ? k : lane[l];
             }
-        for (int l = 0; l < L; l++)
-            best = lane[l] > best ? lane[l] : best;
+        for (int l = 0; l < L; l++) best = lane[l] > best ? lane[l] : best;
     }
     for (; i < n; i++) {
         const K k = KEY(p[i]);
@@ -123,8 +117,7 @@ static void NAME(max_cols)(const reel_reduce_plan *p, const void *x, void *out, 
     const int64_t width = p->kept.dim[p->kept.n - 1];
     for (int64_t t = begin; t < end; t++) {
         TILE_LOOP
-        for (int64_t j = 0; j < w; j++)
-            acc[j] = KEY(base[at.off + j]);
+        for (int64_t j = 0; j < w; j++) acc[j] = KEY(base[at.off + j]);
         for (int64_t i = first + 1; i < last; i++) {
             reel_place_next_(&at, &p->red);
             const T *q = base + at.off;
@@ -152,19 +145,15 @@ static void NAME(argmax_rows)(const reel_reduce_plan *p, const void *x, void *ou
         int64_t where = first;
         for (int64_t i = first; i < last; i += REEL_RED_CHUNK) {
             const int64_t n = last - i < REEL_RED_CHUNK ? last - i : REEL_RED_CHUNK;
-            if (!direct)
-                NAME(gather)(buf, base, &p->red, i, n);
+            if (!direct) NAME(gather)(buf, base, &p->red, i, n);
             const K k = ZERO_KEY(NAME(chunk_max)(direct ? base + i : buf, n));
-            if (i == first || k > best)
-                best = k, where = i;
+            if (i == first || k > best) best = k, where = i;
         }
         const int64_t n = last - where < REEL_RED_CHUNK ? last - where : REEL_RED_CHUNK;
-        if (!direct)
-            NAME(gather)(buf, base, &p->red, where, n);
+        if (!direct) NAME(gather)(buf, base, &p->red, where, n);
         const T *q = direct ? base + where : buf;
         int64_t j = 0;
-        while (j < n - 1 && ZERO_KEY(KEY(q[j])) != best)
-            j++;
+        while (j < n - 1 && ZERO_KEY(KEY(q[j])) != best) j++;
         if (p->n_parts == 1)
             ((int64_t *)out)[o] = where + j;
         else

@@ -24,10 +24,8 @@ REEL_ALWAYS_INLINE void NAME(step)(double *REEL_RESTRICT acc, double *REEL_RESTR
     if (rs == w) { /* sixteen rows are one run */
         const int64_t run = REEL_RED_LANES * w, total = n * w;
         for (; i + run <= total; i += run)
-            for (int64_t k = 0; k < run; k++)
-                ADD(acc[k], err[k], LOAD(p[i + k]));
-        for (int64_t k = 0; k < total - i; k++)
-            ADD(acc[k], err[k], LOAD(p[i + k]));
+            for (int64_t k = 0; k < run; k++) ADD(acc[k], err[k], LOAD(p[i + k]));
+        for (int64_t k = 0; k < total - i; k++) ADD(acc[k], err[k], LOAD(p[i + k]));
         return;
     }
 #if !COMPENSATED
@@ -35,15 +33,13 @@ REEL_ALWAYS_INLINE void NAME(step)(double *REEL_RESTRICT acc, double *REEL_RESTR
         for (int64_t l = 0; l < REEL_RED_LANES; l++) {
             const T *q = p + (i + l) * rs, *q1 = q + 16 * rs, *q2 = q + 32 * rs, *q3 = q + 48 * rs;
             double *a = acc + l * w;
-            for (int64_t j = 0; j < w; j++)
-                a[j] = a[j] + LOAD(q[j]) + LOAD(q1[j]) + LOAD(q2[j]) + LOAD(q3[j]);
+            for (int64_t j = 0; j < w; j++) a[j] = a[j] + LOAD(q[j]) + LOAD(q1[j]) + LOAD(q2[j]) + LOAD(q3[j]);
         }
 #endif
     for (; i < n; i++) {
         const T *q = p + i * rs;
         const int64_t l = i % REEL_RED_LANES * w;
-        for (int64_t j = 0; j < w; j++)
-            ADD(acc[l + j], err[l + j], LOAD(q[j]));
+        for (int64_t j = 0; j < w; j++) ADD(acc[l + j], err[l + j], LOAD(q[j]));
     }
 }
 
@@ -52,8 +48,7 @@ REEL_ALWAYS_INLINE void NAME(tree)(double *REEL_RESTRICT acc, double *REEL_RESTR
 {
     (void)err;
     for (int64_t h = REEL_RED_LANES / 2; h; h >>= 1) {
-        if (m <= h)
-            continue;
+        if (m <= h) continue;
         for (int64_t k = 0; k < (m - h) * w; k++) {
             ADD(acc[k], err[k], acc[k + h * w]);
 #if COMPENSATED
@@ -64,16 +59,14 @@ REEL_ALWAYS_INLINE void NAME(tree)(double *REEL_RESTRICT acc, double *REEL_RESTR
     }
 #if COMPENSATED
     for (int64_t k = 0; k < w; k++) /* the error of an infinite sum is NaN */
-        if (err[k] == err[k] && err[k] != 0)
-            acc[k] += err[k];
+        if (err[k] == err[k] && err[k] != 0) acc[k] += err[k];
 #endif
 }
 
 REEL_ALWAYS_INLINE double NAME(chunk)(const T *p, int64_t rs, int64_t n)
 {
     double acc[REEL_RED_LANES], err[REEL_RED_LANES];
-    for (int l = 0; l < REEL_RED_LANES; l++)
-        acc[l] = -0.0, err[l] = 0;
+    for (int l = 0; l < REEL_RED_LANES; l++) acc[l] = -0.0, err[l] = 0;
     if (rs == 1)
         NAME(step)(acc, err, p, 1, n, 1);
     else
@@ -102,8 +95,7 @@ static void NAME(rows)(const reel_reduce_plan *p, const void *x, void *out, void
             for (int64_t i = first; i < last; i += REEL_RED_CHUNK) {
                 const int64_t n = last - i < REEL_RED_CHUNK ? last - i : REEL_RED_CHUNK;
                 const bool direct = p->red.n <= 1;
-                if (!direct)
-                    NAME(gather)(buf, base, &p->red, i, n);
+                if (!direct) NAME(gather)(buf, base, &p->red, i, n);
                 reel_pairwise_push_(&tree, NAME(chunk)(direct ? base + i * rs : buf, direct ? rs : 1, n));
             }
             v = reel_pairwise_end_(&tree);
@@ -120,11 +112,9 @@ static void NAME(tile)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, con
                        int64_t first, int64_t n, int64_t w)
 {
     const int64_t m = n < REEL_RED_LANES ? n : REEL_RED_LANES;
-    for (int64_t k = 0; k < m * w; k++)
-        acc[k] = -0.0;
+    for (int64_t k = 0; k < m * w; k++) acc[k] = -0.0;
 #if COMPENSATED
-    for (int64_t k = 0; k < m * w; k++)
-        err[k] = 0;
+    for (int64_t k = 0; k < m * w; k++) err[k] = 0;
 #endif
     if (red->n <= 1) {
         const int64_t rs = red->n ? red->stride[0] : 0;
@@ -140,8 +130,7 @@ static void NAME(tile)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, con
         for (int64_t i = 0; i < n; i += SLAB) {
             const int64_t rows = n - i < SLAB ? n - i : SLAB;
             for (int64_t r = 0; r < rows; r++) {
-                for (int64_t j = 0; j < w; j++)
-                    buf[r * w + j] = base[at.off + j];
+                for (int64_t j = 0; j < w; j++) buf[r * w + j] = base[at.off + j];
                 reel_place_next_(&at, red);
             }
             NAME(step)(acc, err, buf, w, rows, w);
@@ -165,29 +154,22 @@ static void NAME(cols)(const reel_reduce_plan *p, const void *x, void *out, void
         int top = 0;
         for (int64_t i = first; i < last; i += REEL_RED_CHUNK) {
             NAME(tile)(acc, err, base, &p->red, i, last - i < REEL_RED_CHUNK ? last - i : REEL_RED_CHUNK, w);
-            if (last - first <= REEL_RED_CHUNK)
-                break;
+            if (last - first <= REEL_RED_CHUNK) break;
             for (int64_t k = chunks++; k & 1; k >>= 1) {
                 top--;
-                for (int64_t j = 0; j < w; j++)
-                    acc[j] = tree[top][j] + acc[j];
+                for (int64_t j = 0; j < w; j++) acc[j] = tree[top][j] + acc[j];
             }
-            for (int64_t j = 0; j < w; j++)
-                tree[top][j] = acc[j];
+            for (int64_t j = 0; j < w; j++) tree[top][j] = acc[j];
             top++;
         }
         for (int k = top - 2; k >= 0; k--)
-            for (int64_t j = 0; j < w; j++)
-                acc[j] = tree[k][j] + (k == top - 2 ? tree[top - 1][j] : acc[j]);
+            for (int64_t j = 0; j < w; j++) acc[j] = tree[k][j] + (k == top - 2 ? tree[top - 1][j] : acc[j]);
         if (top == 1)
-            for (int64_t j = 0; j < w; j++)
-                acc[j] = tree[0][j];
+            for (int64_t j = 0; j < w; j++) acc[j] = tree[0][j];
         if (p->n_parts == 1)
-            for (int64_t j = 0; j < w; j++)
-                ((T *)out)[o + j] = STORE(reel_sum_result_(acc[j], p->mean, p->n_red));
+            for (int64_t j = 0; j < w; j++) ((T *)out)[o + j] = STORE(reel_sum_result_(acc[j], p->mean, p->n_red));
         else
-            for (int64_t j = 0; j < w; j++)
-                ((double *)partial)[(o + j) * p->n_parts + t % p->n_parts] = acc[j];
+            for (int64_t j = 0; j < w; j++) ((double *)partial)[(o + j) * p->n_parts + t % p->n_parts] = acc[j];
     }
 }
 #undef ADD

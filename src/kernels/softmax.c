@@ -16,8 +16,7 @@ static int64_t walk_all_but(reel_walk *w, const reel_kview *x, int skip)
     int64_t n = 1;
     w->n = 0;
     for (int k = x->rank - 1; k >= 0; k--) {
-        if (k == skip)
-            continue;
+        if (k == skip) continue;
         n *= x->dims[k];
         reel_walk_add_(w, x->dims[k], x->strides[k]);
     }
@@ -51,18 +50,15 @@ static int softmax_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     (void)workspace;
     plan_rows(p, x, axis);
     p->log = sig->op->id == REEL_OP_log_softmax;
-    for (int k = axis + 1; k < x->rank; k++)
-        p->inner *= x->dims[k];
-    if (p->n_rows == 0 || p->n == 0)
-        p->n_tasks = 0;
+    for (int k = axis + 1; k < x->rank; k++) p->inner *= x->dims[k];
+    if (p->n_rows == 0 || p->n == 0) p->n_tasks = 0;
     if (p->inner <= 1) {
         p->body = table->rows[x->dtype];
         plan_grain(p, p->n);
         return 0;
     }
     p->n_tiles = (p->inner + REEL_SOFT_COLS - 1) / REEL_SOFT_COLS;
-    if (p->n_tasks)
-        p->n_tasks = p->n_rows / p->inner * p->n_tiles;
+    if (p->n_tasks) p->n_tasks = p->n_rows / p->inner * p->n_tiles;
     p->body = table->cols[x->dtype];
     plan_grain(p, p->n * REEL_SOFT_COLS);
     return 0;

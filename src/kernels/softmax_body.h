@@ -12,26 +12,20 @@ REEL_ALWAYS_INLINE void NAME(load)(C *REEL_RESTRICT b, const T *REEL_RESTRICT x,
 {
     const int64_t full = n / REEL_SOFT_PAD * REEL_SOFT_PAD, left = n - full;
     if (stride != 1) {
-        for (int64_t i = 0; i < n; i++)
-            b[i] = LOAD(x[i * stride]);
-        for (int64_t i = n; left && i < full + REEL_SOFT_PAD; i++)
-            b[i] = -(C)INFINITY;
+        for (int64_t i = 0; i < n; i++) b[i] = LOAD(x[i * stride]);
+        for (int64_t i = n; left && i < full + REEL_SOFT_PAD; i++) b[i] = -(C)INFINITY;
         return;
     }
-    for (int64_t i = 0; i < full; i++)
-        b[i] = LOAD(x[i]);
-    if (left == 0)
-        return;
+    for (int64_t i = 0; i < full; i++) b[i] = LOAD(x[i]);
+    if (left == 0) return;
     if (full + REEL_SOFT_PAD <= room) {
         for (int i = 0; i < REEL_SOFT_PAD; i++) {
             const C v = LOAD(x[full + i]);
             b[full + i] = i < (int)left ? v : -(C)INFINITY;
         }
     } else {
-        for (int i = 0; i < REEL_SOFT_PAD; i++)
-            b[full + i] = -(C)INFINITY;
-        for (int64_t i = full; i < n; i++)
-            b[i] = LOAD(x[i]);
+        for (int i = 0; i < REEL_SOFT_PAD; i++) b[full + i] = -(C)INFINITY;
+        for (int64_t i = full; i < n; i++) b[i] = LOAD(x[i]);
     }
 }
 
@@ -39,19 +33,13 @@ REEL_ALWAYS_INLINE void NAME(load)(C *REEL_RESTRICT b, const T *REEL_RESTRICT x,
 REEL_ALWAYS_INLINE C NAME(largest)(const C *b, int64_t n, C m0)
 {
     C m[REEL_SOFT_PAD];
-    for (int l = 0; l < REEL_SOFT_PAD; l++)
-        m[l] = b[l] > m0 ? b[l] : m0;
+    for (int l = 0; l < REEL_SOFT_PAD; l++) m[l] = b[l] > m0 ? b[l] : m0;
     for (int64_t i = REEL_SOFT_PAD; i < n; i += REEL_SOFT_PAD)
-        for (int l = 0; l < REEL_SOFT_PAD; l++)
-            m[l] = b[i + l] > m[l] ? b[i + l] : m[l];
-    for (int l = 0; l < 16; l++)
-        m[l] = m[l + 16] > m[l] ? m[l + 16] : m[l];
-    for (int l = 0; l < 8; l++)
-        m[l] = m[l + 8] > m[l] ? m[l + 8] : m[l];
-    for (int l = 0; l < 4; l++)
-        m[l] = m[l + 4] > m[l] ? m[l + 4] : m[l];
-    for (int l = 0; l < 2; l++)
-        m[l] = m[l + 2] > m[l] ? m[l + 2] : m[l];
+        for (int l = 0; l < REEL_SOFT_PAD; l++) m[l] = b[i + l] > m[l] ? b[i + l] : m[l];
+    for (int l = 0; l < 16; l++) m[l] = m[l + 16] > m[l] ? m[l + 16] : m[l];
+    for (int l = 0; l < 8; l++) m[l] = m[l + 8] > m[l] ? m[l + 8] : m[l];
+    for (int l = 0; l < 4; l++) m[l] = m[l + 4] > m[l] ? m[l + 4] : m[l];
+    for (int l = 0; l < 2; l++) m[l] = m[l + 2] > m[l] ? m[l + 2] : m[l];
     return m[1] > m[0] ? m[1] : m[0];
 }
 
@@ -59,25 +47,19 @@ REEL_ALWAYS_INLINE C NAME(largest)(const C *b, int64_t n, C m0)
 REEL_ALWAYS_INLINE void NAME(exponentials)(C *b, int64_t n, C m)
 {
     for (int64_t i = 0; i < n; i += REEL_RED_LANES)
-        for (int l = 0; l < REEL_RED_LANES; l++)
-            b[i + l] = EXP(b[i + l] - m);
+        for (int l = 0; l < REEL_RED_LANES; l++) b[i + l] = EXP(b[i + l] - m);
 }
 
 /* The sum of at most a chunk. */
 REEL_ALWAYS_INLINE double NAME(chunk)(const C *b, int64_t n)
 {
     double acc[REEL_RED_LANES];
-    for (int l = 0; l < REEL_RED_LANES; l++)
-        acc[l] = 0;
+    for (int l = 0; l < REEL_RED_LANES; l++) acc[l] = 0;
     for (int64_t i = 0; i < n; i += REEL_RED_LANES)
-        for (int l = 0; l < REEL_RED_LANES; l++)
-            acc[l] += (double)b[i + l];
-    for (int l = 0; l < 8; l++)
-        acc[l] += acc[l + 8];
-    for (int l = 0; l < 4; l++)
-        acc[l] += acc[l + 4];
-    for (int l = 0; l < 2; l++)
-        acc[l] += acc[l + 2];
+        for (int l = 0; l < REEL_RED_LANES; l++) acc[l] += (double)b[i + l];
+    for (int l = 0; l < 8; l++) acc[l] += acc[l + 8];
+    for (int l = 0; l < 4; l++) acc[l] += acc[l + 4];
+    for (int l = 0; l < 2; l++) acc[l] += acc[l + 2];
     return acc[0] + acc[1];
 }
 
@@ -123,20 +105,15 @@ static void NAME(rows)(const reel_softmax_plan *p, const void *x, const void *la
             const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
             if (p->log || p->n > REEL_RED_CHUNK) {
                 NAME(load)(b, row + i * p->stride, p->stride, n, n);
-                if (!p->log)
-                    NAME(exponentials)(b, n, m);
+                if (!p->log) NAME(exponentials)(b, n, m);
             }
             const int64_t v = (n + REEL_RED_LANES - 1) & -REEL_RED_LANES; /* whole blocks; the excess is not stored */
             if (p->log)
-                for (int64_t j = 0; j < v; j++)
-                    b[j] = (b[j] - m) - s;
+                for (int64_t j = 0; j < v; j++) b[j] = (b[j] - m) - s;
             else
-                for (int64_t j = 0; j < v; j++)
-                    b[j] = b[j] / s;
-            for (int64_t j = 0; j < v; j++)
-                b[j] = QUIET(b[j]);
-            for (int64_t j = 0; j < n; j++)
-                y[i + j] = STORE(b[j]);
+                for (int64_t j = 0; j < v; j++) b[j] = b[j] / s;
+            for (int64_t j = 0; j < v; j++) b[j] = QUIET(b[j]);
+            for (int64_t j = 0; j < n; j++) y[i + j] = STORE(b[j]);
         }
     }
 }
@@ -172,27 +149,23 @@ static void NAME(cols)(const reel_softmax_plan *p, const void *x, const void *la
             at[j] = reel_walk_offset_(&p->rows, outer * p->inner + col + (j < w ? j : 0));
         }
         const bool run = w == W && at[W - 1] == at[0] + W - 1;
-#define FETCH(i)                                      \
-    do {                                              \
-        const T *row_ = (const T *)x + (i)*p->stride; \
-        if (run)                                      \
-            for (int64_t j = 0; j < W; j++)           \
-                b[j] = LOAD(row_[at[0] + j]);         \
-        else                                          \
-            for (int64_t j = 0; j < W; j++)           \
-                b[j] = LOAD(row_[at[j]]);             \
+#define FETCH(i)                                                          \
+    do {                                                                  \
+        const T *row_ = (const T *)x + (i)*p->stride;                     \
+        if (run)                                                          \
+            for (int64_t j = 0; j < W; j++) b[j] = LOAD(row_[at[0] + j]); \
+        else                                                              \
+            for (int64_t j = 0; j < W; j++) b[j] = LOAD(row_[at[j]]);     \
     } while (0)
         for (int64_t i = 0; i < p->n; i++) {
             FETCH(i);
-            for (int64_t j = 0; j < W; j++)
-                m[j] = b[j] > m[j] ? b[j] : m[j];
+            for (int64_t j = 0; j < W; j++) m[j] = b[j] > m[j] ? b[j] : m[j];
         }
         int top = 0;
         for (int64_t first = 0, chunk = 0; first < p->n; first += REEL_RED_CHUNK, chunk++) {
             const int64_t last = p->n - first < REEL_RED_CHUNK ? p->n : first + REEL_RED_CHUNK;
             for (int l = 0; l < REEL_RED_LANES; l++)
-                for (int64_t j = 0; j < W; j++)
-                    acc[l][j] = 0;
+                for (int64_t j = 0; j < W; j++) acc[l][j] = 0;
             for (int64_t i = first; i < last; i++) {
                 double *lane = acc[i % REEL_RED_LANES];
                 FETCH(i);
@@ -203,42 +176,32 @@ static void NAME(cols)(const reel_softmax_plan *p, const void *x, const void *la
             }
             for (int h = REEL_RED_LANES / 2; h; h >>= 1)
                 for (int l = 0; l < h; l++)
-                    for (int64_t j = 0; j < W; j++)
-                        acc[l][j] += acc[l + h][j];
+                    for (int64_t j = 0; j < W; j++) acc[l][j] += acc[l + h][j];
             for (int64_t k = chunk; k & 1; k >>= 1) {
                 top--;
-                for (int64_t j = 0; j < W; j++)
-                    acc[0][j] = tree[top][j] + acc[0][j];
+                for (int64_t j = 0; j < W; j++) acc[0][j] = tree[top][j] + acc[0][j];
             }
-            for (int64_t j = 0; j < W; j++)
-                tree[top][j] = acc[0][j];
+            for (int64_t j = 0; j < W; j++) tree[top][j] = acc[0][j];
             top++;
         }
         while (top > 1) {
             top--;
-            for (int64_t j = 0; j < W; j++)
-                tree[top - 1][j] = tree[top - 1][j] + tree[top][j];
+            for (int64_t j = 0; j < W; j++) tree[top - 1][j] = tree[top - 1][j] + tree[top][j];
         }
         C s[W];
-        for (int64_t j = 0; j < W; j++)
-            s[j] = p->log ? (C)reel_log_f64_(tree[0][j]) : (C)tree[0][j];
+        for (int64_t j = 0; j < W; j++) s[j] = p->log ? (C)reel_log_f64_(tree[0][j]) : (C)tree[0][j];
         for (int64_t i = 0; i < p->n; i++) {
             T *to = y + i * p->inner;
             FETCH(i);
             if (p->log)
-                for (int64_t j = 0; j < W; j++)
-                    b[j] = (b[j] - m[j]) - s[j];
+                for (int64_t j = 0; j < W; j++) b[j] = (b[j] - m[j]) - s[j];
             else
-                for (int64_t j = 0; j < W; j++)
-                    b[j] = EXP(b[j] - m[j]) / s[j];
-            for (int64_t j = 0; j < W; j++)
-                b[j] = QUIET(b[j]);
+                for (int64_t j = 0; j < W; j++) b[j] = EXP(b[j] - m[j]) / s[j];
+            for (int64_t j = 0; j < W; j++) b[j] = QUIET(b[j]);
             if (w == W)
-                for (int64_t j = 0; j < W; j++)
-                    to[j] = STORE(b[j]);
+                for (int64_t j = 0; j < W; j++) to[j] = STORE(b[j]);
             else
-                for (int64_t j = 0; j < w; j++)
-                    to[j] = STORE(b[j]);
+                for (int64_t j = 0; j < w; j++) to[j] = STORE(b[j]);
         }
     }
 }

@@ -39,7 +39,10 @@ VM double reel_from_bits_f64_(uint64_t u)
     return x;
 }
 
-VM double reel_fma_f64_(double a, double b, double c) { return fma(a, b, c); }
+VM double reel_fma_f64_(double a, double b, double c)
+{
+    return fma(a, b, c);
+}
 #if defined __SSE2__ && !defined __FMA__
 /* fmaf by way of double: the product is exact there; the sum is rounded to odd, so that the rounding to float is the only
    one that counts (Boldo & Melquiond 2008). Vectorises, which a call of libm's would not. */
@@ -50,17 +53,32 @@ VM float reel_fma_f32_(float a, float b, float c)
     const double err = (p - (s - back)) + (z - back);
     const uint64_t u = reel_bits_f64_(s), v = reel_bits_f64_(err), w = v << 1;
     const uint64_t inexact = (w | (0 - w)) >> 63, down = (u ^ v) >> 63; /* down: err points towards zero */
-    const uint64_t step = ~u & inexact;                                  /* only an even s moves */
+    const uint64_t step = ~u & inexact;                                 /* only an even s moves */
     const double odd = reel_from_bits_f64_(u + (step ^ (0 - down)) + down);
     return (float)(err == err ? odd : s); /* infinite or NaN */
 }
 #else
-VM float reel_fma_f32_(float a, float b, float c) { return fmaf(a, b, c); }
+VM float reel_fma_f32_(float a, float b, float c)
+{
+    return fmaf(a, b, c);
+}
 #endif
-VM float reel_fabs_f32_(float x) { return fabsf(x); }
-VM double reel_fabs_f64_(double x) { return fabs(x); }
-VM float reel_sqrt_f32_(float x) { return sqrtf(x); }
-VM double reel_sqrt_f64_(double x) { return sqrt(x); }
+VM float reel_fabs_f32_(float x)
+{
+    return fabsf(x);
+}
+VM double reel_fabs_f64_(double x)
+{
+    return fabs(x);
+}
+VM float reel_sqrt_f32_(float x)
+{
+    return sqrtf(x);
+}
+VM double reel_sqrt_f64_(double x)
+{
+    return sqrt(x);
+}
 VM float reel_copysign_f32_(float x, float s)
 {
     return reel_from_bits_f32_((reel_bits_f32_(x) & 0x7fffffffu) | (reel_bits_f32_(s) & 0x80000000u));
@@ -203,7 +221,10 @@ VM double reel_exp_sum_f64_(double x, double low)
     const double s = reel_from_bits_f64_((half + 1023u) << 52), t = reel_from_bits_f64_((n - half + 1023u) << 52);
     return (reel_expm1_core_f64_(r) + 1.0) * s * t;
 }
-VM double reel_exp_f64_(double x) { return reel_exp_sum_f64_(x, 0.0); }
+VM double reel_exp_f64_(double x)
+{
+    return reel_exp_sum_f64_(x, 0.0);
+}
 /* e ln 2 + ln(1 + f) by s = f / (2 + f): ln(1 + f) = f - (f^2/2 - s (f^2/2 + R(s^2))), as in FreeBSD's e_log.c */
 VM double reel_log_core_f64_(double f, double e)
 {
@@ -278,8 +299,8 @@ VM double reel_softplus_f64_(double x)
 VM double reel_pow_special_f64_(double x, double y, double magnitude)
 {
     const double ay = fabs(y), t = ay + 0x1p52;
-    const double whole = ay >= 0x1p52 ? ay : t - 0x1p52; /* y is an integer if this is |y| */
-    const uint64_t parity = reel_bits_f64_(ay >= 0x1p52 ? ay : t) << 63;            /* valid for integers below 2^53 */
+    const double whole = ay >= 0x1p52 ? ay : t - 0x1p52;                 /* y is an integer if this is |y| */
+    const uint64_t parity = reel_bits_f64_(ay >= 0x1p52 ? ay : t) << 63; /* valid for integers below 2^53 */
     const uint64_t sign = reel_bits_f64_(x) & parity;
     double r = fabs(x) == 1.0 ? (y == y ? 1.0 : y) : magnitude;
     r = x != x ? x : r;

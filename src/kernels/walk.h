@@ -13,8 +13,7 @@ typedef struct reel_walk {
 /* Adds an axis on the outside; axes come innermost first and reel_walk_turn_ puts them in order. */
 static inline void reel_walk_add_(reel_walk *w, int64_t dim, int64_t stride)
 {
-    if (dim == 1)
-        return;
+    if (dim == 1) return;
     const int k = w->n - 1;
     if (k >= 0 && stride == w->stride[k] * w->dim[k]) {
         w->dim[k] *= dim;
@@ -72,8 +71,7 @@ static inline void reel_place_carry_(reel_place *p, const reel_walk *w, int k)
 static inline void reel_place_next_(reel_place *p, const reel_walk *w)
 {
     const int k = w->n - 1;
-    if (k < 0)
-        return;
+    if (k < 0) return;
     p->at[k]++;
     p->off += w->stride[k];
     reel_place_carry_(p, w, k);
@@ -84,8 +82,7 @@ static inline void reel_place_next_(reel_place *p, const reel_walk *w)
     static void name(T *REEL_RESTRICT dst, const T *base, const reel_walk *w, int64_t first, int64_t n) \
     {                                                                                                   \
         if (w->n == 0) {                                                                                \
-            for (int64_t i = 0; i < n; i++)                                                             \
-                dst[i] = base[0];                                                                       \
+            for (int64_t i = 0; i < n; i++) dst[i] = base[0];                                           \
             return;                                                                                     \
         }                                                                                               \
         reel_place p;                                                                                   \
@@ -96,11 +93,9 @@ static inline void reel_place_next_(reel_place *p, const reel_walk *w)
             const int64_t left = k ? w->dim[k] - p.at[k] : n - i, run = left < n - i ? left : n - i;    \
             const T *s = base + p.off;                                                                  \
             if (step == 1)                                                                              \
-                for (int64_t j = 0; j < run; j++)                                                       \
-                    dst[i + j] = s[j];                                                                  \
+                for (int64_t j = 0; j < run; j++) dst[i + j] = s[j];                                    \
             else                                                                                        \
-                for (int64_t j = 0; j < run; j++)                                                       \
-                    dst[i + j] = s[j * step];                                                           \
+                for (int64_t j = 0; j < run; j++) dst[i + j] = s[j * step];                             \
             i += run;                                                                                   \
             p.at[k] += run;                                                                             \
             p.off += run * step;                                                                        \

@@ -2,13 +2,15 @@
 #include <math.h>
 #include "reel/reel.h"
 
-int reel_dense_init_at(const char *site, reel_dense *d, reel_vars *vars, const char *name, reel_dtype dtype, int64_t n_in, int64_t n_out)
+int reel_dense_init_at(const char *site, reel_dense *d, reel_vars *vars, const char *name, reel_dtype dtype,
+                       int64_t n_in, int64_t n_out)
 {
     if (reel_status()) return reel_status();
     if (!d) return reel_fail(REEL_EARG, "%s: reel_dense_init: d is NULL", site);
     d->w = d->b = NULL;
     if (n_in < 1 || n_out < 1)
-        return reel_fail(REEL_ESHAPE, "%s: reel_dense_init: %lld inputs and %lld outputs", site, (long long)n_in, (long long)n_out);
+        return reel_fail(REEL_ESHAPE, "%s: reel_dense_init: %lld inputs and %lld outputs", site, (long long)n_in,
+                         (long long)n_out);
     REEL_SCOPED_AT(site);
     const double limit = sqrt(6.0 / ((double)n_in + (double)n_out));
     const reel_shape ws = {2, {n_in, n_out}}, bs = {1, {n_out}};

@@ -13,11 +13,11 @@ struct reel_optimizer {
     bool adam;
     int n;
     reel_vars *state;
-    reel_tensor *lr, *step;           /* step: Adam's only */
-    reel_tensor **var;                /* n of each: bound variables, NULL where one is no float */
-    reel_tensor **slot[MAX_SLOTS];    /* Adam: m, v; SGD: v */
-    reel_tensor **list, **grads;      /* room for a step: the float variables, their gradients */
-    reel_tensor **next[MAX_OUT];      /* and their new values */
+    reel_tensor *lr, *step;        /* step: Adam's only */
+    reel_tensor **var;             /* n of each: bound variables, NULL where one is no float */
+    reel_tensor **slot[MAX_SLOTS]; /* Adam: m, v; SGD: v */
+    reel_tensor **list, **grads;   /* room for a step: the float variables, their gradients */
+    reel_tensor **next[MAX_OUT];   /* and their new values */
     double momentum, decay, beta1, beta2, eps;
 };
 
@@ -42,7 +42,8 @@ static int copy_opts(const char *site, const char *fn, void *dst, size_t room, c
     if (!src) return 0;
     size_t size;
     memcpy(&size, src, sizeof size);
-    if (size < sizeof size) return reel_fail(REEL_EARG, "%s: %s: the options' size is %zu; make them with REEL_OPTS", site, fn, size);
+    if (size < sizeof size)
+        return reel_fail(REEL_EARG, "%s: %s: the options' size is %zu; make them with REEL_OPTS", site, fn, size);
     memcpy(dst, src, size < room ? size : room);
     return 0;
 }
@@ -131,10 +132,11 @@ reel_optimizer *reel_adam_at(const char *site, reel_vars *vars, const reel_adam_
     static const char fn[] = "reel_adam";
     reel_adam_opts p;
     if (reel_status() || copy_opts(site, fn, &p, sizeof p, given)) return NULL;
-    const double lr = option(p.lr, 1e-3), beta1 = option(p.beta1, 0.9), beta2 = option(p.beta2, 0.999), eps = option(p.eps, 1e-8),
-                 decay = option(p.weight_decay, 0);
-    if (check(site, fn, "lr", lr, 0, INFINITY) || check(site, fn, "beta1", beta1, 0, 1) || check(site, fn, "beta2", beta2, 0, 1) ||
-        check(site, fn, "eps", eps, 0, INFINITY) || check(site, fn, "weight_decay", decay, 0, INFINITY))
+    const double lr = option(p.lr, 1e-3), beta1 = option(p.beta1, 0.9), beta2 = option(p.beta2, 0.999),
+                 eps = option(p.eps, 1e-8), decay = option(p.weight_decay, 0);
+    if (check(site, fn, "lr", lr, 0, INFINITY) || check(site, fn, "beta1", beta1, 0, 1) ||
+        check(site, fn, "beta2", beta2, 0, 1) || check(site, fn, "eps", eps, 0, INFINITY) ||
+        check(site, fn, "weight_decay", decay, 0, INFINITY))
         return NULL;
     reel_optimizer *o = make(site, fn, vars, true, lr);
     if (!o) return NULL;
@@ -183,9 +185,10 @@ static int update_one(const char *site, reel_optimizer *o, int i, reel_tensor *g
     const reel_dtype d = reel_dtype_of(w);
     if (!d) return reel_status();
     reel_tensor *lr = in_dtype(site, r->lr, o->lr, d);
-    const int rc = o->adam ? reel_adam_update_at(site, w, o->slot[0][i], o->slot[1][i], g, lr, in_dtype(site, r->step, step, d), o->beta1,
-                                                 o->beta2, o->eps, o->decay, out)
-                           : reel_sgd_update_at(site, w, o->slot[0][i], g, lr, o->momentum, o->decay, out);
+    const int rc =
+        o->adam ? reel_adam_update_at(site, w, o->slot[0][i], o->slot[1][i], g, lr, in_dtype(site, r->step, step, d),
+                                      o->beta1, o->beta2, o->eps, o->decay, out)
+                : reel_sgd_update_at(site, w, o->slot[0][i], g, lr, o->momentum, o->decay, out);
     for (int k = 0; k < MAX_OUT && o->next[k]; k++) o->next[k][i] = out[k];
     return rc ? rc : reel_status();
 }
@@ -235,6 +238,7 @@ int reel_minimize_at(const char *site, reel_optimizer *o, reel_tape *t, reel_ten
     const reel_list xs = {n, o->list};
     const int rc = reel_grad_at(site, t, loss, xs, o->grads);
     if (rc) return rc;
-    for (int i = o->n - 1; i >= 0; i--) o->grads[i] = o->var[i] ? o->grads[--n] : NULL; /* back to the places of the list */
+    for (int i = o->n - 1; i >= 0; i--)
+        o->grads[i] = o->var[i] ? o->grads[--n] : NULL; /* back to the places of the list */
     return take_step(site, o, o->grads);
 }

@@ -4,23 +4,53 @@
 #include "core/op.h"
 #include "reel/base.h"
 
-typedef struct reel_attr_none { char nothing; } reel_attr_none;             /* attr_size 0 in the table */
-typedef struct reel_attr_num { double value; } reel_attr_num;
-typedef struct reel_attr_full { reel_type type; double value; } reel_attr_full;   /* eye: value unused */
-typedef struct reel_attr_arange { double start, step; int64_t count; int64_t dtype; } reel_attr_arange;
+typedef struct reel_attr_none {
+    char nothing;
+} reel_attr_none; /* attr_size 0 in the table */
+typedef struct reel_attr_num {
+    double value;
+} reel_attr_num;
+typedef struct reel_attr_full {
+    reel_type type;
+    double value;
+} reel_attr_full; /* eye: value unused */
+typedef struct reel_attr_arange {
+    double start, step;
+    int64_t count;
+    int64_t dtype;
+} reel_attr_arange;
 typedef struct reel_attr_random {
     reel_generator *generator; /* NULL: the default one of the thread that runs it */
     double a, b;               /* low, high or mean, stddev */
     reel_type type;
 } reel_attr_random;
-typedef struct reel_attr_one_hot { int64_t classes; int64_t dtype; } reel_attr_one_hot;
-typedef struct reel_attr_cast { int64_t dtype; } reel_attr_cast;
-typedef struct reel_attr_reduce { reel_axes axes; int keepdims; } reel_attr_reduce; /* axes as the caller gave them */
-typedef struct reel_attr_shape { reel_shape shape; } reel_attr_shape;       /* dims beyond rank are 0 */
-typedef struct reel_attr_axes { reel_axes axes; } reel_attr_axes;           /* entries beyond n are 0 */
-typedef struct reel_attr_slice { int64_t n; reel_range r[REEL_MAX_RANK]; } reel_attr_slice;
-typedef struct reel_attr_axis { int axis, index; } reel_attr_axis;          /* index: concat_part's part, split's number of parts */
+typedef struct reel_attr_one_hot {
+    int64_t classes;
+    int64_t dtype;
+} reel_attr_one_hot;
+typedef struct reel_attr_cast {
+    int64_t dtype;
+} reel_attr_cast;
+typedef struct reel_attr_reduce {
+    reel_axes axes;
+    int keepdims;
+} reel_attr_reduce; /* axes as the caller gave them */
+typedef struct reel_attr_shape {
+    reel_shape shape;
+} reel_attr_shape; /* dims beyond rank are 0 */
+typedef struct reel_attr_axes {
+    reel_axes axes;
+} reel_attr_axes; /* entries beyond n are 0 */
+typedef struct reel_attr_slice {
+    int64_t n;
+    reel_range r[REEL_MAX_RANK];
+} reel_attr_slice;
+typedef struct reel_attr_axis {
+    int axis, index;
+} reel_attr_axis; /* index: concat_part's part, split's number of parts */
 /* sgd_update: v' = momentum v + (g + decay w), w' = w - lr v'. adam_update (t = step number from 1, f32 [] like lr):
    g' = g + decay w; m' = b1 m + (1-b1) g'; v' = b2 v + (1-b2) g'^2; w' = w - lr / (1-b1^t) m' / (sqrt(v' / (1-b2^t)) + eps) */
-typedef struct reel_attr_update { double momentum, beta1, beta2, eps, decay; } reel_attr_update;
+typedef struct reel_attr_update {
+    double momentum, beta1, beta2, eps, decay;
+} reel_attr_update;
 #endif

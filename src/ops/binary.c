@@ -23,7 +23,8 @@ int reel_infer_compare_(const reel_infer *io)
 
 int reel_infer_where_(const reel_infer *io)
 {
-    if (io->in[0]->dtype != REEL_BOOL) return reel_fail(REEL_EDTYPE, "cond is %s, it must be bool", reel_dtype_name(io->in[0]->dtype));
+    if (io->in[0]->dtype != REEL_BOOL)
+        return reel_fail(REEL_EDTYPE, "cond is %s, it must be bool", reel_dtype_name(io->in[0]->dtype));
     reel_shape values = {0};
     io->out[0] = (reel_type){.dtype = io->in[1]->dtype};
     const int code = reel_shape_broadcast_(&io->in[1]->shape, &io->in[2]->shape, &values);
@@ -31,10 +32,10 @@ int reel_infer_where_(const reel_infer *io)
 }
 
 /* ---- public functions -------------------------------------------------------------------------------- */
-#define BINARY(name)                                                                                                   \
-    reel_tensor *reel_##name##_at(const char *site, reel_tensor *a, reel_tensor *b)                                    \
-    {                                                                                                                  \
-        return reel_op2_(REEL_OP_##name, &reel_no_attr_, site, a, b);                                                  \
+#define BINARY(name)                                                                \
+    reel_tensor *reel_##name##_at(const char *site, reel_tensor *a, reel_tensor *b) \
+    {                                                                               \
+        return reel_op2_(REEL_OP_##name, &reel_no_attr_, site, a, b);               \
     }
 BINARY(add)
 BINARY(sub)
@@ -84,7 +85,8 @@ int reel_vjp_div_(const reel_vjp_args *v) /* da = g / b; db = -g y / b */
 {
     reel_tensor *da = reel_div_at(v->site, v->dout[0], v->in[1]);
     if (v->need[0]) v->din[0] = reel_to_shape_(v->site, da, v->in[0]);
-    if (v->need[1]) v->din[1] = reel_to_shape_(v->site, reel_neg_at(v->site, reel_mul_at(v->site, da, v->out[0])), v->in[1]);
+    if (v->need[1])
+        v->din[1] = reel_to_shape_(v->site, reel_neg_at(v->site, reel_mul_at(v->site, da, v->out[0])), v->in[1]);
     return reel_status();
 }
 
@@ -111,7 +113,8 @@ int reel_vjp_pow_(const reel_vjp_args *v)
     reel_tensor *a_zero = reel_equal_at(site, a, zero);
     if (v->need[0]) {
         reel_tensor *both = reel_minimum_at(site, a_zero, reel_equal_at(site, b, zero));
-        reel_tensor *slope = reel_mul_at(site, b, reel_pow_at(site, reel_where_at(site, both, one, a), reel_sub_at(site, b, one)));
+        reel_tensor *slope =
+            reel_mul_at(site, b, reel_pow_at(site, reel_where_at(site, both, one, a), reel_sub_at(site, b, one)));
         v->din[0] = reel_to_shape_(site, reel_mul_at(site, g, slope), v->in[0]);
     }
     if (v->need[1]) {

@@ -43,7 +43,8 @@ int reel_infer_arange_(const reel_infer *io)
     int code = check_type(&t, &io->out[0]);
     if (code || reel_is_float_(t.dtype) || a->count == 0) return code;
     code = check_value("start", a->start, t.dtype);
-    if (!code && a->step != trunc(a->step)) code = reel_fail(REEL_EDTYPE, "step %.17g is not a value of %s", a->step, reel_dtype_name(t.dtype));
+    if (!code && a->step != trunc(a->step))
+        code = reel_fail(REEL_EDTYPE, "step %.17g is not a value of %s", a->step, reel_dtype_name(t.dtype));
     return code ? code : check_value("last value", a->start + (double)(a->count - 1) * a->step, t.dtype);
 }
 
@@ -56,7 +57,8 @@ int reel_infer_random_(const reel_infer *io)
         return reel_fail(REEL_EDTYPE, "%s cannot be drawn, allowed: f32 f64 f16 bf16", reel_dtype_name(a->type.dtype));
     const bool uniform = io->op->id == REEL_OP_uniform;
     if (!isfinite(a->a) || !isfinite(a->b) || (uniform ? a->a > a->b : a->b < 0))
-        return reel_fail(REEL_EARG, uniform ? "bad range [%g, %g)" : "bad mean %g or standard deviation %g", a->a, a->b);
+        return reel_fail(REEL_EARG, uniform ? "bad range [%g, %g)" : "bad mean %g or standard deviation %g", a->a,
+                         a->b);
     return 0;
 }
 
@@ -66,7 +68,8 @@ int reel_infer_one_hot_(const reel_infer *io)
     const reel_type *labels = io->in[0];
     if (!reel_is_dtype_((reel_dtype)a->dtype)) return reel_fail(REEL_EDTYPE, "%lld is no dtype", (long long)a->dtype);
     if (a->classes < 0) return reel_fail(REEL_EARG, "%lld classes", (long long)a->classes);
-    if (labels->shape.rank == REEL_MAX_RANK) return reel_fail(REEL_ESHAPE, "the result would have %d axes, at most %d", REEL_MAX_RANK + 1, REEL_MAX_RANK);
+    if (labels->shape.rank == REEL_MAX_RANK)
+        return reel_fail(REEL_ESHAPE, "the result would have %d axes, at most %d", REEL_MAX_RANK + 1, REEL_MAX_RANK);
     reel_type *out = &io->out[0];
     *out = *labels;
     out->dtype = (reel_dtype)a->dtype;
@@ -123,18 +126,21 @@ reel_tensor *reel_arange_at(const char *site, reel_dtype d, double start, double
 {
     const double count = ceil((stop - start) / step);
     if (!isfinite(start) || !isfinite(stop) || !isfinite(step) || step == 0) {
-        reel_fail_at_(site, REEL_EARG, "reel_arange: start %g, stop %g, step %g: all finite and step not 0", start, stop, step);
+        reel_fail_at_(site, REEL_EARG, "reel_arange: start %g, stop %g, step %g: all finite and step not 0", start,
+                      stop, step);
         return NULL;
     }
     if (count > 0x1p53) {
         reel_fail_at_(site, REEL_ESHAPE, "reel_arange: %g elements are too many", count);
         return NULL;
     }
-    const reel_attr_arange a = {start, step, count > 0 ? (int64_t)count : 0, (int64_t)(reel_is_dtype_(d) ? reel_widened_(d) : d)};
+    const reel_attr_arange a = {start, step, count > 0 ? (int64_t)count : 0,
+                                (int64_t)(reel_is_dtype_(d) ? reel_widened_(d) : d)};
     return create(REEL_OP_arange, &a, site);
 }
 
-static reel_tensor *draw(int id, const char *site, reel_dtype d, const reel_shape *s, double low, double high, reel_generator *g)
+static reel_tensor *draw(int id, const char *site, reel_dtype d, const reel_shape *s, double low, double high,
+                         reel_generator *g)
 {
     reel_attr_random a;
     memset(&a, 0, sizeof a);

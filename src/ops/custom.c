@@ -23,12 +23,14 @@ static int infer(const reel_infer *io)
         in[i] = *io->in[i];
         known = known && reel_shape_known_(&in[i].shape);
         if (def->dtypes && !(def->dtypes & REEL_BIT(in[i].dtype)))
-            return reel_fail(REEL_EDTYPE, "%s is %s, which it does not take", reel_arg_name_(io->op, i, name), reel_dtype_name(in[i].dtype));
+            return reel_fail(REEL_EDTYPE, "%s is %s, which it does not take", reel_arg_name_(io->op, i, name),
+                             reel_dtype_name(in[i].dtype));
     }
     const int code = def->shape(io->attr, in, out);
     if (code) return failed("shape", code);
     for (int j = 0; j < io->n_out; j++) {
-        if (!reel_is_dtype_(out[j].dtype)) return reel_fail(REEL_EDTYPE, "its shape function gave output %d no dtype", j);
+        if (!reel_is_dtype_(out[j].dtype))
+            return reel_fail(REEL_EDTYPE, "its shape function gave output %d no dtype", j);
         const int bad = reel_shape_check_(out[j].shape, !known);
         if (bad) return bad;
         io->out[j] = (reel_type){.dtype = out[j].dtype};
@@ -62,7 +64,10 @@ const reel_op *reel_op_register(const reel_op_def *def)
         wrong = "its attributes are larger than 256 bytes";
     else if (!def->shape || !def->cpu)
         wrong = "it needs a shape and a cpu function";
-    if (wrong) return reel_fail_at_("", REEL_EARG, "reel_op_register: %s%s%s", def && def->name ? def->name : "", def && def->name ? ": " : "", wrong), NULL;
+    if (wrong)
+        return reel_fail_at_("", REEL_EARG, "reel_op_register: %s%s%s", def && def->name ? def->name : "",
+                             def && def->name ? ": " : "", wrong),
+               NULL;
     const reel_op op = {.size = sizeof(reel_op),
                         .name = def->name,
                         .args = "",
@@ -84,7 +89,10 @@ int reel_op_call_at(const char *site, const reel_op *op, reel_list in, const voi
     const _Alignas(16) char zeros[REEL_ATTR_MAX] = {0};
     _Alignas(16) char bytes[REEL_ATTR_MAX];
     if (!op || !out || (in.n > 0 && !in.t))
-        return reel_fail_at_(site, REEL_EARG, "reel_op_call: %s is NULL", !op ? "op" : !out ? "out" : "the list of inputs");
+        return reel_fail_at_(site, REEL_EARG, "reel_op_call: %s is NULL",
+                             !op    ? "op"
+                             : !out ? "out"
+                                    : "the list of inputs");
     if (op->n_out < 0) return reel_fail_at_(site, REEL_EARG, "reel_op_call: reel_%s has its own function", op->name);
     for (int j = 0; j < op->n_out; j++) out[j] = NULL;
     if (in.n < 0 || in.n > REEL_MAX_IN) return reel_fail_at_(site, REEL_EARG, "reel_op_call: %d inputs", in.n);

@@ -8,9 +8,9 @@
 #include "reel/ops.h"
 #include "reel/tensor.h"
 
-#define ROW(name, args, n_in, n_out, flags, keep, unify, dtypes, attr, infer, view, grad)                              \
-    int reel_infer_##infer##_(const reel_infer *io);                                                                   \
-    int reel_view_##view##_(const reel_view_rule *v);                                                                  \
+#define ROW(name, args, n_in, n_out, flags, keep, unify, dtypes, attr, infer, view, grad) \
+    int reel_infer_##infer##_(const reel_infer *io);                                      \
+    int reel_view_##view##_(const reel_view_rule *v);                                     \
     int reel_vjp_##name##_(const reel_vjp_args *v);
 #include "ops.def"
 #undef ROW

@@ -19,7 +19,8 @@ static int joined(const reel_type *const *xs, int n, int axis, int *resolved, re
         if (x->rank != s.rank) return reel_fail(REEL_ESHAPE, "xs[%d] has rank %d, xs[0] has %d", k, x->rank, s.rank);
         for (int i = 0; i < s.rank; i++)
             if (i != *resolved && !reel_merge_dim_(s.dims[i], x->dims[i], &s.dims[i]))
-                return reel_fail(REEL_ESHAPE, "xs[%d] has %lld along axis %d, the others %lld", k, (long long)x->dims[i], i, (long long)s.dims[i]);
+                return reel_fail(REEL_ESHAPE, "xs[%d] has %lld along axis %d, the others %lld", k,
+                                 (long long)x->dims[i], i, (long long)s.dims[i]);
         const int64_t dim = x->dims[*resolved];
         if (total == REEL_ANY || dim == REEL_ANY)
             total = REEL_ANY;
@@ -78,7 +79,8 @@ int reel_infer_concat_part_(const reel_infer *io)
     if (a->index < 0 || a->index >= io->n_in - 1) return reel_fail(REEL_EARG, "part %d of %d", a->index, io->n_in - 1);
     const int code = joined(io->in + 1, io->n_in - 1, a->axis, &axis, &whole, 0, NULL);
     if (code) return code;
-    if (!reel_merge_shape_(&g->shape, &whole, &whole)) return reel_fail(REEL_ESHAPE, "g does not have the shape of the parts joined");
+    if (!reel_merge_shape_(&g->shape, &whole, &whole))
+        return reel_fail(REEL_ESHAPE, "g does not have the shape of the parts joined");
     io->out[0] = (reel_type){.dtype = g->dtype, .shape = whole};
     io->out[0].shape.dims[axis] = io->in[1 + a->index]->shape.dims[axis];
     return 0;
@@ -92,7 +94,8 @@ int reel_view_concat_part_(const reel_view_rule *v)
     int axis;
     if (joined(v->in + 1, v->n_in - 1, a->axis, &axis, &whole, a->index, &at)) return 0;
     for (int i = 0; i < whole.rank; i++) v->out_strides[0][i] = v->strides[i];
-    v->byte_offset[0] = reel_count_(&v->out[0].shape) ? at * v->strides[axis] * (int64_t)reel_size_(v->in[0]->dtype) : 0;
+    v->byte_offset[0] =
+        reel_count_(&v->out[0].shape) ? at * v->strides[axis] * (int64_t)reel_size_(v->in[0]->dtype) : 0;
     return 1;
 }
 
@@ -109,7 +112,8 @@ int reel_vjp_concat_part_(const reel_vjp_args *v) /* zeros around the part */
     const reel_attr_axis *a = v->attr;
     reel_tensor *part[REEL_MAX_IN];
     if (!v->need[0]) return 0;
-    for (int i = 0; i < v->n_in - 1; i++) part[i] = i == a->index ? v->dout[0] : reel_zeros_like_at(v->site, v->in[i + 1]);
+    for (int i = 0; i < v->n_in - 1; i++)
+        part[i] = i == a->index ? v->dout[0] : reel_zeros_like_at(v->site, v->in[i + 1]);
     v->din[0] = reel_concat_at(v->site, (reel_list){v->n_in - 1, part}, a->axis);
     return reel_status();
 }
@@ -126,7 +130,8 @@ int reel_infer_split_(const reel_infer *io)
     reel_type part = *x;
     const int64_t dim = x->shape.dims[axis];
     if (dim != REEL_ANY && dim % a->index != 0)
-        return reel_fail(REEL_ESHAPE, "axis %d of size %lld is not divisible into %d equal parts", axis, (long long)dim, a->index);
+        return reel_fail(REEL_ESHAPE, "axis %d of size %lld is not divisible into %d equal parts", axis, (long long)dim,
+                         a->index);
     part.shape.dims[axis] = dim == REEL_ANY ? REEL_ANY : dim / a->index;
     for (int i = 0; i < io->n_out; i++) io->out[i] = part;
     return 0;
@@ -138,7 +143,8 @@ int reel_view_split_(const reel_view_rule *v)
     const reel_shape *part = &v->out[0].shape;
     int axis;
     if (reel_axis_(a->axis, part->rank, &axis)) return 0;
-    const int64_t step = reel_count_(part) ? part->dims[axis] * v->strides[axis] * (int64_t)reel_size_(v->in[0]->dtype) : 0;
+    const int64_t step =
+        reel_count_(part) ? part->dims[axis] * v->strides[axis] * (int64_t)reel_size_(v->in[0]->dtype) : 0;
     for (int k = 0; k < v->n_out; k++) {
         for (int i = 0; i < part->rank; i++) v->out_strides[k][i] = v->strides[i];
         v->byte_offset[k] = k * step;
@@ -151,7 +157,8 @@ int reel_split_at(const char *site, reel_tensor *x, int axis, int n, reel_tensor
     const reel_attr_axis a = {.axis = axis, .index = n};
     if (!out) return reel_fail_at_(site, REEL_EARG, "reel_split: out is NULL");
     for (int i = 0; i < n; i++) out[i] = NULL;
-    if (n < 1 || n > MAX_PARTS) return reel_fail_at_(site, REEL_EARG, "reel_split: %d parts, it makes 1 to %d", n, MAX_PARTS);
+    if (n < 1 || n > MAX_PARTS)
+        return reel_fail_at_(site, REEL_EARG, "reel_split: %d parts, it makes 1 to %d", n, MAX_PARTS);
     return reel_door_(&reel_rows_[REEL_OP_split], &a, &x, 1, out, n, site);
 }
 

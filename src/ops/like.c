@@ -38,7 +38,8 @@ int reel_infer_broadcast_to_(const reel_infer *io)
     const reel_attr_shape *a = io->attr;
     for (int i = 0; i < a->shape.rank && i < REEL_MAX_RANK; i++)
         if (a->shape.dims[i] == REEL_ANY)
-            return reel_fail(REEL_ESHAPE, "axis %d is -1; where a size is not known reel_broadcast_like takes it from a tensor", i);
+            return reel_fail(REEL_ESHAPE,
+                             "axis %d is -1; where a size is not known reel_broadcast_like takes it from a tensor", i);
     const int code = reel_shape_check_(a->shape, false);
     return code ? code : broadcast(io, &a->shape);
 }
@@ -112,7 +113,8 @@ int reel_vjp_sum_like_(const reel_vjp_args *v)
 int reel_infer_reshape_like_(const reel_infer *io)
 {
     const reel_shape *x = &io->in[0]->shape, *like = &io->in[1]->shape;
-    if (reel_shape_known_(x) && reel_shape_known_(like) && reel_count_(x) != reel_count_(like)) return fail_fit("fit into", x, like);
+    if (reel_shape_known_(x) && reel_shape_known_(like) && reel_count_(x) != reel_count_(like))
+        return fail_fit("fit into", x, like);
     io->out[0] = (reel_type){.dtype = io->in[0]->dtype, .shape = *like};
     return 0;
 }
@@ -157,7 +159,8 @@ int reel_infer_one_hot_like_(const reel_infer *io)
     const reel_shape *labels = &io->in[0]->shape;
     reel_shape rows = io->in[1]->shape, both;
     rows.rank--;
-    if (rows.rank < 0 || !reel_merge_shape_(labels, &rows, &both)) return fail_fit("label the rows of", labels, &io->in[1]->shape);
+    if (rows.rank < 0 || !reel_merge_shape_(labels, &rows, &both))
+        return fail_fit("label the rows of", labels, &io->in[1]->shape);
     io->out[0] = *io->in[1];
     for (int i = 0; i < both.rank; i++) io->out[0].shape.dims[i] = both.dims[i];
     return 0;

@@ -5,10 +5,12 @@
 int reel_infer_matmul_(const reel_infer *io)
 {
     const reel_shape *a = &io->in[0]->shape, *b = &io->in[1]->shape;
-    if (a->rank == 0 || b->rank == 0) return reel_fail(REEL_ESHAPE, "%s is a scalar, it needs at least one axis", a->rank == 0 ? "a" : "b");
+    if (a->rank == 0 || b->rank == 0)
+        return reel_fail(REEL_ESHAPE, "%s is a scalar, it needs at least one axis", a->rank == 0 ? "a" : "b");
     const int64_t k = a->dims[a->rank - 1], k2 = b->rank == 1 ? b->dims[0] : b->dims[b->rank - 2];
     int64_t inner;
-    if (!reel_merge_dim_(k, k2, &inner)) return reel_fail(REEL_ESHAPE, "inner dimensions differ: %lld and %lld", (long long)k, (long long)k2);
+    if (!reel_merge_dim_(k, k2, &inner))
+        return reel_fail(REEL_ESHAPE, "inner dimensions differ: %lld and %lld", (long long)k, (long long)k2);
 
     reel_shape out = {0};
     if (a->rank > 2 || b->rank > 2) {
@@ -43,7 +45,8 @@ static reel_tensor *gradient_of_shared(const char *site, reel_tensor *a, reel_te
 }
 
 /* Both operands have at least two axes. */
-static void matrices(const reel_vjp_args *v, reel_tensor *a, reel_tensor *b, reel_tensor *g, reel_tensor **da, reel_tensor **db)
+static void matrices(const reel_vjp_args *v, reel_tensor *a, reel_tensor *b, reel_tensor *g, reel_tensor **da,
+                     reel_tensor **db)
 {
     const char *site = v->site;
     if (!a || !b || !g) return;

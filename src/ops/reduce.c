@@ -30,7 +30,8 @@ int reel_infer_reduce_some_(const reel_infer *io)
     const int code = reduced(io, &mask);
     if (code) return code;
     for (int i = 0; i < io->in[0]->shape.rank; i++)
-        if (((mask >> i) & 1u) && io->in[0]->shape.dims[i] == 0) return reel_fail(REEL_ESHAPE, "axis %d is empty: there is no maximum", i);
+        if (((mask >> i) & 1u) && io->in[0]->shape.dims[i] == 0)
+            return reel_fail(REEL_ESHAPE, "axis %d is empty: there is no maximum", i);
     return 0;
 }
 

@@ -33,7 +33,8 @@ int reel_infer_reshape_(const reel_infer *io)
     if (code) return code;
     for (int i = 0; i < s.rank; i++) {
         if (s.dims[i] != -1) continue;
-        if (free_axis >= 0) return reel_fail(REEL_ESHAPE, "axes %d and %d are both -1, only one can be inferred", free_axis, i);
+        if (free_axis >= 0)
+            return reel_fail(REEL_ESHAPE, "axes %d and %d are both -1, only one can be inferred", free_axis, i);
         free_axis = i;
     }
     const known_count have = count_known(x), want = count_known(&s);
@@ -49,8 +50,8 @@ int reel_infer_reshape_(const reel_infer *io)
         fits = have.product == want.product;
     }
     if (!fits)
-        return reel_fail(REEL_ESHAPE, "%s does not fit into %s: %lld elements", reel_shape_text_(x, from), reel_shape_text_(&a->shape, text),
-                         (long long)have.product);
+        return reel_fail(REEL_ESHAPE, "%s does not fit into %s: %lld elements", reel_shape_text_(x, from),
+                         reel_shape_text_(&a->shape, text), (long long)have.product);
     io->out[0] = (reel_type){.dtype = io->in[0]->dtype};
     reel_put_shape_(&io->out[0].shape, &s);
     return 0;
@@ -234,8 +235,8 @@ reel_tensor *reel_select_at(const char *site, reel_tensor *x, int axis, int64_t 
     }
     const int64_t dim = r->type.shape.dims[at];
     if (dim != REEL_ANY && (index < -dim || index >= dim)) {
-        reel_fail_at_(site, REEL_EARG, "reel_select: index %lld is out of range for axis %d of x %s%s", (long long)index, axis,
-                      reel_dtype_name(r->type.dtype), reel_shape_text_(&r->type.shape, text));
+        reel_fail_at_(site, REEL_EARG, "reel_select: index %lld is out of range for axis %d of x %s%s",
+                      (long long)index, axis, reel_dtype_name(r->type.dtype), reel_shape_text_(&r->type.shape, text));
         return NULL;
     }
     reel_attr_slice a = {.n = at + 1};
@@ -260,11 +261,13 @@ int reel_infer_unslice_(const reel_infer *io)
     reel_shape both;
     const int code = sliced(a, io->in[1], &part);
     if (code) return code;
-    if (!reel_merge_shape_(&g->shape, &part.shape, &both)) return reel_fail(REEL_ESHAPE, "the gradient does not have the slice's shape");
+    if (!reel_merge_shape_(&g->shape, &part.shape, &both))
+        return reel_fail(REEL_ESHAPE, "the gradient does not have the slice's shape");
     io->out[0] = *io->in[1];
     io->out[0].dtype = g->dtype;
     for (int i = 0; i < g->shape.rank; i++)
-        if (i >= (int)a->n || whole(&a->r[i])) reel_merge_dim_(io->out[0].shape.dims[i], g->shape.dims[i], &io->out[0].shape.dims[i]);
+        if (i >= (int)a->n || whole(&a->r[i]))
+            reel_merge_dim_(io->out[0].shape.dims[i], g->shape.dims[i], &io->out[0].shape.dims[i]);
     return 0;
 }
 
@@ -338,7 +341,8 @@ int reel_vjp_squeeze_(const reel_vjp_args *v)
 static int unsqueezed(const reel_axes *a, int rank, unsigned *mask)
 {
     if (a->n < 1) return reel_fail(REEL_EARG, "no axes given");
-    if (rank + a->n > REEL_MAX_RANK) return reel_fail(REEL_ESHAPE, "the result would have %d axes, at most %d", rank + a->n, REEL_MAX_RANK);
+    if (rank + a->n > REEL_MAX_RANK)
+        return reel_fail(REEL_ESHAPE, "the result would have %d axes, at most %d", rank + a->n, REEL_MAX_RANK);
     return reel_axes_mask_(a, rank + a->n, mask);
 }
 
@@ -350,7 +354,8 @@ int reel_infer_unsqueeze_(const reel_infer *io)
     const int code = unsqueezed(&a->axes, x->rank, &mask);
     if (code) return code;
     io->out[0] = (reel_type){.dtype = io->in[0]->dtype, .shape = {.rank = x->rank + a->axes.n}};
-    for (int i = 0, j = 0; i < io->out[0].shape.rank; i++) io->out[0].shape.dims[i] = (mask >> i) & 1u ? 1 : x->dims[j++];
+    for (int i = 0, j = 0; i < io->out[0].shape.rank; i++)
+        io->out[0].shape.dims[i] = (mask >> i) & 1u ? 1 : x->dims[j++];
     return 0;
 }
 

@@ -14,14 +14,15 @@ int reel_infer_cross_entropy_(const reel_infer *io)
 {
     const reel_type *logits = io->in[0], *labels = io->in[1];
     reel_shape rows = logits->shape, both;
-    if (!reel_is_int_(labels->dtype)) return reel_fail(REEL_EDTYPE, "labels is %s, allowed: i8 u8 i32 i64", reel_dtype_name(labels->dtype));
+    if (!reel_is_int_(labels->dtype))
+        return reel_fail(REEL_EDTYPE, "labels is %s, allowed: i8 u8 i32 i64", reel_dtype_name(labels->dtype));
     if (rows.rank == 0) return reel_fail(REEL_ESHAPE, "logits is a scalar, its last axis holds the classes");
     rows.rank--;
     rows.dims[rows.rank] = 0;
     if (!reel_merge_shape_(&rows, &labels->shape, &both)) {
         char want[REEL_SHAPE_TEXT], have[REEL_SHAPE_TEXT];
-        return reel_fail(REEL_ESHAPE, "labels have shape %s, the logits' rows %s", reel_shape_text_(&labels->shape, have),
-                         reel_shape_text_(&rows, want));
+        return reel_fail(REEL_ESHAPE, "labels have shape %s, the logits' rows %s",
+                         reel_shape_text_(&labels->shape, have), reel_shape_text_(&rows, want));
     }
     io->out[0] = (reel_type){.dtype = logits->dtype, .shape = both};
     return 0;

@@ -11,14 +11,16 @@ int reel_infer_assign_(const reel_infer *io)
     reel_shape both;
     if (reel_merge_shape_(var, value, &both)) return 0;
     char have[REEL_SHAPE_TEXT], want[REEL_SHAPE_TEXT];
-    return reel_fail(REEL_ESHAPE, "a variable of shape %s cannot take %s", reel_shape_text_(var, want), reel_shape_text_(value, have));
+    return reel_fail(REEL_ESHAPE, "a variable of shape %s cannot take %s", reel_shape_text_(var, want),
+                     reel_shape_text_(value, have));
 }
 
 /* A weak number becomes a tensor of the variable's dtype before it is assigned: the variable is strong, and a trace
    takes its value's node for it. What does not fit is left to the door to refuse. */
 static reel_tensor *strong_value(const char *site, reel_tensor *var, reel_tensor *value)
 {
-    if (!var || !value || !reel_is_live_(var) || !reel_is_live_(value) || !(reel_rec_of_(value)->flags & REEL_R_NUM)) return value;
+    if (!var || !value || !reel_is_live_(var) || !reel_is_live_(value) || !(reel_rec_of_(value)->flags & REEL_R_NUM))
+        return value;
     const double x = reel_load_number_(reel_rec_of_(value)->data + reel_num_offset_(REEL_F64), REEL_F64);
     const reel_type *t = reel_type_of_(var);
     if (t->shape.rank != 0 || !reel_num_fits_(x, t->dtype)) return value;
@@ -47,13 +49,14 @@ int reel_infer_update_(const reel_infer *io)
         if (!reel_merge_shape_(&w.shape, &io->in[i]->shape, &w.shape))
             return reel_fail(REEL_ESHAPE, "%s does not have the shape of w", reel_arg_name_(io->op, i, name));
     for (int i = first_scalar; i < io->n_in; i++)
-        if (io->in[i]->shape.rank != 0) return reel_fail(REEL_ESHAPE, "%s is no scalar", reel_arg_name_(io->op, i, name));
+        if (io->in[i]->shape.rank != 0)
+            return reel_fail(REEL_ESHAPE, "%s is no scalar", reel_arg_name_(io->op, i, name));
     for (int j = 0; j < n_state; j++) io->out[j] = w;
     return 0;
 }
 
-int reel_sgd_update_at(const char *site, reel_tensor *w, reel_tensor *v, reel_tensor *g, reel_tensor *lr, double momentum, double decay,
-                       reel_tensor *out[2])
+int reel_sgd_update_at(const char *site, reel_tensor *w, reel_tensor *v, reel_tensor *g, reel_tensor *lr,
+                       double momentum, double decay, reel_tensor *out[2])
 {
     const reel_attr_update a = {.momentum = momentum, .decay = decay};
     reel_tensor *const in[4] = {w, v, g, lr};
@@ -61,8 +64,9 @@ int reel_sgd_update_at(const char *site, reel_tensor *w, reel_tensor *v, reel_te
     return reel_door_(&reel_rows_[REEL_OP_sgd_update], &a, in, 4, out, 2, site);
 }
 
-int reel_adam_update_at(const char *site, reel_tensor *w, reel_tensor *m, reel_tensor *v, reel_tensor *g, reel_tensor *lr, reel_tensor *t,
-                        double beta1, double beta2, double eps, double decay, reel_tensor *out[3])
+int reel_adam_update_at(const char *site, reel_tensor *w, reel_tensor *m, reel_tensor *v, reel_tensor *g,
+                        reel_tensor *lr, reel_tensor *t, double beta1, double beta2, double eps, double decay,
+                        reel_tensor *out[3])
 {
     const reel_attr_update a = {.beta1 = beta1, .beta2 = beta2, .eps = eps, .decay = decay};
     reel_tensor *const in[6] = {w, m, v, g, lr, t};

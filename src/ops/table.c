@@ -33,22 +33,22 @@ enum {
 #define REASON_ZERO NULL
 #define REASON_NONE(reason) reason
 
-#define ROW(id_, args_, n_in_, n_out_, flags_, keep_, unify_, dtypes_, attr_, infer_, view_, grad_)                    \
-    {.size = sizeof(reel_op),                                                                                          \
-     .id = REEL_OP_##id_,                                                                                              \
-     .name = #id_,                                                                                                     \
-     .args = args_,                                                                                                    \
-     .n_in = n_in_,                                                                                                    \
-     .n_out = n_out_,                                                                                                  \
-     .flags = (flags_),                                                                                                \
-     .keep = (keep_),                                                                                                  \
-     .unify = (unify_),                                                                                                \
-     .dtypes = (dtypes_),                                                                                              \
-     .attr_size = sizeof(reel_attr_##attr_) > sizeof(reel_attr_none) ? sizeof(reel_attr_##attr_) : 0,                  \
-     .infer = reel_infer_##infer_##_,                                                                                  \
-     .view = reel_view_##view_##_,                                                                                     \
-     .grad = KIND_##grad_,                                                                                             \
-     .vjp = FUNCTION_##grad_(id_),                                                                                     \
+#define ROW(id_, args_, n_in_, n_out_, flags_, keep_, unify_, dtypes_, attr_, infer_, view_, grad_)   \
+    {.size = sizeof(reel_op),                                                                         \
+     .id = REEL_OP_##id_,                                                                             \
+     .name = #id_,                                                                                    \
+     .args = args_,                                                                                   \
+     .n_in = n_in_,                                                                                   \
+     .n_out = n_out_,                                                                                 \
+     .flags = (flags_),                                                                               \
+     .keep = (keep_),                                                                                 \
+     .unify = (unify_),                                                                               \
+     .dtypes = (dtypes_),                                                                             \
+     .attr_size = sizeof(reel_attr_##attr_) > sizeof(reel_attr_none) ? sizeof(reel_attr_##attr_) : 0, \
+     .infer = reel_infer_##infer_##_,                                                                 \
+     .view = reel_view_##view_##_,                                                                    \
+     .grad = KIND_##grad_,                                                                            \
+     .vjp = FUNCTION_##grad_(id_),                                                                    \
      .no_grad = REASON_##grad_},
 
 const reel_op reel_rows_[REEL_N_OPS] = {

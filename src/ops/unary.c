@@ -26,10 +26,10 @@ int reel_infer_cast_(const reel_infer *io)
 }
 
 /* ---- public functions -------------------------------------------------------------------------------- */
-#define UNARY(name)                                                                                                    \
-    reel_tensor *reel_##name##_at(const char *site, reel_tensor *x)                                                    \
-    {                                                                                                                  \
-        return reel_op1_(REEL_OP_##name, &reel_no_attr_, site, x);                                                     \
+#define UNARY(name)                                                 \
+    reel_tensor *reel_##name##_at(const char *site, reel_tensor *x) \
+    {                                                               \
+        return reel_op1_(REEL_OP_##name, &reel_no_attr_, site, x);  \
     }
 UNARY(neg)
 UNARY(exp)

@@ -7,8 +7,8 @@
 enum { UNIT = 64, SUB = 8, LEVELS = 56, BINS = LEVELS * SUB };
 
 typedef struct block {
-    size_t offset, size;        /* units */
-    int32_t before, after;      /* neighbours in the arena, -1: none */
+    size_t offset, size;         /* units */
+    int32_t before, after;       /* neighbours in the arena, -1: none */
     int32_t previous, following; /* in its bin, while free */
     bool free;
 } block;
@@ -16,10 +16,10 @@ typedef struct block {
 struct reel_arena {
     block *blocks;
     size_t n, capacity;
-    int32_t last;               /* the block at the arena's end */
-    int32_t spare;              /* records of merged blocks, linked by `following` */
+    int32_t last;  /* the block at the arena's end */
+    int32_t spare; /* records of merged blocks, linked by `following` */
     int32_t bins[BINS];
-    uint64_t levels;            /* which levels have a free block */
+    uint64_t levels; /* which levels have a free block */
     uint8_t subs[LEVELS];
     size_t top;
 };
@@ -71,8 +71,10 @@ static void bin_out(reel_arena *a, int32_t i)
     block *b = &a->blocks[i];
     const int bin = bin_of(b->size), level = bin / SUB;
     b->free = false;
-    if (b->previous >= 0) a->blocks[b->previous].following = b->following;
-    else a->bins[bin] = b->following;
+    if (b->previous >= 0)
+        a->blocks[b->previous].following = b->following;
+    else
+        a->bins[bin] = b->following;
     if (b->following >= 0) a->blocks[b->following].previous = b->previous;
     if (a->bins[bin] >= 0) return;
     a->subs[level] = (uint8_t)(a->subs[level] & ~(1u << (bin % SUB)));
@@ -117,7 +119,8 @@ static int32_t grow(reel_arena *a, size_t units)
     }
     const int32_t i = new_block(a);
     if (i < 0) return -1;
-    a->blocks[i] = (block){.offset = a->top, .size = units, .before = a->last, .after = -1, .previous = -1, .following = -1};
+    a->blocks[i] =
+        (block){.offset = a->top, .size = units, .before = a->last, .after = -1, .previous = -1, .following = -1};
     if (a->last >= 0) a->blocks[a->last].after = i;
     a->last = i;
     a->top += units;
@@ -135,8 +138,10 @@ int32_t reel_arena_take_(reel_arena *a, size_t bytes)
         bin_out(a, i);
         block *b = &a->blocks[i];
         a->blocks[rest] = (block){.offset = b->offset + units, .size = b->size - units, .before = i, .after = b->after};
-        if (b->after >= 0) a->blocks[b->after].before = rest;
-        else a->last = rest;
+        if (b->after >= 0)
+            a->blocks[b->after].before = rest;
+        else
+            a->last = rest;
         b->after = rest;
         b->size = units;
         bin_in(a, rest);
@@ -153,8 +158,10 @@ static void merge(reel_arena *a, int32_t i, int32_t right)
     block *b = &a->blocks[i], *r = &a->blocks[right];
     b->size += r->size;
     b->after = r->after;
-    if (r->after >= 0) a->blocks[r->after].before = i;
-    else a->last = i;
+    if (r->after >= 0)
+        a->blocks[r->after].before = i;
+    else
+        a->last = i;
     r->following = a->spare;
     a->spare = right;
 }

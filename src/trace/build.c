@@ -9,8 +9,8 @@ reel_graph *reel_graph_begin_at(const char *site)
     if (reel_pending_()) return NULL;
     const reel_capture *outer = reel_capture_now_();
     if (outer) {
-        reel_fail_at_(site, REEL_ETRACE, "reel_graph_begin: a %s begun at %s is still open", outer->function ? "trace" : "graph",
-                      outer->base.site);
+        reel_fail_at_(site, REEL_ETRACE, "reel_graph_begin: a %s begun at %s is still open",
+                      outer->function ? "trace" : "graph", outer->base.site);
         return NULL;
     }
     reel_graph *g = reel_graph_new_();
@@ -60,14 +60,16 @@ static reel_capture *open_graph(const char *site, const char *fn)
 {
     reel_capture *c = reel_capture_now_();
     if (c && !c->function) return c;
-    reel_fail_at_(site, REEL_ETRACE, "%s: no graph is open here: it goes between reel_graph_begin and reel_graph_end", fn);
+    reel_fail_at_(site, REEL_ETRACE, "%s: no graph is open here: it goes between reel_graph_begin and reel_graph_end",
+                  fn);
     return NULL;
 }
 
 static int check_placeholder(const char *site, reel_dtype d, reel_shape s, const char *name)
 {
     if (!name || !*name) return reel_fail_at_(site, REEL_EARG, "reel_placeholder: name is %s", name ? "empty" : "NULL");
-    if (!reel_is_dtype_(d)) return reel_fail_at_(site, REEL_EDTYPE, "reel_placeholder: \"%s\": %d is not a dtype", name, (int)d);
+    if (!reel_is_dtype_(d))
+        return reel_fail_at_(site, REEL_EDTYPE, "reel_placeholder: \"%s\": %d is not a dtype", name, (int)d);
     reel_ctx *ctx = reel_ctx_();
     const char *old_site = ctx->site, *old_op = ctx->op;
     ctx->site = site;
@@ -93,7 +95,8 @@ reel_tensor *reel_placeholder_at(const char *site, reel_dtype d, reel_shape s, c
     const reel_type *out = &type;
     reel_rec *r = reel_make_symbolic_(site, &type);
     const int32_t v = r ? reel_graph_node_(g, &n, NULL, NULL, &out) : -1;
-    if (v < 0 || reel_map_put_(&g->ids, r->id, v) || reel_graph_name_(g, site, "reel_placeholder", name, v)) return NULL;
+    if (v < 0 || reel_map_put_(&g->ids, r->id, v) || reel_graph_name_(g, site, "reel_placeholder", name, v))
+        return NULL;
     return reel_handle_(r);
 }
 

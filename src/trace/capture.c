@@ -9,7 +9,8 @@
 
 static int32_t leaf(reel_capture *c, reel_node_kind kind, reel_rec *r, const char *site)
 {
-    const reel_node n = {.kind = (uint8_t)kind, .rec = r, .site = site ? site : "", .n_out = 1, .weak = r->flags & REEL_R_NUM};
+    const reel_node n = {
+        .kind = (uint8_t)kind, .rec = r, .site = site ? site : "", .n_out = 1, .weak = r->flags & REEL_R_NUM};
     const reel_type *type = &r->type;
     return reel_graph_node_(c->graph, &n, NULL, NULL, &type);
 }
@@ -77,7 +78,8 @@ static const char *outside_advice(const reel_capture *c)
 }
 
 /* fn NULL: inside an op call, whose site and name the context has. */
-static int32_t lookup(reel_capture *c, const char *site, const char *fn, const char *what, reel_rec *r, const reel_rec *value)
+static int32_t lookup(reel_capture *c, const char *site, const char *fn, const char *what, reel_rec *r,
+                      const reel_rec *value)
 {
     if (r->flags & REEL_R_CELL) return read_cell(c, r, value, site);
     const int32_t v = reel_map_get_(&c->graph->ids, r->id);
@@ -88,7 +90,8 @@ static int32_t lookup(reel_capture *c, const char *site, const char *fn, const c
     if (r->flags & REEL_R_SYMBOLIC)
         reel_fail_at_(site, REEL_ETRACE, "%s%s%s (made at %s) belongs to another graph", fn, dot, what, made);
     else
-        reel_fail_at_(site, REEL_ETRACE, "%s%s%s is an outside tensor, made at %s; %s", fn, dot, what, made, outside_advice(c));
+        reel_fail_at_(site, REEL_ETRACE, "%s%s%s is an outside tensor, made at %s; %s", fn, dot, what, made,
+                      outside_advice(c));
     return -1;
 }
 
@@ -108,7 +111,8 @@ static bool all_known(const reel_capture *c, const reel_call *call)
 static int note_assigned(reel_capture *c, const reel_rec *cell, reel_rec *value)
 {
     if (!c->base.symbolic) return 0;
-    if (reel_grow_((void **)&c->assigned_rec, &c->cap_assigned, c->n_assigned + 1, sizeof *c->assigned_rec)) return REEL_ENOMEM;
+    if (reel_grow_((void **)&c->assigned_rec, &c->cap_assigned, c->n_assigned + 1, sizeof *c->assigned_rec))
+        return REEL_ENOMEM;
     if (reel_map_put_(&c->assigned, cell->id, (int32_t)c->n_assigned)) return REEL_ENOMEM;
     reel_retain_rec_(value);
     c->assigned_rec[c->n_assigned++] = value;
@@ -126,7 +130,8 @@ static int hear_assign(reel_capture *c, const reel_call *call)
 {
     reel_rec *cell = call->arg[0], *value = call->in[1], *arg = call->arg[1];
     if (value->flags & REEL_R_NUM) { /* a variable's value is never weak */
-        const reel_tensor *strong = reel_full_at(call->site, cell->type.dtype, cell->type.shape, reel_load_number_(value->data, REEL_F64));
+        const reel_tensor *strong =
+            reel_full_at(call->site, cell->type.dtype, cell->type.shape, reel_load_number_(value->data, REEL_F64));
         if (!strong) return reel_status();
         arg = value = reel_rec_of_(strong);
     }
@@ -149,7 +154,8 @@ static int hear(reel_listener *self, const reel_call *call)
     }
     if (call->op->flags & REEL_OPF_CELL0) return hear_assign(c, call);
     if (call->n_in > REEL_MAX_IN || call->n_out > REEL_MAX_OUT)
-        return reel_fail_at_(call->site, REEL_ETRACE, "reel_%s: a trace takes at most %d operands", call->op->name, REEL_MAX_IN);
+        return reel_fail_at_(call->site, REEL_ETRACE, "reel_%s: a trace takes at most %d operands", call->op->name,
+                             REEL_MAX_IN);
     int32_t in[REEL_MAX_IN];
     const reel_type *out[REEL_MAX_OUT];
     char fn[80], buf[REEL_ARG_TEXT];
@@ -159,7 +165,8 @@ static int hear(reel_listener *self, const reel_call *call)
         if (in[i] < 0) return reel_status();
     }
     for (int i = 0; i < call->n_out; i++) out[i] = &call->out[i]->type;
-    const reel_node n = {.op = call->op, .kind = REEL_NODE_OP, .site = call->site, .n_in = call->n_in, .n_out = call->n_out};
+    const reel_node n = {
+        .op = call->op, .kind = REEL_NODE_OP, .site = call->site, .n_in = call->n_in, .n_out = call->n_out};
     const int32_t v = reel_graph_node_(c->graph, &n, call->attr, in, out);
     if (v < 0) return reel_status();
     for (int i = 0; i < call->n_out; i++)
@@ -173,12 +180,15 @@ static int host(reel_listener *self, reel_rec *r, bool made, const char *site, c
     if (made && !r)
         return reel_fail_at_(site, REEL_ETRACE, "%s: a variable cannot be made inside a %s, begun at %s", what,
                              c->function ? "trace" : "graph", c->base.site);
-    if (!made && r && (r->flags & REEL_R_CELL) && strcmp(what, "reel_value") == 0) /* a snapshot is a read like any other */
+    if (!made && r && (r->flags & REEL_R_CELL) &&
+        strcmp(what, "reel_value") == 0) /* a snapshot is a read like any other */
         return read_cell(c, r, r->value, site) < 0 ? reel_status() : 0;
     if (made && (!c->function || c->allow_reads)) return reel_capture_const_(c, r, site) < 0 ? reel_status() : 0;
     if (!c->function || c->allow_reads) return 0;
-    return reel_fail_at_(site, REEL_ETRACE, "%s: %s inside a trace (of the call at %s) would be frozen: pass it in in[], or set .allow_reads", what,
-                         made ? "host data" : "what is read", c->base.site);
+    return reel_fail_at_(
+        site, REEL_ETRACE,
+        "%s: %s inside a trace (of the call at %s) would be frozen: pass it in in[], or set .allow_reads", what,
+        made ? "host data" : "what is read", c->base.site);
 }
 
 static void drop(reel_listener *self)

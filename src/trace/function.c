@@ -9,14 +9,14 @@
 static const char FN[] = "reel_function_call";
 
 typedef struct trace {
-    struct trace *next;      /* most recently used first */
-    int refs;                /* calls under way, and 1 for the list */
+    struct trace *next; /* most recently used first */
+    int refs;           /* calls under way, and 1 for the list */
     bool widen;
-    reel_type *types;        /* of in[] */
+    reel_type *types; /* of in[] */
     bool *weak;
     char *statics;
     size_t n_in, statics_size;
-    int32_t *no_effects;     /* -1 for each output */
+    int32_t *no_effects; /* -1 for each output */
     reel_player player;
 } trace;
 
@@ -70,7 +70,8 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
     static const char name[] = "reel_function_new";
     if (reel_pending_()) return NULL;
     if (!fn.body || fn.n_in < 0 || fn.n_out < 0 || fn.n_in > REEL_MAX_IN || fn.n_out > REEL_MAX_OUT) {
-        reel_fail_at_("", REEL_EARG, "%s: %s", name, !fn.body ? "the body is NULL" : "0 to 64 inputs and outputs are possible");
+        reel_fail_at_("", REEL_EARG, "%s: %s", name,
+                      !fn.body ? "the body is NULL" : "0 to 64 inputs and outputs are possible");
         return NULL;
     }
     reel_function_opts opts = {0};
@@ -131,11 +132,14 @@ int reel_function_traces(const reel_function *f)
 
 static bool same(const trace *t, const call *c)
 {
-    if (t->widen != reel_ctx_()->widen || (t->statics_size && memcmp(t->statics, c->f->statics, t->statics_size) != 0)) return false;
+    if (t->widen != reel_ctx_()->widen || (t->statics_size && memcmp(t->statics, c->f->statics, t->statics_size) != 0))
+        return false;
     for (int i = 0; i < c->n; i++) {
         const reel_rec *r = c->rec[i];
         const bool weak = r->flags & REEL_R_NUM;
-        if (t->weak[i] != weak || t->types[i].dtype != r->type.dtype || !reel_shape_same_(&t->types[i].shape, &r->type.shape)) return false;
+        if (t->weak[i] != weak || t->types[i].dtype != r->type.dtype ||
+            !reel_shape_same_(&t->types[i].shape, &r->type.shape))
+            return false;
     }
     return true;
 }
@@ -263,7 +267,8 @@ static int check_outputs(const call *c, int rc, reel_tensor *const *out)
     for (int j = 0; j < c->f->fn.n_out; j++) {
         char what[64];
         snprintf(what, sizeof what, "out[%d]", j);
-        if (!out[j]) return reel_fail_at_(c->site, REEL_EARG, "%s: %s returned 0 but left %s NULL", FN, name_of(c->f), what);
+        if (!out[j])
+            return reel_fail_at_(c->site, REEL_EARG, "%s: %s returned 0 but left %s NULL", FN, name_of(c->f), what);
         if (!reel_live_(c->site, FN, what, out[j])) return reel_status();
     }
     return 0;
@@ -298,7 +303,8 @@ static int listen(const call *c, reel_graph *g, reel_tensor *const *in, reel_ten
     if (rc) return rc;
     reel_capture_start_(&capture, g, c->site, false);
     rc = check_outputs(c, f->fn.body(f->fn.self, in, out), out);
-    if (!rc && !capture.open) rc = reel_fail_at_(c->site, REEL_ETRACE, "%s: %s ended a scope that it had not begun", FN, name_of(f));
+    if (!rc && !capture.open)
+        rc = reel_fail_at_(c->site, REEL_ETRACE, "%s: %s ended a scope that it had not begun", FN, name_of(f));
     if (!rc) rc = add_outputs(c, &capture, out);
     if (capture.open) reel_listener_remove_(&capture.base);
     *keep = !capture.ambiguous;
@@ -334,8 +340,15 @@ static int first_call(const call *c, reel_tensor *out[])
 static int plain_replay(const call *c, trace *t, reel_tensor *out[])
 {
     const reel_graph *g = t->player.graph;
-    const reel_request rq = {.site = c->site, .fn = FN, .n_feeds = c->n, .n_fetches = c->f->fn.n_out, .feed = g->inputs, .given = c->rec,
-                             .fetch = g->outputs, .effect = t->no_effects, .effects = true};
+    const reel_request rq = {.site = c->site,
+                             .fn = FN,
+                             .n_feeds = c->n,
+                             .n_fetches = c->f->fn.n_out,
+                             .feed = g->inputs,
+                             .given = c->rec,
+                             .fetch = g->outputs,
+                             .effect = t->no_effects,
+                             .effects = true};
     return reel_player_run_(&t->player, &rq, NULL, 0, out);
 }
 
@@ -383,7 +396,8 @@ static int check_listeners(call *c, bool *capturing)
             continue;
         }
         if (((const reel_capture *)l)->function == c->f)
-            return reel_fail_at_(c->site, REEL_ETRACE, "%s: %s calls itself (it is being traced since %s)", FN, name_of(c->f), l->site);
+            return reel_fail_at_(c->site, REEL_ETRACE, "%s: %s calls itself (it is being traced since %s)", FN,
+                                 name_of(c->f), l->site);
         *capturing |= !l->paused;
     }
     return 0;
@@ -404,11 +418,14 @@ static int resolve(call *c)
         c->arg[i] = c->rec[i] = r;
         if (REEL_UNLIKELY(r->flags & REEL_R_SYMBOLIC)) {
             c->n = i;
-            return reel_fail_at_(c->site, REEL_ETRACE, "%s: in[%d], made at %s, is part of a graph that is not being built here", FN, i, r->made);
+            return reel_fail_at_(c->site, REEL_ETRACE,
+                                 "%s: in[%d], made at %s, is part of a graph that is not being built here", FN, i,
+                                 r->made);
         }
         if (REEL_UNLIKELY(r->flags & REEL_R_CELL) && !(c->rec[i] = reel_cell_get_(r))) {
             c->n = i;
-            return reel_fail_at_(c->site, REEL_EARG, "%s: in[%d]: variable \"%s\" is read before it has a value", FN, i, r->name);
+            return reel_fail_at_(c->site, REEL_EARG, "%s: in[%d]: variable \"%s\" is read before it has a value", FN, i,
+                                 r->name);
         }
     }
     return 0;
@@ -420,9 +437,12 @@ static int run(call *c, reel_tensor *out[])
     if (!t) return first_call(c, out);
     const reel_graph *g = t->player.graph;
     int rc;
-    if (!c->taped) rc = plain_replay(c, t, out);
-    else if (g->own_vjp || reel_call_inputs_(g) > REEL_MAX_IN) rc = reel_invoke_at(c->site, c->f->fn, (reel_list){c->n, c->in}, out);
-    else rc = taped_replay(c, t, out);
+    if (!c->taped)
+        rc = plain_replay(c, t, out);
+    else if (g->own_vjp || reel_call_inputs_(g) > REEL_MAX_IN)
+        rc = reel_invoke_at(c->site, c->f->fn, (reel_list){c->n, c->in}, out);
+    else
+        rc = taped_replay(c, t, out);
     pthread_mutex_lock(&c->f->lock);
     unref(t);
     pthread_mutex_unlock(&c->f->lock);
@@ -434,7 +454,9 @@ int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel
     for (int j = 0; f && out && j < f->fn.n_out; j++) out[j] = NULL;
     if (reel_pending_()) return reel_pending_();
     if (!f) return reel_fail_at_(site, REEL_EARG, "%s: f is NULL", FN);
-    if (in.n != f->fn.n_in || (in.n && !in.t)) return reel_fail_at_(site, REEL_EARG, "%s: %s takes %d inputs, not %d", FN, name_of(f), f->fn.n_in, in.t ? in.n : 0);
+    if (in.n != f->fn.n_in || (in.n && !in.t))
+        return reel_fail_at_(site, REEL_EARG, "%s: %s takes %d inputs, not %d", FN, name_of(f), f->fn.n_in,
+                             in.t ? in.n : 0);
     if (f->fn.n_out && !out) return reel_fail_at_(site, REEL_EARG, "%s: out is NULL", FN);
     call c;
     c.f = f;

@@ -122,17 +122,20 @@ static int intern_scope(reel_graph *g, int32_t *at)
 static int full(const reel_graph *g, const reel_node *node, const char *site)
 {
     const size_t limit = INT32_MAX / 2;
-    if (g->n_nodes < limit && g->n_values + (size_t)node->n_out < limit && g->n_ins + (size_t)node->n_in < limit) return 0;
+    if (g->n_nodes < limit && g->n_values + (size_t)node->n_out < limit && g->n_ins + (size_t)node->n_in < limit)
+        return 0;
     return reel_fail_at_(site, REEL_ETRACE, "a graph cannot have more than %zu nodes", limit);
 }
 
-int32_t reel_graph_node_(reel_graph *g, const reel_node *node, const void *attr, const int32_t *in, const reel_type *const *out)
+int32_t reel_graph_node_(reel_graph *g, const reel_node *node, const void *attr, const int32_t *in,
+                         const reel_type *const *out)
 {
     reel_node n = *node;
     const size_t attr_size = n.op ? n.op->attr_size : 0, attr_at = (g->n_attrs + 15) & ~(size_t)15;
     if (full(g, node, n.site) || intern_scope(g, &n.scope)) return -1;
     if (reel_grow_((void **)&g->nodes, &g->cap_nodes, g->n_nodes + 1, sizeof *g->nodes)) return -1;
-    if (reel_grow_((void **)&g->values, &g->cap_values, g->n_values + (size_t)n.n_out + 1, sizeof *g->values)) return -1;
+    if (reel_grow_((void **)&g->values, &g->cap_values, g->n_values + (size_t)n.n_out + 1, sizeof *g->values))
+        return -1;
     if (reel_grow_((void **)&g->ins, &g->cap_ins, g->n_ins + (size_t)n.n_in + 1, sizeof *g->ins)) return -1;
     if (reel_grow_((void **)&g->attrs, &g->cap_attrs, attr_at + attr_size + 1, 1)) return -1;
     n.attr = attr_at;

@@ -17,24 +17,24 @@ typedef struct pvalue {
 } pvalue;
 
 typedef struct proot {
-    uint8_t kind;       /* REEL_AT_...; NOTHING: not needed */
-    bool fresh;         /* EXT: number ext of the fresh ones */
-    int32_t ext, last;  /* last: the last step that reads it */
-    int32_t block;      /* in the arena while it lives, else -1 */
-    int64_t at;         /* offset in the arena */
-    reel_rec *rec;      /* CONST */
+    uint8_t kind;      /* REEL_AT_...; NOTHING: not needed */
+    bool fresh;        /* EXT: number ext of the fresh ones */
+    int32_t ext, last; /* last: the last step that reads it */
+    int32_t block;     /* in the arena while it lives, else -1 */
+    int64_t at;        /* offset in the arena */
+    reel_rec *rec;     /* CONST */
 } proot;
 
 typedef struct pslot {
-    int32_t value;      /* -1: only the shape is read */
-    reel_dtype dtype;   /* a weak number's, as this step reads it */
+    int32_t value;    /* -1: only the shape is read */
+    reel_dtype dtype; /* a weak number's, as this step reads it */
 } pslot;
 
 typedef struct pstep {
     int32_t node, slot; /* node -1: copies a value into fresh memory */
     int n_in, n_out;
-    int32_t from, to;   /* of a copy: value, fresh number */
-    bool reserve;       /* a random node that nobody reads: only takes its counters */
+    int32_t from, to; /* of a copy: value, fresh number */
+    bool reserve;     /* a random node that nobody reads: only takes its counters */
 } pstep;
 
 typedef struct planner {
@@ -43,7 +43,7 @@ typedef struct planner {
     reel_plan *plan;
     bool *fed;
     uint8_t *need;
-    int32_t *given;     /* of a fed value: which feed */
+    int32_t *given; /* of a fed value: which feed */
     pvalue *v;
     proot *r;
     pslot *slots;
@@ -94,9 +94,9 @@ int reel_feed_check_(const reel_graph *g, const char *site, const char *fn, int3
     if (fits) return 0;
     char a[REEL_SHAPE_TEXT + 8], b[REEL_SHAPE_TEXT + 8];
     const int32_t node = g->values[value].node;
-    return reel_fail_at_(site, t->dtype == want->dtype ? REEL_ESHAPE : REEL_EDTYPE, "%s: feed \"%s\" is %s, the %s is %s", fn,
-                         reel_node_name_(g, node), type_text(t, a), g->nodes[node].kind == REEL_NODE_INPUT ? "placeholder" : "value",
-                         type_text(want, b));
+    return reel_fail_at_(site, t->dtype == want->dtype ? REEL_ESHAPE : REEL_EDTYPE,
+                         "%s: feed \"%s\" is %s, the %s is %s", fn, reel_node_name_(g, node), type_text(t, a),
+                         g->nodes[node].kind == REEL_NODE_INPUT ? "placeholder" : "value", type_text(want, b));
 }
 
 /* ---- leaves ---------------------------------------------------------------------------------------- */
@@ -137,8 +137,8 @@ static int take_leaf(planner *p, size_t i)
         const reel_type *t = &p->g->values[value].type;
         char text[REEL_SHAPE_TEXT + 8];
         if (whole || !reel_shape_known_(&t->shape))
-            return reel_fail_at_(p->rq->site, REEL_ETRACE, "%s: feed \"%s\" is missing: %s, a placeholder made at %s", p->rq->fn,
-                                 reel_node_name_(p->g, (int)i), type_text(t, text), n->site);
+            return reel_fail_at_(p->rq->site, REEL_ETRACE, "%s: feed \"%s\" is missing: %s, a placeholder made at %s",
+                                 p->rq->fn, reel_node_name_(p->g, (int)i), type_text(t, text), n->site);
         set_dense(v, t, value);
         v->shape_only = true;
         return 0;
@@ -190,8 +190,14 @@ static bool as_views(planner *p, const reel_node *n, const reel_type *out)
     for (int k = 0; k < n->n_in; k++) in[k] = &p->v[p->g->ins[n->first_in + k]].type;
     memset(strides, 0, sizeof strides[0] * (size_t)n->n_out);
     memset(offset, 0, sizeof offset[0] * (size_t)n->n_out);
-    const reel_view_rule rule = {.attr = reel_node_attr_(p->g, n), .n_in = n->n_in, .n_out = n->n_out, .in = in,
-                                 .strides = src->strides, .out = out, .out_strides = strides, .byte_offset = offset};
+    const reel_view_rule rule = {.attr = reel_node_attr_(p->g, n),
+                                 .n_in = n->n_in,
+                                 .n_out = n->n_out,
+                                 .in = in,
+                                 .strides = src->strides,
+                                 .out = out,
+                                 .out_strides = strides,
+                                 .byte_offset = offset};
     if (n->op->view(&rule) != 1) return false;
     for (int k = 0; k < n->n_out; k++) {
         if (p->fed[n->first_out + k]) continue;
@@ -207,7 +213,8 @@ static bool as_views(planner *p, const reel_node *n, const reel_type *out)
 static pstep *add_step(planner *p, int32_t node, int n_in, int n_out)
 {
     if (reel_grow_((void **)&p->steps, &p->cap_steps, p->n_steps + 1, sizeof *p->steps)) return NULL;
-    if (reel_grow_((void **)&p->slots, &p->cap_slots, p->n_slots + (size_t)(n_in + n_out), sizeof *p->slots)) return NULL;
+    if (reel_grow_((void **)&p->slots, &p->cap_slots, p->n_slots + (size_t)(n_in + n_out), sizeof *p->slots))
+        return NULL;
     pstep *s = &p->steps[p->n_steps++];
     *s = (pstep){.node = node, .slot = (int32_t)p->n_slots, .n_in = n_in, .n_out = n_out};
     return s;
@@ -228,7 +235,8 @@ static int check_numbers(planner *p, const reel_node *n, const reel_dtype *in_dt
         const int feed = p->given[value];
         p->plan->feed_weak[feed] = 2;
         if (!reel_num_fits_(p->plan->feed_number[feed], in_dtype[k]))
-            return reel_fail(REEL_EDTYPE, "the number %g does not fit %s", p->plan->feed_number[feed], reel_dtype_name(in_dtype[k]));
+            return reel_fail(REEL_EDTYPE, "the number %g does not fit %s", p->plan->feed_number[feed],
+                             reel_dtype_name(in_dtype[k]));
     }
     return 0;
 }
@@ -251,7 +259,8 @@ static int take_op(planner *p, size_t i, bool types_only)
         if (!p->fed[n->first_out + k]) p->r[n->first_out + k].kind = REEL_AT_ARENA;
     if (empty) return 0;
     if (!add_step(p, (int32_t)i, n->n_in, n->n_out)) return REEL_ENOMEM;
-    for (int k = 0; k < n->n_in; k++) read_slot(p, p->g->ins[n->first_in + k], in_dtype[k], !reel_shape_only_(n->op->flags, k));
+    for (int k = 0; k < n->n_in; k++)
+        read_slot(p, p->g->ins[n->first_in + k], in_dtype[k], !reel_shape_only_(n->op->flags, k));
     for (int k = 0; k < n->n_out; k++) read_slot(p, n->first_out + k, out[k].dtype, true);
     return 0;
 }
@@ -276,8 +285,10 @@ static int walk(planner *p, const reel_type *given)
         if (!p->need[i] || all_fed(p, n)) {
             if (p->rq->effects && !given && n->op && (n->op->flags & REEL_OPF_RANDOM)) {
                 pstep *s = add_step(p, (int32_t)i, 0, 0);
-                if (s) s->reserve = true;
-                else rc = REEL_ENOMEM;
+                if (s)
+                    s->reserve = true;
+                else
+                    rc = REEL_ENOMEM;
             }
             continue;
         }
@@ -383,7 +394,8 @@ static void kview_of(const planner *p, const pstep *s, int k, reel_kview *view)
     const reel_node *n = s->node >= 0 ? &p->g->nodes[s->node] : NULL;
     const int32_t value = !n ? s->from : k < s->n_in ? p->g->ins[n->first_in + k] : n->first_out + (k - s->n_in);
     const pvalue *v = &p->v[value];
-    *view = (reel_kview){.dtype = slot->dtype, .rank = v->type.shape.rank, .dims = v->type.shape.dims, .strides = v->strides};
+    *view = (reel_kview){
+        .dtype = slot->dtype, .rank = v->type.shape.rank, .dims = v->type.shape.dims, .strides = v->strides};
 }
 
 static int prepare(planner *p, size_t i, size_t *workspace)
@@ -393,14 +405,16 @@ static int prepare(planner *p, size_t i, size_t *workspace)
     const reel_op *op = n ? n->op : &reel_rows_[REEL_OP_stop_gradient]; /* the identity: its kernel copies */
     const reel_kernel *k = s->reserve ? &reserve_kernel : reel_kernel_(reel_device_(0), op);
     reel_plan *plan = p->plan;
-    if (!k) return reel_fail_at_(n ? n->site : p->rq->site, REEL_EDEVICE, "%s: reel_%s has no kernel", p->rq->fn, op->name);
+    if (!k)
+        return reel_fail_at_(n ? n->site : p->rq->site, REEL_EDEVICE, "%s: reel_%s has no kernel", p->rq->fn, op->name);
     const size_t bytes = k->plan_size ? k->plan_size : 1;
     char *kp = reel_zalloc_(bytes);
     if (!kp) return REEL_ENOMEM;
     int rc = 0;
     if (s->reserve) {
         const reel_type *t = &p->g->values[n->first_out].type;
-        *(reserve_plan *)(void *)kp = (reserve_plan){reel_node_generator_(p->g, n), reel_draw_counters_(reel_count_(&t->shape), t->dtype)};
+        *(reserve_plan *)(void *)kp =
+            (reserve_plan){reel_node_generator_(p->g, n), reel_draw_counters_(reel_count_(&t->shape), t->dtype)};
     } else {
         reel_kview views[REEL_MAX_IN + REEL_MAX_OUT];
         int64_t dense[REEL_MAX_RANK];
@@ -409,8 +423,12 @@ static int prepare(planner *p, size_t i, size_t *workspace)
             reel_shape_strides_(&p->v[s->from].type.shape, dense);
             views[1].strides = dense;
         }
-        const reel_ksig sig = {.op = op, .attr = n ? reel_node_attr_(p->g, n) : NULL, .n_in = s->n_in, .n_out = s->n_out,
-                               .in = views, .out = views + s->n_in};
+        const reel_ksig sig = {.op = op,
+                               .attr = n ? reel_node_attr_(p->g, n) : NULL,
+                               .n_in = s->n_in,
+                               .n_out = s->n_out,
+                               .in = views,
+                               .out = views + s->n_in};
         reel_ctx *c = reel_ctx_();
         const char *site = c->site, *name = c->op;
         c->site = n ? n->site : p->rq->site;
@@ -443,7 +461,9 @@ static int32_t overwritable(const planner *p, size_t i)
         const pvalue *v = &p->v[value];
         const proot *r = &p->r[v->root];
         if (r->kind != REEL_AT_ARENA || r->block < 0 || r->last != (int32_t)i) continue;
-        if (!same_type(&v->type, &p->v[out].type) || reel_type_bytes_(&p->v[v->root].type) != reel_type_bytes_(&v->type)) continue;
+        if (!same_type(&v->type, &p->v[out].type) ||
+            reel_type_bytes_(&p->v[v->root].type) != reel_type_bytes_(&v->type))
+            continue;
         bool alike = true; /* every read of that memory in this step is of the same elements in the same order */
         for (int j = 0; j < s->n_in && alike; j++) {
             const int32_t other = p->slots[s->slot + j].value;
@@ -482,7 +502,8 @@ static int lay_out(planner *p)
         const pstep *s = &p->steps[i];
         size_t workspace = 0;
         int rc = prepare(p, i, &workspace);
-        for (int k = 0; k < s->n_out && s->node >= 0 && !rc; k++) rc = place_output(p, i, p->slots[s->slot + s->n_in + k].value);
+        for (int k = 0; k < s->n_out && s->node >= 0 && !rc; k++)
+            rc = place_output(p, i, p->slots[s->slot + s->n_in + k].value);
         if (rc) return rc;
         if (workspace) {
             const int32_t block = reel_arena_take_(p->arena, workspace);
@@ -550,7 +571,8 @@ static int keep_key(reel_plan *plan, const reel_request *rq)
     plan->feed_strides = reel_alloc_array_(nf + 1, sizeof *plan->feed_strides);
     plan->feed_weak = reel_alloc_array_(nf + 1, sizeof *plan->feed_weak);
     plan->feed_number = reel_alloc_array_(nf + 1, sizeof *plan->feed_number);
-    if (!plan->feed || !plan->fetch || !plan->effect || !plan->feed_type || !plan->feed_strides || !plan->feed_weak || !plan->feed_number)
+    if (!plan->feed || !plan->fetch || !plan->effect || !plan->feed_type || !plan->feed_strides || !plan->feed_weak ||
+        !plan->feed_number)
         return REEL_ENOMEM;
     for (size_t i = 0; i < nf; i++) {
         plan->feed_type[i] = rq->given[i]->type;
@@ -578,8 +600,8 @@ static int finish(planner *p)
     plan->vars = copy_of(p->vars, p->n_vars, sizeof *plan->vars);
     plan->fresh = copy_of(p->fresh, p->n_fresh, sizeof *plan->fresh);
     plan->results = copy_of(p->results, p->n_results, sizeof *plan->results);
-    if (!plan->steps || !plan->kernels || !plan->kernel_plans || !plan->kernel_bytes || !plan->slots || !plan->patches || !plan->vars ||
-        !plan->fresh || !plan->results)
+    if (!plan->steps || !plan->kernels || !plan->kernel_plans || !plan->kernel_bytes || !plan->slots ||
+        !plan->patches || !plan->vars || !plan->fresh || !plan->results)
         return REEL_ENOMEM;
     const int rc = lay_out(p);
     if (rc) return rc;

@@ -10,7 +10,8 @@
    all variables of a run, and committing all, are each one short moment under `moment`. */
 enum { LOCKS = 32 };
 #define M PTHREAD_MUTEX_INITIALIZER
-static pthread_mutex_t write_locks[LOCKS] = {M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M};
+static pthread_mutex_t write_locks[LOCKS] = {M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
+                                             M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M};
 static pthread_mutex_t moment = M;
 #undef M
 
@@ -63,8 +64,10 @@ static reel_frame *frame_new(const reel_plan *plan)
     }
     for (int i = 0; i < plan->n_slots; i++) {
         const reel_place *at = &plan->slots[i];
-        if (at->kind == REEL_AT_ARENA) f->ptr[i] = f->arena + at->offset;
-        else if (at->kind == REEL_AT_CONST) f->ptr[i] = at->rec->data + at->offset;
+        if (at->kind == REEL_AT_ARENA)
+            f->ptr[i] = f->arena + at->offset;
+        else if (at->kind == REEL_AT_CONST)
+            f->ptr[i] = at->rec->data + at->offset;
     }
     return f;
 }
@@ -120,7 +123,8 @@ int reel_player_init_(reel_player *p, reel_graph *g, int max_plans)
 static bool same_feed(const reel_plan *plan, int i, const reel_rec *r)
 {
     const reel_type *t = &plan->feed_type[i];
-    if (t->dtype != r->type.dtype || t->shape.rank != r->type.shape.rank || (plan->feed_weak[i] != 0) != ((r->flags & REEL_R_NUM) != 0))
+    if (t->dtype != r->type.dtype || t->shape.rank != r->type.shape.rank ||
+        (plan->feed_weak[i] != 0) != ((r->flags & REEL_R_NUM) != 0))
         return false;
     if (plan->feed_weak[i] == 2 && plan->feed_number[i] != reel_load_number_(r->data, REEL_F64)) return false;
     for (int k = 0; k < t->shape.rank; k++)
@@ -270,7 +274,8 @@ static int read_variables(const reel_plan *plan, const reel_request *rq, reel_re
     if (i == plan->n_vars) return 0;
     const char *name = plan->vars[i]->name;
     while (i-- > 0) reel_release_rec_(recs[i]);
-    return reel_fail_at_(rq->site, REEL_EARG, "%s: variable \"%s\" is read before it has a value", rq->fn, name ? name : "?");
+    return reel_fail_at_(rq->site, REEL_EARG, "%s: variable \"%s\" is read before it has a value", rq->fn,
+                         name ? name : "?");
 }
 
 /* All memory that outlives the run, before the first step: so a run that fails changes nothing. */
@@ -322,7 +327,8 @@ static void commit(const reel_plan *plan, const reel_frame *f)
     pthread_mutex_unlock(&moment);
 }
 
-static int replay(const reel_graph *g, const reel_plan *plan, reel_frame *f, const reel_request *rq, const reel_type *cut, reel_tensor *out[])
+static int replay(const reel_graph *g, const reel_plan *plan, reel_frame *f, const reel_request *rq,
+                  const reel_type *cut, reel_tensor *out[])
 {
     reel_ctx *c = reel_ctx_();
     reel_scope_rec *outer = c->scope;
@@ -340,8 +346,10 @@ static int replay(const reel_graph *g, const reel_plan *plan, reel_frame *f, con
             rc = walk(plan, f, &failed);
             c->site = site;
             c->op = op;
-            if (rc) rc = step_failed(g, failed, rc);
-            else commit(plan, f);
+            if (rc)
+                rc = step_failed(g, failed, rc);
+            else
+                commit(plan, f);
         }
         for (int i = 0; i < plan->n_vars; i++) reel_release_rec_(f->recs[plan->n_feeds + i]);
     }
@@ -355,7 +363,8 @@ static int replay(const reel_graph *g, const reel_plan *plan, reel_frame *f, con
 }
 
 /* What the fetches would be without the padding. There are at most as many sizes as the bucket is wide. */
-static const reel_type *cut_types(reel_player *p, reel_plan *plan, const reel_request *rq, const reel_type *truth, int64_t size)
+static const reel_type *cut_types(reel_player *p, reel_plan *plan, const reel_request *rq, const reel_type *truth,
+                                  int64_t size)
 {
     pthread_mutex_lock(&p->lock);
     const reel_cut *c = plan->cuts;

@@ -14,15 +14,19 @@ typedef struct line {
 static void add(char buf[COLUMN], const char *text)
 {
     const size_t n = strlen(buf), m = strlen(text);
-    if (n + m + 4 < COLUMN) memcpy(buf + n, text, m + 1);
-    else if (n >= 3 && strcmp(buf + n - 3, "...") != 0) memcpy(buf + n, "...", 4);
+    if (n + m + 4 < COLUMN)
+        memcpy(buf + n, text, m + 1);
+    else if (n >= 3 && strcmp(buf + n - 3, "...") != 0)
+        memcpy(buf + n, "...", 4);
 }
 
 static const char *value_ref(const reel_graph *g, int32_t v, char buf[32])
 {
     const int32_t node = g->values[v].node;
-    if (g->nodes[node].n_out == 1) snprintf(buf, 32, "%%%d", (int)node);
-    else snprintf(buf, 32, "%%%d.%d", (int)node, (int)(v - g->nodes[node].first_out));
+    if (g->nodes[node].n_out == 1)
+        snprintf(buf, 32, "%%%d", (int)node);
+    else
+        snprintf(buf, 32, "%%%d.%d", (int)node, (int)(v - g->nodes[node].first_out));
     return buf;
 }
 

@@ -35,17 +35,20 @@ int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors)
             if (rc) return rc;
             continue;
         }
-        if (n->kind == REEL_NODE_INPUT) return reel_fail_at_(n->site, REEL_ETRACE, "\"%s\" is not fed", reel_node_name_(g, (int)i));
+        if (n->kind == REEL_NODE_INPUT)
+            return reel_fail_at_(n->site, REEL_ETRACE, "\"%s\" is not fed", reel_node_name_(g, (int)i));
         if (n->kind == REEL_NODE_CONST && !n->weak) {
             reel_capture *c = reel_capture_now_();
             if (c && reel_capture_const_(c, n->rec, n->site) < 0) return reel_status();
         }
         tensors[n->first_out] = reel_handle_(n->rec);
     }
-    for (size_t i = 0; i < g->n_nodes; i++) { /* later reads of a variable go to the assigned value: all assigns can come last */
+    for (size_t i = 0; i < g->n_nodes;
+         i++) { /* later reads of a variable go to the assigned value: all assigns can come last */
         if (!need[i] || !reel_is_assign_(&g->nodes[i])) continue;
         const reel_node *n = &g->nodes[i];
-        reel_tensor *in[2] = {reel_handle_(g->nodes[g->values[g->ins[n->first_in]].node].rec), tensors[g->ins[n->first_in + 1]]};
+        reel_tensor *in[2] = {reel_handle_(g->nodes[g->values[g->ins[n->first_in]].node].rec),
+                              tensors[g->ins[n->first_in + 1]]};
         const int rc = reel_door_(n->op, reel_node_attr_(g, n), in, 2, NULL, 0, n->site);
         if (rc) return rc;
     }
@@ -57,7 +60,7 @@ int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors)
 struct reel_call_state {
     _Atomic int refs;
     reel_graph *graph;
-    int n;               /* generators the graph draws from, and how they stood at the call */
+    int n; /* generators the graph draws from, and how they stood at the call */
     struct drawn {
         reel_generator *generator;
         reel_random_state state;
@@ -214,17 +217,33 @@ static int call_vjp(const reel_vjp_args *v)
     return rc;
 }
 
-static const reel_op call_op = {.size = sizeof(reel_op), .id = -1, .name = "function_call", .args = "in", .n_in = -1, .n_out = -1,
-                                .keep = REEL_KEEP_ALL_IN, .attr_size = sizeof(call_attr), .grad = REEL_VJP, .vjp = call_vjp,
-                                .attr_retain = attr_retain, .attr_release = attr_release};
+static const reel_op call_op = {.size = sizeof(reel_op),
+                                .id = -1,
+                                .name = "function_call",
+                                .args = "in",
+                                .n_in = -1,
+                                .n_out = -1,
+                                .keep = REEL_KEEP_ALL_IN,
+                                .attr_size = sizeof(call_attr),
+                                .grad = REEL_VJP,
+                                .vjp = call_vjp,
+                                .attr_retain = attr_retain,
+                                .attr_release = attr_release};
 
-int reel_call_tell_(const char *site, reel_call_state *s, reel_rec *const *arg, reel_rec *const *in, reel_tensor *const *out)
+int reel_call_tell_(const char *site, reel_call_state *s, reel_rec *const *arg, reel_rec *const *in,
+                    reel_tensor *const *out)
 {
     reel_rec *made[REEL_MAX_OUT];
     for (int j = 0; j < s->graph->n_outputs; j++) made[j] = reel_rec_of_(out[j]);
     const call_attr attr = {s};
-    const reel_call call = {.op = &call_op, .attr = &attr, .site = site, .n_in = reel_call_inputs_(s->graph), .n_out = s->graph->n_outputs,
-                            .arg = arg, .in = in, .out = made};
+    const reel_call call = {.op = &call_op,
+                            .attr = &attr,
+                            .site = site,
+                            .n_in = reel_call_inputs_(s->graph),
+                            .n_out = s->graph->n_outputs,
+                            .arg = arg,
+                            .in = in,
+                            .out = made};
     reel_ctx *c = reel_ctx_();
     const char *old_site = c->site, *old_op = c->op;
     c->site = site;

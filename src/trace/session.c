@@ -20,8 +20,8 @@ typedef struct wants {
     int n_feeds, n_fetches;
     int32_t *feed, *fetch, *effect;
     reel_rec **given;
-    reel_tensor **handle;  /* of the feeds */
-    char *block;           /* all of these */
+    reel_tensor **handle; /* of the feeds */
+    char *block;          /* all of these */
     size_t bytes;
 } wants;
 
@@ -31,7 +31,8 @@ reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o)
 {
     if (reel_pending_()) return NULL;
     if (!g || g->capture) {
-        reel_fail_at_("", g ? REEL_ETRACE : REEL_EARG, "reel_session_new: %s", g ? "the graph is still open: reel_graph_end comes first" : "g is NULL");
+        reel_fail_at_("", g ? REEL_ETRACE : REEL_EARG, "reel_session_new: %s",
+                      g ? "the graph is still open: reel_graph_end comes first" : "g is NULL");
         return NULL;
     }
     reel_session_opts opts = {0};
@@ -99,7 +100,8 @@ static int wants_init(wants *w, int n_feeds, int n_fetches)
 {
     const size_t nf = (size_t)n_feeds, no = (size_t)n_fetches;
     *w = (wants){.n_feeds = n_feeds, .n_fetches = n_fetches};
-    w->bytes = nf * (sizeof *w->given + sizeof *w->handle + sizeof *w->feed) + no * (sizeof *w->fetch + sizeof *w->effect) + 1;
+    w->bytes =
+        nf * (sizeof *w->given + sizeof *w->handle + sizeof *w->feed) + no * (sizeof *w->fetch + sizeof *w->effect) + 1;
     w->block = reel_zalloc_(w->bytes);
     if (!w->block) return REEL_ENOMEM;
     w->given = (reel_rec **)(void *)w->block;
@@ -124,7 +126,9 @@ static int give(wants *w, const char *site, int i, const char *what, reel_tensor
     w->handle[i] = t;
     if (r->flags & REEL_R_CELL) {
         w->given[i] = reel_cell_get_(r);
-        if (!w->given[i]) return reel_fail_at_(site, REEL_EARG, "%s: feed %s: variable \"%s\" is read before it has a value", FN, what, r->name);
+        if (!w->given[i])
+            return reel_fail_at_(site, REEL_EARG, "%s: feed %s: variable \"%s\" is read before it has a value", FN,
+                                 what, r->name);
     } else {
         reel_retain_rec_(w->given[i] = r);
     }
@@ -178,11 +182,14 @@ static int32_t handle_value(const reel_graph *g, const char *site, const char *l
     if (!r) return -1;
     *cell = r->flags & REEL_R_CELL;
     const int32_t v = *cell ? reel_graph_find_cell_(g, NULL, r) : reel_map_get_(&g->ids, r->id);
-    if (v < 0) reel_fail_at_(site, REEL_ETRACE, "%s: %s, made at %s, is not a tensor of this graph", FN, what, *r->made ? r->made : "an unknown line");
+    if (v < 0)
+        reel_fail_at_(site, REEL_ETRACE, "%s: %s, made at %s, is not a tensor of this graph", FN, what,
+                      *r->made ? r->made : "an unknown line");
     return v;
 }
 
-static int by_handle(const reel_graph *g, wants *w, const char *site, reel_list feeds, reel_list values, reel_list fetch)
+static int by_handle(const reel_graph *g, wants *w, const char *site, reel_list feeds, reel_list values,
+                     reel_list fetch)
 {
     bool cell;
     for (int i = 0; i < feeds.n; i++) {
@@ -276,8 +283,8 @@ static int run_padded(reel_session *s, reel_request *rq, const wants *w, int64_t
 
 /* ---- inside a trace or under a tape: the nodes go through the door --------------------------------------- */
 
-static int rerun_into(const reel_graph *g, const reel_request *rq, const wants *w, bool *fed, uint8_t *need, reel_tensor **tensors,
-                      reel_tensor *out[])
+static int rerun_into(const reel_graph *g, const reel_request *rq, const wants *w, bool *fed, uint8_t *need,
+                      reel_tensor **tensors, reel_tensor *out[])
 {
     for (int i = 0; i < w->n_feeds; i++) {
         const reel_rec *r = w->given[i];
@@ -299,7 +306,8 @@ static int rerun_into(const reel_graph *g, const reel_request *rq, const wants *
     const int rc = reel_rerun_(g, need, tensors);
     for (int i = 0; i < w->n_fetches && !rc; i++) {
         out[i] = tensors[w->fetch[i]];
-        if (reel_rec_of_(out[i])->flags & REEL_R_CELL) out[i] = reel_stop_gradient_at(rq->site, out[i]); /* its value of this moment */
+        if (reel_rec_of_(out[i])->flags & REEL_R_CELL)
+            out[i] = reel_stop_gradient_at(rq->site, out[i]); /* its value of this moment */
         if (!out[i]) return reel_status();
     }
     return rc;
@@ -338,21 +346,31 @@ static bool listening(void)
 static int run(reel_session *s, const char *site, const wants *w, reel_tensor *out[])
 {
     const reel_graph *g = s->player.graph;
-    reel_request rq = {.site = site, .fn = FN, .n_feeds = w->n_feeds, .n_fetches = w->n_fetches, .feed = w->feed, .given = w->given,
-                       .fetch = w->fetch, .effect = w->effect, .effects = s->effects};
+    reel_request rq = {.site = site,
+                       .fn = FN,
+                       .n_feeds = w->n_feeds,
+                       .n_fetches = w->n_fetches,
+                       .feed = w->feed,
+                       .given = w->given,
+                       .fetch = w->fetch,
+                       .effect = w->effect,
+                       .effects = s->effects};
     if (listening()) return rerun(g, &rq, w, out);
     for (int i = 0; i < w->n_feeds; i++)
         if (w->given[i]->flags & REEL_R_SYMBOLIC)
-            return reel_fail_at_(site, REEL_ETRACE, "%s: the value of feed \"%s\", made at %s, is part of a graph: it has no value here", FN,
-                                 reel_node_name_(g, g->values[w->feed[i]].node), w->given[i]->made);
+            return reel_fail_at_(site, REEL_ETRACE,
+                                 "%s: the value of feed \"%s\", made at %s, is part of a graph: it has no value here",
+                                 FN, reel_node_name_(g, g->values[w->feed[i]].node), w->given[i]->made);
     const int64_t n = s->n_buckets ? fed_size(g, w) : -1;
     for (int i = 0; i < s->n_buckets && n >= 0; i++)
-        if (s->buckets[i] >= n) return s->buckets[i] == n ? reel_player_run_(&s->player, &rq, NULL, 0, out)
-                                                          : run_padded(s, &rq, w, n, s->buckets[i], out);
+        if (s->buckets[i] >= n)
+            return s->buckets[i] == n ? reel_player_run_(&s->player, &rq, NULL, 0, out)
+                                      : run_padded(s, &rq, w, n, s->buckets[i], out);
     return reel_player_run_(&s->player, &rq, NULL, 0, out);
 }
 
-static int check(const char *site, const reel_session *s, int n_feeds, const void *feeds, int n_fetches, const void *fetches, reel_tensor **out)
+static int check(const char *site, const reel_session *s, int n_feeds, const void *feeds, int n_fetches,
+                 const void *fetches, reel_tensor **out)
 {
     if (!s) return reel_fail_at_(site, REEL_EARG, "%s: the session is NULL", FN);
     if (s->player.closed) return reel_fail_at_(site, REEL_ETRACE, "%s: the session is closed", FN);
@@ -375,12 +393,14 @@ int reel_session_run_at(const char *site, reel_session *s, reel_feeds in, reel_n
     return rc;
 }
 
-int reel_session_run_handles_at(const char *site, reel_session *s, reel_list feeds, reel_list values, reel_list fetch, reel_tensor *out[])
+int reel_session_run_handles_at(const char *site, reel_session *s, reel_list feeds, reel_list values, reel_list fetch,
+                                reel_tensor *out[])
 {
     for (int i = 0; i < fetch.n && out; i++) out[i] = NULL;
     if (reel_pending_()) return reel_pending_();
     int rc = check(site, s, feeds.n, feeds.t, fetch.n, fetch.t, out);
-    if (!rc && feeds.n != values.n) rc = reel_fail_at_(site, REEL_EARG, "%s: %d feeds but %d values", FN, feeds.n, values.n);
+    if (!rc && feeds.n != values.n)
+        rc = reel_fail_at_(site, REEL_EARG, "%s: %d feeds but %d values", FN, feeds.n, values.n);
     wants w = {0};
     if (!rc) rc = wants_init(&w, feeds.n, fetch.n);
     if (!rc) rc = by_handle(s->player.graph, &w, site, feeds, values, fetch);

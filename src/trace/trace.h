@@ -22,21 +22,21 @@ void reel_map_free_(reel_map *m);
 typedef enum { REEL_NODE_OP, REEL_NODE_INPUT, REEL_NODE_VAR, REEL_NODE_CONST } reel_node_kind;
 
 typedef struct reel_node {
-    const reel_op *op;      /* REEL_NODE_OP only */
-    reel_rec *rec;          /* REEL_NODE_VAR: the cell; REEL_NODE_CONST: the value. Retained */
+    const reel_op *op; /* REEL_NODE_OP only */
+    reel_rec *rec;     /* REEL_NODE_VAR: the cell; REEL_NODE_CONST: the value. Retained */
     const char *site;
     size_t attr;            /* where its attributes begin in graph->attrs */
     int32_t first_in, n_in; /* in graph->ins, which holds value numbers */
     int32_t first_out, n_out;
-    int32_t scope;          /* where its name scope begins in graph->texts, -1: none */
-    uint8_t kind;           /* reel_node_kind */
-    bool weak;              /* a weak number */
+    int32_t scope; /* where its name scope begins in graph->texts, -1: none */
+    uint8_t kind;  /* reel_node_kind */
+    bool weak;     /* a weak number */
 } reel_node;
 
 typedef struct reel_gvalue {
     reel_type type; /* dimensions may be REEL_ANY */
     int32_t node;
-    int32_t name;   /* in graph->names, -1: none */
+    int32_t name; /* in graph->names, -1: none */
 } reel_gvalue;
 
 typedef struct reel_gname {
@@ -48,8 +48,8 @@ typedef struct reel_gname {
 struct reel_capture;
 struct reel_graph {
     _Atomic int refs;
-    bool widen;             /* made while gradcheck widened: its creations are f64 */
-    bool own_vjp;           /* holds a call with a gradient of its own (custom, checkpoint), which nodes cannot tell */
+    bool widen;   /* made while gradcheck widened: its creations are f64 */
+    bool own_vjp; /* holds a call with a gradient of its own (custom, checkpoint), which nodes cannot tell */
     reel_node *nodes;
     reel_gvalue *values;
     int32_t *ins;
@@ -59,9 +59,9 @@ struct reel_graph {
     size_t cap_nodes, cap_values, cap_ins, cap_attrs, cap_texts, cap_names;
     int32_t *inputs, *outputs; /* of a function: the values of in[] and out[] */
     int n_inputs, n_outputs;
-    reel_map ids;           /* tensor id -> value: how handles and later calls are recognised */
-    reel_map cells;         /* a cell's id -> its value at this point of the program; with REEL_FIRST_READ: at the start */
-    reel_map by_name;       /* hash of a name -> graph->names */
+    reel_map ids;     /* tensor id -> value: how handles and later calls are recognised */
+    reel_map cells;   /* a cell's id -> its value at this point of the program; with REEL_FIRST_READ: at the start */
+    reel_map by_name; /* hash of a name -> graph->names */
     struct reel_capture *capture; /* while it is open */
 };
 
@@ -69,13 +69,21 @@ reel_graph *reel_graph_new_(void);
 reel_graph *reel_graph_retain_(reel_graph *g);
 void reel_graph_release_(reel_graph *g);
 /* Appends a node; its first output's value number, the node's number if it has none, or -1. in: value numbers. */
-int32_t reel_graph_node_(reel_graph *g, const reel_node *node, const void *attr, const int32_t *in, const reel_type *const *out);
+int32_t reel_graph_node_(reel_graph *g, const reel_node *node, const void *attr, const int32_t *in,
+                         const reel_type *const *out);
 int reel_graph_name_(reel_graph *g, const char *site, const char *fn, const char *name, int32_t value);
 int32_t reel_graph_find_(const reel_graph *g, const char *name); /* a value, -1: none */
-int32_t reel_graph_find_cell_(const reel_graph *g, const char *name, const reel_rec *cell); /* a variable's value at the start, by name or cell; -1 */
+int32_t reel_graph_find_cell_(const reel_graph *g, const char *name,
+                              const reel_rec *cell);        /* a variable's value at the start, by name or cell; -1 */
 const char *reel_node_name_(const reel_graph *g, int node); /* its output's name, its variable's, else its op's */
-static inline const void *reel_node_attr_(const reel_graph *g, const reel_node *n) { return g->attrs ? g->attrs + n->attr : NULL; }
-static inline bool reel_is_assign_(const reel_node *n) { return n->op && (n->op->flags & REEL_OPF_CELL0) && (n->op->flags & REEL_OPF_EFFECT); }
+static inline const void *reel_node_attr_(const reel_graph *g, const reel_node *n)
+{
+    return g->attrs ? g->attrs + n->attr : NULL;
+}
+static inline bool reel_is_assign_(const reel_node *n)
+{
+    return n->op && (n->op->flags & REEL_OPF_CELL0) && (n->op->flags & REEL_OPF_EFFECT);
+}
 /* A random node's generator: its attributes begin with it (see ops/attrs.h). */
 reel_generator *reel_node_generator_(const reel_graph *g, const reel_node *n);
 
@@ -87,8 +95,8 @@ typedef struct reel_capture {
     reel_list constants;
     bool allow_reads;
     bool open;
-    bool ambiguous;     /* two values of one id: the trace must not be kept */
-    reel_map assigned;  /* of a graph being built: a cell's id -> assigned_rec */
+    bool ambiguous;    /* two values of one id: the trace must not be kept */
+    reel_map assigned; /* of a graph being built: a cell's id -> assigned_rec */
     reel_rec **assigned_rec;
     size_t n_assigned, cap_assigned;
 } reel_capture;
@@ -120,18 +128,18 @@ size_t reel_arena_bytes_(const reel_arena *a); /* the most ever in use */
 typedef struct reel_request {
     const char *site, *fn;
     int n_feeds, n_fetches;
-    const int32_t *feed;     /* values */
+    const int32_t *feed; /* values */
     reel_rec *const *given;
     const int32_t *fetch, *effect;
-    bool effects;            /* all assigns, all random reservations */
+    bool effects; /* all assigns, all random reservations */
 } reel_request;
 
 typedef struct reel_step {
     int (*run)(const void *plan, void *const *ptr, void *work);
     const void *plan;
-    uint32_t slot;           /* its first pointer */
+    uint32_t slot; /* its first pointer */
     int32_t node;
-    size_t work;             /* offset of its workspace in the arena */
+    size_t work; /* offset of its workspace in the arena */
 } reel_step;
 
 /* Where a pointer comes from. EXT: one of the run's records, in this order: feeds, variables, fresh ones. */
@@ -139,8 +147,8 @@ typedef enum { REEL_AT_NOTHING, REEL_AT_ARENA, REEL_AT_CONST, REEL_AT_EXT } reel
 typedef struct reel_place {
     uint8_t kind;
     int32_t ext;
-    int64_t offset;          /* bytes */
-    reel_rec *rec;           /* REEL_AT_CONST */
+    int64_t offset; /* bytes */
+    reel_rec *rec;  /* REEL_AT_CONST */
 } reel_place;
 
 typedef struct reel_patch {
@@ -154,8 +162,8 @@ typedef struct reel_result {
     reel_place place;
     reel_type type;
     int64_t strides[REEL_MAX_RANK];
-    reel_rec *cell;          /* where it is committed; NULL: fetched */
-    bool whole;              /* the fresh record itself, nobody else's */
+    reel_rec *cell; /* where it is committed; NULL: fetched */
+    bool whole;     /* the fresh record itself, nobody else's */
     bool weak;
 } reel_result;
 
@@ -163,37 +171,37 @@ typedef struct reel_frame {
     struct reel_frame *next;
     char *arena;
     void **ptr;
-    reel_rec **recs;         /* feeds, variables, fresh ones */
-    reel_rec **made;         /* of the results */
+    reel_rec **recs; /* feeds, variables, fresh ones */
+    reel_rec **made; /* of the results */
 } reel_frame;
 
 typedef struct reel_plan {
-    struct reel_plan *next;  /* most recently used first */
-    int refs;                /* runs under way, and 1 for the list; under the player's lock */
+    struct reel_plan *next; /* most recently used first */
+    int refs;               /* runs under way, and 1 for the list; under the player's lock */
     /* key */
     int n_feeds, n_fetches;
     int32_t *feed, *fetch, *effect;
     reel_type *feed_type;
     int64_t (*feed_strides)[REEL_MAX_RANK];
-    uint8_t *feed_weak;      /* 1: a weak number; 2: and read as an integer, so that its value belongs to the key */
+    uint8_t *feed_weak; /* 1: a weak number; 2: and read as an integer, so that its value belongs to the key */
     double *feed_number;
     bool effects;
     /* replay */
     reel_step *steps;
     int n_steps, n_slots, n_patches, n_vars, n_fresh, n_results, n_kernels;
-    reel_place *slots;       /* of the pointers; patched ones are EXT */
+    reel_place *slots; /* of the pointers; patched ones are EXT */
     reel_patch *patches;
-    reel_rec **vars;         /* cells, borrowed from the graph */
+    reel_rec **vars; /* cells, borrowed from the graph */
     reel_type *fresh;
-    reel_result *results;    /* fetches first, then commits */
+    reel_result *results; /* fetches first, then commits */
     const reel_kernel **kernels;
-    char **kernel_plans;     /* of the prepared kernels */
+    char **kernel_plans; /* of the prepared kernels */
     size_t *kernel_bytes;
-    uint32_t write_locks;    /* which locks a run takes: bits of the variables it assigns */
+    uint32_t write_locks; /* which locks a run takes: bits of the variables it assigns */
     size_t arena_bytes;
-    reel_frame *frames;      /* free ones */
+    reel_frame *frames; /* free ones */
     reel_plan_info info;
-    struct reel_cut *cuts;   /* of a padded plan: the fetches' types by the true size */
+    struct reel_cut *cuts; /* of a padded plan: the fetches' types by the true size */
 } reel_plan;
 typedef struct reel_cut {
     struct reel_cut *next;
@@ -212,7 +220,7 @@ typedef struct reel_player {
     reel_graph *graph;
     reel_plan *plans;
     int n_plans, max_plans;
-    reel_plan_info info;     /* of the plan last used */
+    reel_plan_info info; /* of the plan last used */
     bool used, poison;
     _Atomic bool closed;
     pthread_mutex_t lock;
@@ -222,7 +230,7 @@ void reel_player_drop_(reel_player *p); /* its plans, its graph */
 void reel_player_close_(reel_player *p);
 /* size: of the padded dimension, and truth: the feeds' types without padding: outputs are cut back to what those give. NULL: as they are. */
 int reel_player_run_(reel_player *p, const reel_request *rq, const reel_type *truth, int64_t size, reel_tensor *out[]);
-int reel_session_plans_(reel_session *s);               /* tests: how many plans it keeps */
+int reel_session_plans_(reel_session *s);            /* tests: how many plans it keeps */
 void reel_session_poison_(reel_session *s, bool on); /* tests: fills arenas with NaN before each run */
 
 /* ---- rerun: the nodes of a graph through the door ---------------------------------------------------- */
@@ -232,6 +240,7 @@ int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors)
 typedef struct reel_call_state reel_call_state;
 reel_call_state *reel_call_state_new_(reel_graph *g); /* takes note of the generators */
 void reel_call_state_release_(reel_call_state *s);
-int reel_call_inputs_(const reel_graph *g);           /* n_inputs and variables read */
-int reel_call_tell_(const char *site, reel_call_state *s, reel_rec *const *arg, reel_rec *const *in, reel_tensor *const *out);
+int reel_call_inputs_(const reel_graph *g); /* n_inputs and variables read */
+int reel_call_tell_(const char *site, reel_call_state *s, reel_rec *const *arg, reel_rec *const *in,
+                    reel_tensor *const *out);
 #endif

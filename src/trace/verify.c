@@ -6,7 +6,8 @@
 REEL_COLD static int bad(const reel_graph *g, size_t i, const char *what)
 {
     const reel_node *n = &g->nodes[i];
-    return reel_fail_at_(n->site, REEL_ETRACE, "reel_graph_verify: node %%%zu (%s): %s", i, reel_node_name_(g, (int)i), what);
+    return reel_fail_at_(n->site, REEL_ETRACE, "reel_graph_verify: node %%%zu (%s): %s", i, reel_node_name_(g, (int)i),
+                         what);
 }
 
 static bool same_type(const reel_type *a, const reel_type *b)
@@ -39,7 +40,8 @@ static int check_types(const reel_graph *g, size_t i)
     c->widen = widen;
     if (rc) return rc;
     for (int k = 0; k < n->n_out; k++)
-        if (!same_type(&out[k], &g->values[n->first_out + k].type)) return bad(g, i, "its output's type is not what the shape rule says");
+        if (!same_type(&out[k], &g->values[n->first_out + k].type))
+            return bad(g, i, "its output's type is not what the shape rule says");
     return 0;
 }
 
@@ -64,8 +66,11 @@ static int check_names(const reel_graph *g)
 {
     for (size_t i = 0; i < g->n_names; i++) {
         const int32_t v = g->names[i].value;
-        if (v < 0 || (size_t)v >= g->n_values) return reel_fail_at_("", REEL_ETRACE, "reel_graph_verify: the name \"%s\" names nothing", g->names[i].text);
-        if (reel_graph_find_(g, g->names[i].text) != v) return reel_fail_at_("", REEL_ETRACE, "reel_graph_verify: the name \"%s\" is there twice", g->names[i].text);
+        if (v < 0 || (size_t)v >= g->n_values)
+            return reel_fail_at_("", REEL_ETRACE, "reel_graph_verify: the name \"%s\" names nothing", g->names[i].text);
+        if (reel_graph_find_(g, g->names[i].text) != v)
+            return reel_fail_at_("", REEL_ETRACE, "reel_graph_verify: the name \"%s\" is there twice",
+                                 g->names[i].text);
     }
     return 0;
 }
