@@ -8,11 +8,11 @@ typedef struct {
     void *data; /* dense, C order, 64-byte aligned */
 } reel_view;
 typedef struct {
-    size_t size;      /* sizeof(reel_op_def); REEL_OP_DEF fills it */
+    size_t size;      /* sizeof(reel_op_def), filled in by REEL_OP_DEF; 0: the fields of version 0.1 */
     const char *name; /* copied */
     int n_in, n_out;  /* 1 to 8 each; n_in may be 0 */
-    size_t
-        attr_size; /* bytes of attr, copied at each call; at most 256. Plain data, padding zeroed by the caller's = {0} */
+    /* bytes of attr, copied at each call; at most 256. Plain data, padding zeroed by the caller's = {0} */
+    size_t attr_size;
     unsigned dtypes; /* a mask of 1u << REEL_F32 ...: which dtypes inputs may have; 0: any */
     /* Output types from input types. Dimensions may be REEL_ANY in a graph. Raise errors with reel_fail. */
     int (*shape)(const void *attr, const reel_type in[], reel_type out[]);

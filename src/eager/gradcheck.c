@@ -5,6 +5,7 @@
 #include <string.h>
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/options.h"
 
 static const char fn[] = "reel_gradcheck";
 
@@ -344,7 +345,7 @@ int reel_gradcheck_at(const char *site, reel_fn f, reel_list in, const reel_grad
     if (reel_pending_()) return reel_pending_();
     reel_gradcheck_opts o;
     memset(&o, 0, sizeof o);
-    if (given) memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
+    reel_options_(&o, sizeof o, given);
     reel_tensor *none = NULL;
     int rc = reel_check_fn_(site, fn, f, in, &none);
     if (rc) return rc;

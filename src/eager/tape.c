@@ -3,6 +3,7 @@
 #include <string.h>
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/options.h"
 
 enum { CHUNK_BYTES = 1 << 14, KEEP_CHUNKS = 64, KEEP_TAPES = 8, KEEP_MAP = 1 << 16, ENDED = 64 };
 
@@ -371,7 +372,7 @@ reel_tape *reel_tape_begin_at(const char *site, const reel_tape_opts *o)
     reel_ctx *ctx = reel_ctx_();
     if (ctx->error.code) return NULL;
     reel_tape_opts opts = {0};
-    if (o) memcpy(&opts, o, o->size < sizeof opts ? o->size : sizeof opts);
+    reel_options_(&opts, sizeof opts, o);
     tape_cache *c = cache_of(ctx);
     reel_tape_rec *t = c ? take_tape(c) : NULL;
     if (!t) return NULL;

@@ -54,7 +54,7 @@ const reel_op *reel_op_register(const reel_op_def *def)
     const char *wrong = NULL;
     if (!def)
         wrong = "the definition is NULL";
-    else if (def->size != sizeof *def)
+    else if (def->size != 0 && def->size != sizeof *def)
         wrong = "size is not sizeof(reel_op_def); REEL_OP_DEF fills it";
     else if (!def->name || !def->name[0])
         wrong = "it has no name";

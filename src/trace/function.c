@@ -3,6 +3,7 @@
 #include <string.h>
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/options.h"
 #include "reel/reel.h"
 #include "trace.h"
 
@@ -75,7 +76,7 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
         return NULL;
     }
     reel_function_opts opts = {0};
-    if (o) memcpy(&opts, o, o->size && o->size < sizeof opts ? o->size : sizeof opts);
+    reel_options_(&opts, sizeof opts, o);
     if (opts.statics_size && !opts.statics) {
         reel_fail_at_("", REEL_EARG, "%s: statics is NULL", name);
         return NULL;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/options.h"
 #include "reel/reel.h"
 #include "trace.h"
 
@@ -36,7 +37,7 @@ reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o)
         return NULL;
     }
     reel_session_opts opts = {0};
-    if (o) memcpy(&opts, o, o->size && o->size < sizeof opts ? o->size : sizeof opts);
+    reel_options_(&opts, sizeof opts, o);
     for (int i = 0; i < opts.n_buckets; i++) {
         if (opts.buckets && opts.buckets[i] > (i ? opts.buckets[i - 1] : 0)) continue;
         reel_fail_at_("", REEL_EARG, "reel_session_new: buckets must be positive and ascending");
