@@ -22,9 +22,9 @@ typedef struct {
                reel_tensor *din[]);
 } reel_op_def;
 #define REEL_OP_DEF(...) (&(const reel_op_def){.size = sizeof(reel_op_def), __VA_ARGS__})
-/* Lives as long as the process; the same name twice is an error. */
+/* Lives as long as the process; registering the same name twice is an error. A built-in op of that name stays apart. */
 const reel_op *reel_op_register(const reel_op_def *def);
-const reel_op *reel_op_find(const char *name); /* built-in or registered; NULL if there is none */
+const reel_op *reel_op_find(const char *name); /* registered, else built-in; NULL if there is none */
 int reel_op_call_at(const char *site, const reel_op *op, reel_list in, const void *attr, reel_tensor *out[]);
 REEL_END_DECLS
 #endif

@@ -37,16 +37,21 @@ const reel_op *reel_op_at_(int id)
     return id < n_rows ? &rows[id] : custom[id - n_rows];
 }
 
+static const reel_op *find_custom(const char *name, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(custom[i]->name, name) == 0) return custom[i];
+    return NULL;
+}
+
+/* A user's op comes before a built-in one of its name: a later version that brings the name must not break a program. */
 const reel_op *reel_op_find(const char *name)
 {
-    (void)reel_ctx_(); /* the first context of the process fills the registry */
-    const int total = reel_op_total_();
     if (!name) return NULL;
-    for (int i = 0; i < total; i++) {
-        const reel_op *op = reel_op_at_(i);
-        if (strcmp(op->name, name) == 0) return op;
-    }
-    return NULL;
+    const reel_op *op = find_custom(name, atomic_load_explicit(&n_custom, memory_order_acquire));
+    for (int i = 0; !op && i < n_rows; i++)
+        if (strcmp(rows[i].name, name) == 0) op = &rows[i];
+    return op;
 }
 
 const reel_op *reel_op_add_(const char *site, const reel_op *op)
@@ -63,7 +68,7 @@ const reel_op *reel_op_add_(const char *site, const reel_op *op)
 
     pthread_mutex_lock(&custom_lock);
     const int n = atomic_load_explicit(&n_custom, memory_order_relaxed);
-    const bool taken = reel_op_find(name) != NULL;
+    const bool taken = find_custom(name, n) != NULL;
     if (!taken && n < MAX_CUSTOM) {
         own->id = n_rows + n;
         custom[n] = own;
@@ -71,7 +76,7 @@ const reel_op *reel_op_add_(const char *site, const reel_op *op)
     }
     pthread_mutex_unlock(&custom_lock);
 
-    if (taken) return reel_fail_at_(site, REEL_EARG, "reel_op_register: there is an op \"%s\" already", name), NULL;
+    if (taken) return reel_fail_at_(site, REEL_EARG, "reel_op_register: there is an op \"%s\" of your own already", name), NULL;
     if (n >= MAX_CUSTOM)
         return reel_fail_at_(site, REEL_EARG, "reel_op_register: more than %d ops of your own", MAX_CUSTOM), NULL;
     return own;
