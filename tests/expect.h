@@ -20,7 +20,7 @@ TAP_UNUSED static bool expect_error(const char *file, int line, int code, const 
         ok = strstr(e.text, part) != NULL;
         w += n + (w[n] == '|');
     }
-    if (site && ok) ok = strcmp(e.site, want) == 0 && strncmp(e.text, want, strlen(want)) == 0;
+    if (site && ok) ok = tap_is_place(e.site, e.text, file, line);
     tap_result(ok, file, line, what, "%s", what);
     if (!ok)
         tap_note("got %s at \"%s\": %s\nexpected %s with \"%s\"%s%s", reel_code_name(got), got ? e.site : "",

@@ -74,6 +74,19 @@ TAP_UNUSED static bool tap_is_close(double a, double b, double rtol, double atol
     return isfinite(a) && isfinite(b) && fabs(a - b) <= atol + rtol * fabs(b);
 }
 
+/* Is site "<file>:<line>", and does text begin with it? A call may be spread over four lines: gcc and clang then differ. */
+TAP_UNUSED static bool tap_is_place(const char *site, const char *text, const char *file, int line)
+{
+    char want[256];
+    for (int i = line - 3; i <= line + 3; i++) {
+        snprintf(want, sizeof want, "%s:%d", file, i);
+        if (site && strcmp(site, want) == 0) {
+            return strncmp(text, want, strlen(want)) == 0;
+        }
+    }
+    return false;
+}
+
 TAP_UNUSED static void tap_skip(const char *reason)
 {
     flockfile(stdout);

@@ -414,7 +414,7 @@ void sample_bad(bool failed, const char *file, int line, int code, const char *w
         ok = strstr(e.text, word) != NULL;
         w += n + (w[n] == '|');
     }
-    ok = ok && e.site && strcmp(e.site, site) == 0 && strncmp(e.text, site, strlen(site)) == 0;
+    ok = ok && tap_is_place(e.site, e.text, file, line);
     const bool healed = next_call_works();
     if (!tap_result(ok && healed, file, line, what, "refused: %s", what))
         tap_note("%s, %s at \"%s\": %s\nexpected %s with \"%s\" at %s%s", failed ? "refused" : "accepted",
