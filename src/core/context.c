@@ -233,6 +233,13 @@ int reel_listeners_hear_(const reel_call *call)
     return 0;
 }
 
+reel_rec *reel_assigned_in_graph_(const reel_ctx *c, const reel_rec *cell)
+{
+    for (reel_listener *l = c->listeners; l; l = l->next)
+        if (l->symbolic && !l->paused && l->read) return l->read(l, cell);
+    return NULL;
+}
+
 int reel_listeners_host_(reel_rec *r, bool made, const char *site, const char *what)
 {
     reel_listener *next;

@@ -44,7 +44,7 @@ static int put(reel_error *e, int at, const char *fmt, va_list ap)
 {
     const int room = (int)sizeof e->text - at;
     if (room <= 1) return at;
-    const int n = vsnprintf(e->text + at, (size_t)room, fmt, ap);
+    const int n = vsnprintf(e->text + at, (size_t)room, fmt ? fmt : "(no text)", ap);
     return n < 0 ? at : n < room ? at + n : (int)sizeof e->text - 1;
 }
 

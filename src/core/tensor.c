@@ -336,7 +336,8 @@ reel_rec *reel_make_view_(const char *site, const reel_type *type, const int64_t
 
 reel_rec *reel_make_alias_(const char *site, reel_rec *src)
 {
-    reel_rec *r = reel_make_view_(site, &src->type, src->strides, src, 0);
+    reel_rec *r = src->flags & REEL_R_SYMBOLIC ? reel_make_symbolic_(site, &src->type)
+                                               : reel_make_view_(site, &src->type, src->strides, src, 0);
     if (r) r->id = src->id;
     return r;
 }

@@ -279,9 +279,6 @@ static reel_tensor *hand_over(backward *b, uint32_t node)
         reel_own_(c, r);
         return reel_handle_(r);
     }
-    if (r->flags & REEL_R_SYMBOLIC) { /* given as dys by the user: a symbolic value has no other record */
-        return reel_stop_gradient_at(b->site, reel_handle_(r));
-    }
     return reel_handle_(reel_make_alias_(b->site, r));
 }
 

@@ -1,6 +1,7 @@
 /* callback.c: running a user's function, and custom gradients, which put an entry of their own on the tapes in place
    of what they ran. */
 #include <stdio.h>
+#include "core/alloc.h"
 #include "core/error.h"
 #include "tape.h"
 
@@ -52,6 +53,37 @@ static void move_outputs(const reel_ctx *c, reel_scope_rec *to, int n, reel_tens
     }
 }
 
+static bool is_given_twice(reel_tensor *const in[], int i)
+{
+    const reel_rec *r = reel_rec_of_(in[i]);
+    if (!reel_is_float_(r->type.dtype) || r->flags & REEL_R_NUM) return false;
+    for (int k = 0; k < i; k++)
+        if (in[k] == in[i]) return true;
+    return false;
+}
+
+int reel_tell_apart_(const char *site, int n, reel_tensor *const in[], reel_tensor ***own)
+{
+    *own = NULL;
+    for (int i = 1; i < n; i++) {
+        if (!is_given_twice(in, i)) continue;
+        if (!*own && !(*own = reel_alloc_array_((size_t)n, sizeof **own))) return REEL_ENOMEM;
+        break;
+    }
+    for (int i = 0; i < n && *own; i++) {
+        (*own)[i] = in[i];
+        if (!is_given_twice(in, i)) continue;
+        reel_axes axes = {.n = reel_rec_of_(in[i])->type.shape.rank}; /* a view that tapes and traces hear of */
+        for (int k = 0; k < axes.n; k++) axes.axis[k] = k;
+        (*own)[i] = reel_transpose_at(site, in[i], axes);
+        if ((*own)[i]) continue;
+        reel_free_(*own, (size_t)n * sizeof **own);
+        *own = NULL;
+        return reel_status();
+    }
+    return 0;
+}
+
 int reel_run_body_(const char *site, const char *fn, reel_fn f, reel_tensor *const in[], reel_tensor *out[])
 {
     reel_ctx *c = reel_ctx_();
@@ -59,7 +91,10 @@ int reel_run_body_(const char *site, const char *fn, reel_fn f, reel_tensor *con
     for (int j = 0; j < f.n_out; j++) out[j] = NULL;
     reel_scope *scope = reel_scope_begin(site, name_of(f));
     if (!scope) return REEL_ENOMEM;
-    int rc = f.body(f.self, in, out);
+    reel_tensor **own;
+    int rc = reel_tell_apart_(site, f.n_in, in, &own);
+    if (!rc) rc = f.body(f.self, own ? own : in, out);
+    reel_free_(own, (size_t)f.n_in * sizeof *own);
     if (reel_status())
         rc = reel_status();
     else if (rc)

@@ -101,18 +101,18 @@ static int check_cells(const reel_vjp_args *v, const reel_cells *cells)
     return 0;
 }
 
-static int run_again(const reel_vjp_args *v, const checkpoint_attr *a, reel_tensor *out[])
+static int run_again(const reel_vjp_args *v, const checkpoint_attr *a, reel_tensor *const in[], reel_tensor *out[])
 {
     reel_generator *g = reel_generator_default();
     const reel_random_state now = reel_random_get_(g);
     reel_random_put_(g, a->random);
-    const int rc = reel_run_body_(v->site, fn, a->f, v->in, out);
+    const int rc = reel_run_body_(v->site, fn, a->f, in, out);
     reel_random_put_(g, now);
     return rc;
 }
 
-static int backward_again(const reel_vjp_args *v, reel_tape *tape, reel_tensor *const out[], int n_given,
-                          reel_tensor **xs, reel_tensor **dxs)
+static int backward_again(const reel_vjp_args *v, reel_tape *tape, reel_tensor *const in[], reel_tensor *const out[],
+                          int n_given, reel_tensor **xs, reel_tensor **dxs)
 {
     const checkpoint_attr *a = v->attr;
     reel_tensor *ys[REEL_MAX_OUT], *dys[REEL_MAX_OUT];
@@ -123,7 +123,7 @@ static int backward_again(const reel_vjp_args *v, reel_tape *tape, reel_tensor *
         dys[n_y++] = v->dout[j];
     }
     for (int i = 0; i < v->n_in; i++)
-        if (v->need[i]) xs[n_x++] = i < n_given ? v->in[i] : reel_handle_(a->shared->cells.use[i - n_given].cell);
+        if (v->need[i]) xs[n_x++] = i < n_given ? in[i] : reel_handle_(a->shared->cells.use[i - n_given].cell);
     const int rc = reel_vjp_at(v->site, tape, (reel_list){n_y, ys}, (reel_list){n_y, dys}, (reel_list){n_x, xs}, dxs);
     n_x = 0;
     for (int i = 0; i < v->n_in && !rc; i++)
@@ -136,15 +136,18 @@ static int checkpoint_vjp(const reel_vjp_args *v)
     const checkpoint_attr *a = v->attr;
     const int n_given = a->f.n_in;
     int rc = check_cells(v, &a->shared->cells);
+    reel_tensor **own = NULL;
+    if (!rc) rc = reel_tell_apart_(v->site, n_given, v->in, &own);
+    reel_tensor *const *in = own ? own : v->in;
     reel_tape *tape = rc ? NULL : reel_tape_begin_at(v->site, NULL);
-    if (!tape) return rc ? rc : reel_status();
+    if (!rc && !tape) rc = reel_status();
     for (int i = 0; i < n_given && !rc; i++)
-        if (v->need[i]) rc = reel_watch_at(v->site, tape, (reel_list){1, &v->in[i]});
+        if (v->need[i]) rc = reel_watch_at(v->site, tape, (reel_list){1, &in[i]});
     reel_tensor *out[REEL_MAX_OUT], **lists = rc ? NULL : reel_alloc_array_(2 * (size_t)v->n_in, sizeof *lists);
-    if (!lists) return rc ? rc : REEL_ENOMEM;
-    rc = run_again(v, a, out);
-    if (!rc) rc = backward_again(v, tape, out, n_given, lists, lists + v->n_in);
+    if (!rc) rc = lists ? run_again(v, a, in, out) : REEL_ENOMEM;
+    if (!rc) rc = backward_again(v, tape, in, out, n_given, lists, lists + v->n_in);
     reel_free_(lists, 2 * (size_t)v->n_in * sizeof *lists);
+    reel_free_(own, (size_t)n_given * sizeof *own);
     return rc;
 }
 

@@ -70,20 +70,12 @@ static bool usable_ghost(const door_call *d, const reel_tensor *t, int i)
            r->generation == ((uintptr_t)t & (REEL_BLOCK - 1));
 }
 
-/* In a graph, what an assignment before this point of it gave the variable. */
-static reel_rec *assigned_in_graph(const reel_ctx *c, const reel_rec *cell)
-{
-    for (reel_listener *l = c->listeners; l; l = l->next)
-        if (l->symbolic && !l->paused && l->read) return l->read(l, cell);
-    return NULL;
-}
-
 static int variable_value(door_call *d, int i)
 {
     reel_rec *cell = d->arg[i];
     if (i == 0 && (d->op->flags & REEL_OPF_CELL0)) return 0;
     if (reel_shape_only_(d->op->flags, i)) return 0;
-    reel_rec *v = d->symbolic ? assigned_in_graph(d->ctx, cell) : NULL;
+    reel_rec *v = d->symbolic ? reel_assigned_in_graph_(d->ctx, cell) : NULL;
     if (v)
         reel_retain_rec_(v);
     else

@@ -106,6 +106,9 @@ int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list
 
 /* Runs f; moves out[] to the scope that is innermost at the call. On failure out[] is all NULL. */
 int reel_run_body_(const char *site, const char *fn, reel_fn f, reel_tensor *const in[], reel_tensor *out[]);
+/* A float tensor given twice stands under a second value from its second place on, so that each in[i] has a gradient of
+   its own, in every mode. *own: NULL if there is none, otherwise n handles to free. */
+int reel_tell_apart_(const char *site, int n, reel_tensor *const in[], reel_tensor ***own);
 /* Body, counts and handles as they should be? */
 int reel_check_fn_(const char *site, const char *fn, reel_fn f, reel_list in, reel_tensor *const *out);
 

@@ -156,7 +156,7 @@ int reel_split_at(const char *site, reel_tensor *x, int axis, int n, reel_tensor
 {
     const reel_attr_axis a = {.axis = axis, .index = n};
     if (!out) return reel_fail_at_(site, REEL_EARG, "reel_split: out is NULL");
-    for (int i = 0; i < n; i++) out[i] = NULL;
+    for (int i = 0; i < n && n <= MAX_PARTS; i++) out[i] = NULL; /* a nonsense n says nothing about out's length */
     if (n < 1 || n > MAX_PARTS)
         return reel_fail_at_(site, REEL_EARG, "reel_split: %d parts, it makes 1 to %d", n, MAX_PARTS);
     return reel_door_(&reel_rows_[REEL_OP_split], &a, &x, 1, out, n, site);

@@ -181,8 +181,10 @@ static int host(reel_listener *self, reel_rec *r, bool made, const char *site, c
         return reel_fail_at_(site, REEL_ETRACE, "%s: a variable cannot be made inside a %s, begun at %s", what,
                              c->function ? "trace" : "graph", c->base.site);
     if (!made && r && (r->flags & REEL_R_CELL) &&
-        strcmp(what, "reel_value") == 0) /* a snapshot is a read like any other */
-        return read_cell(c, r, r->value, site) < 0 ? reel_status() : 0;
+        strcmp(what, "reel_value") == 0) { /* a snapshot is a read like any other */
+        const reel_rec *assigned = read_assigned(self, r);
+        return read_cell(c, r, assigned ? assigned : r->value, site) < 0 ? reel_status() : 0;
+    }
     if (made && (!c->function || c->allow_reads)) return reel_capture_const_(c, r, site) < 0 ? reel_status() : 0;
     if (!c->function || c->allow_reads) return 0;
     return reel_fail_at_(
