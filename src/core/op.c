@@ -58,25 +58,27 @@ const reel_op *reel_op_add_(const char *site, const reel_op *op)
 {
     (void)reel_ctx_(); /* see reel_op_find */
     const size_t name_size = strlen(op->name) + 1;
-    reel_op *own = reel_alloc_forever_(sizeof *own + name_size, _Alignof(max_align_t));
-    if (!own) return NULL;
-    char *name = (char *)(own + 1);
-    memcpy(name, op->name, name_size);
-    *own = *op;
-    own->name = name;
-    own->def.name = name;
+    reel_op *own = NULL; /* made only when there is a place for it: it is never freed */
 
     pthread_mutex_lock(&custom_lock);
     const int n = atomic_load_explicit(&n_custom, memory_order_relaxed);
-    const bool taken = find_custom(name, n) != NULL;
-    if (!taken && n < MAX_CUSTOM) {
+    const bool taken = find_custom(op->name, n) != NULL;
+    if (!taken && n < MAX_CUSTOM) own = reel_alloc_forever_(sizeof *own + name_size, _Alignof(max_align_t));
+    if (own) {
+        char *name = (char *)(own + 1);
+        memcpy(name, op->name, name_size);
+        *own = *op;
+        own->name = name;
+        own->def.name = name;
         own->id = n_rows + n;
         custom[n] = own;
         atomic_store_explicit(&n_custom, n + 1, memory_order_release);
     }
     pthread_mutex_unlock(&custom_lock);
 
-    if (taken) return reel_fail_at_(site, REEL_EARG, "reel_op_register: there is an op \"%s\" of your own already", name), NULL;
+    if (taken)
+        return reel_fail_at_(site, REEL_EARG, "reel_op_register: there is an op \"%s\" of your own already", op->name),
+               NULL;
     if (n >= MAX_CUSTOM)
         return reel_fail_at_(site, REEL_EARG, "reel_op_register: more than %d ops of your own", MAX_CUSTOM), NULL;
     return own;
