@@ -29,7 +29,9 @@ int reel_graph_end_at(const char *site, reel_graph *g); /* from here on g is the
 void reel_graph_free(reel_graph *g);                    /* sessions hold their own reference */
 /* A value to be fed. Dimensions may be REEL_ANY. */
 reel_tensor *reel_placeholder_at(const char *site, reel_dtype d, reel_shape s, const char *name);
-int reel_output_at(const char *site, const char *name, reel_tensor *y); /* gives y a name to fetch (or feed) it by */
+/* Gives y a name to fetch (or feed) it by. Of a variable it names the value of this moment; what a run leaves in the variable is
+   fetched by the variable's own name, and fetching that makes its assignments. */
+int reel_output_at(const char *site, const char *name, reel_tensor *y);
 int reel_graph_print(FILE *f, const reel_graph *g); /* a line a node: name, op, inputs, shape, dtype, file:line */
 int reel_graph_nodes(const reel_graph *g);
 int reel_graph_verify(
