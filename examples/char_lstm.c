@@ -53,7 +53,7 @@ static int train_step(void *self, reel_tensor *const in[],
         reel_tensor *guess = advance(m, reel_select(in[0], 0, t), &h, &c);
         loss = reel_add(loss, reel_mean(reel_softmax_cross_entropy(guess, reel_select(in[1], 0, t))));
     }
-    out[0] = reel_mul(loss, reel_num(1.0 / TIME));
+    out[0] = reel_mul(loss, reel_num(1.0 / (double)TIME));
     out[1] = h;
     out[2] = c;
     return reel_minimize(m->opt, tape, out[0]);

@@ -105,7 +105,7 @@ static double accuracy(const struct model *m, const struct digits *d)
             right += guess[i] == d->label[TRAIN + i];
         }
     }
-    return 100.0 * right / TEST;
+    return 100.0 * right / (double)TEST;
 }
 
 /* fast: NULL trains eagerly, otherwise by replaying it */
@@ -135,10 +135,10 @@ static int train(struct model *m, reel_function *fast, const struct digits *d, i
             }
             p->seconds += now() - start;
             p->steps++;
-            p->loss[epoch] += reel_item(out[0]) / STEPS;
+            p->loss[epoch] += reel_item(out[0]) / (double)STEPS;
         }
         printf("%s epoch %2d/%d: loss %.4f, test accuracy %.1f %%, %.1f us/step\n", fast ? "replay" : "eager ",
-               epoch + 1, epochs, p->loss[epoch], accuracy(m, d), (p->seconds - before) / STEPS * 1e6);
+               epoch + 1, epochs, p->loss[epoch], accuracy(m, d), (p->seconds - before) / (double)STEPS * 1e6);
         fflush(stdout);
     }
     return reel_status();

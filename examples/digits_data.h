@@ -38,7 +38,7 @@ static int digits_read(struct digits *d, const char *path)
         for (int r = 0; r < TRAIN; r++) {
             sum += d->x[r][i];
         }
-        d->mean[i] = (float)(sum / TRAIN);
+        d->mean[i] = (float)(sum / (double)TRAIN);
     }
     if (!good) {
         fprintf(stderr, "%s: line %d is not 64 values from 0 to 16 and a digit\n", path, row);

@@ -257,10 +257,10 @@ static void test_distribution(void)
         least = fmin(least, (double)z[i]);
         most = fmax(most, (double)z[i]);
     }
-    TAP_OK(fabs(sum / N) < 0.01 && fabs(square / N - 1) < 0.02 && fabs(cube / N) < 0.04,
-           "normal: mean %.4f, variance %.4f, skew %.4f", sum / N, square / N, cube / N);
-    TAP_OK(least >= 2 && most < 3 && fabs(mean / N - 2.5) < 0.005, "uniform in [%.6f, %.6f], mean %.4f", least, most,
-           mean / N);
+    TAP_OK(fabs(sum / (double)N) < 0.01 && fabs(square / (double)N - 1) < 0.02 && fabs(cube / (double)N) < 0.04,
+           "normal: mean %.4f, variance %.4f, skew %.4f", sum / (double)N, square / (double)N, cube / (double)N);
+    TAP_OK(least >= 2 && most < 3 && fabs(mean / (double)N - 2.5) < 0.005, "uniform in [%.6f, %.6f], mean %.4f", least,
+           most, mean / (double)N);
     static uint16_t h[N];
     const reel_attr_random halves = {.generator = g, .a = 0, .b = 1, .type = {REEL_BF16, {1, {N}}}};
     reel_kview w = {REEL_BF16, 1, dims, strides, h};

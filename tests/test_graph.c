@@ -198,7 +198,7 @@ static void test_arena(void)
         size_t at, bytes;
     } b[BLOCKS];
     memset(b, 0, sizeof b);
-    int live = 0, overlaps = 0;
+    int overlaps = 0;
     size_t in_use = 0, most = 0;
     for (int i = 0; i < ROUNDS; i++) {
         uint32_t r[4];
@@ -208,7 +208,6 @@ static void test_arena(void)
             reel_arena_give_(a, b[k].block);
             in_use -= (b[k].bytes + 63) & ~(size_t)63;
             b[k].bytes = 0;
-            live--;
             continue;
         }
         b[k].bytes = 1 + r[1] % (r[2] % 7 == 0 ? 100000u : 1000u);
@@ -216,7 +215,6 @@ static void test_arena(void)
         b[k].at = reel_arena_offset_(a, b[k].block);
         in_use += (b[k].bytes + 63) & ~(size_t)63;
         if (in_use > most) most = in_use;
-        live++;
         for (int j = 0; j < BLOCKS; j++)
             overlaps += j != k && b[j].bytes && b[j].at < b[k].at + b[k].bytes && b[k].at < b[j].at + b[j].bytes;
         overlaps += b[k].at % 64 != 0 || b[k].at + b[k].bytes > reel_arena_bytes_(a);

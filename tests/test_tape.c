@@ -460,7 +460,7 @@ static void test_memory(void)
         }
         TAP_OK(in_use() - before < 3u << 20, "adds keep no values");
         y = reel_sum(y);
-        TAP_CLOSE(reel_item(reel_grad1(t, reel_mul(y, y), y)), 2 * 21 * .5 * N, 1e-6, 0,
+        TAP_CLOSE(reel_item(reel_grad1(t, reel_mul(y, y), y)), 2 * 21 * .5 * (double)N, 1e-6, 0,
                   "and their shapes are still known");
     }
     {

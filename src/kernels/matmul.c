@@ -160,9 +160,9 @@ static void blocks_plan(matmul_plan *p)
     p->items = p->batches * p->row_blocks * p->col_blocks;
     const double work = (double)p->m * (double)p->n * (double)p->k * (double)p->batches;
     const double each = work / (double)p->items;
-    p->serial = work < MATMUL_SERIAL || p->items == 1;
-    p->light = work < MATMUL_LIGHT;
-    p->grain = each >= MATMUL_GRAIN ? 1 : (int64_t)(MATMUL_GRAIN / (each + 1)) + 1;
+    p->serial = work < (double)MATMUL_SERIAL || p->items == 1;
+    p->light = work < (double)MATMUL_LIGHT;
+    p->grain = each >= (double)MATMUL_GRAIN ? 1 : (int64_t)((double)MATMUL_GRAIN / (each + 1)) + 1;
 }
 
 /* oneDNN primitives for the blocks, those at the edges included. Leaves the route open where it has none. */

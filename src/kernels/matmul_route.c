@@ -52,7 +52,7 @@ static int64_t divide(int64_t n, int64_t most, int64_t unit)
 
 void reel_matmul_blocks_(matmul_route route, bool tb, int64_t m, int64_t n, int64_t k, int64_t *mb, int64_t *nb)
 {
-    if ((double)m * (double)n * (double)k < MATMUL_SERIAL) {
+    if ((double)m * (double)n * (double)k < (double)MATMUL_SERIAL) {
         *mb = m, *nb = n;
         return;
     }
