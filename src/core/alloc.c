@@ -568,6 +568,10 @@ REEL_HOT void reel_free_(void *p, size_t bytes)
 
 void reel_memory(reel_memory_stats *out)
 {
+    if (!out) {
+        reel_fail_at_("", REEL_EARG, "reel_memory: out is NULL");
+        return;
+    }
     front *here = front_here();
     if (here) {
         publish(here);

@@ -408,7 +408,10 @@ static void parallel(int64_t n, int64_t grain, void (*body)(void *arg, int64_t b
 
 void reel_parallel_for(int64_t n, int64_t grain, void (*body)(void *arg, int64_t begin, int64_t end), void *arg)
 {
-    parallel(n, grain, body, arg, false);
+    if (!body)
+        reel_fail_at_("", REEL_EARG, "reel_parallel_for: the body is NULL");
+    else
+        parallel(n, grain, body, arg, false);
 }
 
 void reel_parallel_light_(int64_t n, int64_t grain, void (*body)(void *arg, int64_t begin, int64_t end), void *arg)

@@ -60,8 +60,11 @@ static const char *last_part(const char *full)
 reel_vars *reel_vars_sub(reel_vars *parent, const char *name)
 {
     if (reel_pending_()) return NULL;
-    if (!parent || !name || !*name) {
-        reel_fail_at_("", REEL_EARG, "reel_vars_sub: %s", parent ? "name is empty" : "parent is NULL");
+    if (!parent || !name || !*name || strchr(name, '/')) {
+        reel_fail_at_("", REEL_EARG, "reel_vars_sub: %s",
+                      !parent           ? "parent is NULL"
+                      : !name || !*name ? "name is empty"
+                                        : "name contains a /");
         return NULL;
     }
     for (const reel_vars *c = parent->children; c; c = c->next) {

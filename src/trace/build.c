@@ -24,12 +24,18 @@ reel_graph *reel_graph_begin_at(const char *site)
     return g;
 }
 
-static void close_capture(reel_graph *g)
+/* Looked up by address among what this thread has open: g itself may be gone with the scope it was begun in. */
+static reel_capture *capture_of(const reel_graph *g)
 {
-    reel_capture *c = g->capture;
-    if (!c) return;
+    for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next)
+        if (l->symbolic && reel_is_capture_(l) && ((const reel_capture *)l)->graph == g) return (reel_capture *)l;
+    return NULL;
+}
+
+static void close_capture(reel_capture *c)
+{
     reel_listener_remove_(&c->base);
-    g->capture = NULL;
+    c->graph->capture = NULL;
     reel_capture_end_(c);
     reel_free_(c, sizeof *c);
 }
@@ -38,12 +44,13 @@ int reel_graph_end_at(const char *site, reel_graph *g)
 {
     if (reel_pending_()) return reel_pending_();
     if (!g) return reel_fail_at_(site, REEL_EARG, "reel_graph_end: g is NULL");
-    if (!g->capture) return reel_fail_at_(site, REEL_EARG, "reel_graph_end: this graph has ended already");
-    close_capture(g);
+    reel_capture *c = capture_of(g);
+    if (!c)
+        return reel_fail_at_(site, REEL_EARG,
+                             "reel_graph_end: this graph is not open here: it or the scope it was begun in has ended");
+    close_capture(c);
 #ifndef NDEBUG
-    const int rc = reel_graph_verify(g);
-    if (rc) reel_graph_release_(g); /* nobody gets a graph from a failing call */
-    return rc;
+    return reel_graph_verify(g);
 #else
     return 0;
 #endif
@@ -52,7 +59,14 @@ int reel_graph_end_at(const char *site, reel_graph *g)
 void reel_graph_free(reel_graph *g)
 {
     if (!g) return;
-    close_capture(g);
+    reel_capture *c = capture_of(g);
+    if (c) {
+        close_capture(c);
+    } else if (g->capture) {
+        reel_fail_at_("", REEL_ETRACE, "reel_graph_free: the graph begun at %s is still open in another thread",
+                      g->capture->base.site);
+        return;
+    }
     reel_graph_release_(g);
 }
 

@@ -31,6 +31,8 @@ struct reel_function {
     int max_traces, n_traces, made;
     trace *traces;
     reel_graph *last;
+    int calls;  /* under way, in all threads */
+    bool freed; /* by one of them: the last one out frees */
     pthread_mutex_t lock;
 };
 
@@ -81,6 +83,11 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
         reel_fail_at_("", REEL_EARG, "%s: statics is NULL", name);
         return NULL;
     }
+    if (opts.constants.n < 0 || (opts.constants.n > 0 && !opts.constants.t)) {
+        reel_fail_at_("", REEL_EARG, "%s: %d constants, %s", name, opts.constants.n,
+                      opts.constants.t ? "a negative number" : "the list is NULL");
+        return NULL;
+    }
     for (int i = 0; i < opts.constants.n; i++) {
         char what[32];
         snprintf(what, sizeof what, "constants[%d]", i);
@@ -104,9 +111,8 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
     return f;
 }
 
-void reel_function_free(reel_function *f)
+static void destroy(reel_function *f)
 {
-    if (!f) return;
     while (f->traces) {
         trace *t = f->traces;
         f->traces = t->next;
@@ -117,6 +123,32 @@ void reel_function_free(reel_function *f)
     reel_graph_release_(f->last);
     pthread_mutex_destroy(&f->lock);
     reel_free_(f, sizeof *f);
+}
+
+void reel_function_free(reel_function *f)
+{
+    if (!f) return;
+    pthread_mutex_lock(&f->lock);
+    f->freed = true;
+    const bool idle = f->calls == 0;
+    pthread_mutex_unlock(&f->lock);
+    if (idle) destroy(f);
+}
+
+/* Around every run of the body, which may free its own function. */
+static void enter(reel_function *f)
+{
+    pthread_mutex_lock(&f->lock);
+    f->calls++;
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void leave(reel_function *f)
+{
+    pthread_mutex_lock(&f->lock);
+    const bool last = --f->calls == 0 && f->freed;
+    pthread_mutex_unlock(&f->lock);
+    if (last) destroy(f);
 }
 
 reel_graph *reel_function_graph(reel_function *f)
@@ -384,7 +416,9 @@ static int inlined(const call *c, reel_tensor *out[])
     reel_capture mark = {.function = c->f};
     reel_capture_start_(&mark, NULL, c->site, false);
     mark.base.paused = true;
+    enter(c->f);
     const int rc = reel_invoke_at(c->site, c->f->fn, (reel_list){c->n, c->in}, out);
+    leave(c->f);
     if (mark.open) reel_listener_remove_(&mark.base);
     return rc;
 }
@@ -435,24 +469,35 @@ static int resolve(call *c)
 static int run(call *c, reel_tensor *out[])
 {
     trace *t = find_trace(c);
-    if (!t) return first_call(c, out);
+    if (!t) {
+        reel_function *f = c->f;
+        enter(f);
+        const int rc = first_call(c, out);
+        leave(f);
+        return rc;
+    }
+    reel_function *f = c->f;
     const reel_graph *g = t->player.graph;
+    const bool by_body = c->taped && (g->own_vjp || reel_call_inputs_(g) > REEL_MAX_IN);
+    if (by_body) enter(f);
     int rc;
     if (!c->taped)
         rc = plain_replay(c, t, out);
-    else if (g->own_vjp || reel_call_inputs_(g) > REEL_MAX_IN)
-        rc = reel_invoke_at(c->site, c->f->fn, (reel_list){c->n, c->in}, out);
-    else
+    else if (!by_body)
         rc = taped_replay(c, t, out);
-    pthread_mutex_lock(&c->f->lock);
+    else
+        rc = reel_invoke_at(c->site, c->f->fn, (reel_list){c->n, c->in}, out);
+    pthread_mutex_lock(&f->lock);
     unref(t);
-    pthread_mutex_unlock(&c->f->lock);
+    pthread_mutex_unlock(&f->lock);
+    if (by_body) leave(f);
     return rc;
 }
 
 int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel_tensor *out[])
 {
-    for (int j = 0; f && out && j < f->fn.n_out; j++) out[j] = NULL;
+    const int n_out = f ? f->fn.n_out : 0; /* the body may free f */
+    for (int j = 0; out && j < n_out; j++) out[j] = NULL;
     if (reel_pending_()) return reel_pending_();
     if (!f) return reel_fail_at_(site, REEL_EARG, "%s: f is NULL", FN);
     if (in.n != f->fn.n_in || (in.n && !in.t))
@@ -475,6 +520,6 @@ int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel
     if (!rc) rc = run(&c, out);
     for (int i = 0; i < c.n; i++)
         if (c.arg[i]->flags & REEL_R_CELL) reel_release_rec_(c.rec[i]);
-    for (int j = 0; rc && j < f->fn.n_out; j++) out[j] = NULL;
+    for (int j = 0; rc && j < n_out; j++) out[j] = NULL;
     return rc;
 }

@@ -290,7 +290,7 @@ static int rerun_into(const reel_graph *g, const reel_request *rq, const wants *
     for (int i = 0; i < w->n_feeds; i++) {
         const reel_rec *r = w->given[i];
         const int32_t v = w->feed[i];
-        if (!(r->flags & REEL_R_NUM)) {
+        if (!(r->flags & REEL_R_NUM) || g->values[v].type.shape.rank) { /* a weak number is any dtype, but no shape but [] */
             const int rc = reel_feed_check_(g, rq->site, FN, v, &r->type);
             if (rc) return rc;
         }
@@ -304,6 +304,12 @@ static int rerun_into(const reel_graph *g, const reel_request *rq, const wants *
     for (size_t i = 0; i < g->n_nodes && rq->effects; i++)
         if (g->nodes[i].op && (g->nodes[i].op->flags & (REEL_OPF_EFFECT | REEL_OPF_RANDOM))) need[i] = REEL_NEED_VALUE;
     reel_prune_(g, fed, need);
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const reel_node *n = &g->nodes[i];
+        if (need[i] && n->kind == REEL_NODE_INPUT && !tensors[n->first_out])
+            return reel_fail_at_(rq->site, REEL_ETRACE, "%s: feed \"%s\" is missing: a placeholder made at %s", FN,
+                                 reel_node_name_(g, (int)i), n->site);
+    }
     const int rc = reel_rerun_(g, need, tensors);
     for (int i = 0; i < w->n_fetches && !rc; i++) {
         out[i] = tensors[w->fetch[i]];
@@ -356,12 +362,14 @@ static int run(reel_session *s, const char *site, const wants *w, reel_tensor *o
                        .fetch = w->fetch,
                        .effect = w->effect,
                        .effects = s->effects};
-    if (listening()) return rerun(g, &rq, w, out);
+    const reel_capture *capture = reel_capture_now_();
+    if (capture && capture->base.symbolic) return rerun(g, &rq, w, out); /* where symbolic values may be fed */
     for (int i = 0; i < w->n_feeds; i++)
         if (w->given[i]->flags & REEL_R_SYMBOLIC)
             return reel_fail_at_(site, REEL_ETRACE,
                                  "%s: the value of feed \"%s\", made at %s, is part of a graph: it has no value here",
                                  FN, reel_node_name_(g, g->values[w->feed[i]].node), w->given[i]->made);
+    if (listening()) return rerun(g, &rq, w, out);
     const int64_t n = s->n_buckets ? fed_size(g, w) : -1;
     for (int i = 0; i < s->n_buckets && n >= 0; i++)
         if (s->buckets[i] >= n)
@@ -400,6 +408,7 @@ int reel_session_run_handles_at(const char *site, reel_session *s, reel_list fee
     for (int i = 0; i < fetch.n && out; i++) out[i] = NULL;
     if (reel_pending_()) return reel_pending_();
     int rc = check(site, s, feeds.n, feeds.t, fetch.n, fetch.t, out);
+    if (!rc && values.n > 0 && !values.t) rc = reel_fail_at_(site, REEL_EARG, "%s: the list of values is NULL", FN);
     if (!rc && feeds.n != values.n)
         rc = reel_fail_at_(site, REEL_EARG, "%s: %d feeds but %d values", FN, feeds.n, values.n);
     wants w = {0};
