@@ -36,7 +36,7 @@ REEL_COLD static void append_operands(const door_call *d)
         char name[REEL_ARG_TEXT], shape[REEL_SHAPE_TEXT];
         reel_arg_name_(d->op, i, name);
         const char *sep = i ? ", " : ": ";
-        if (r->flags & REEL_R_NUM)
+        if (r->flags & REEL_R_NUM && r->data)
             reel_error_append_("%s%s %g", sep, name, reel_load_number_(r->data + reel_num_offset_(REEL_F64), REEL_F64));
         else
             reel_error_append_("%s%s %s%s", sep, name, reel_dtype_name(r->type.dtype),
@@ -118,7 +118,7 @@ static int resolve(door_call *d)
 static int check_numbers(const door_call *d)
 {
     for (int i = 0; i < d->n_in; i++) {
-        if (!d->weak[i]) continue;
+        if (!d->weak[i] || !d->val[i]->data) continue; /* no data: a ghost, of which only the shape counts */
         const double x = reel_load_number_(d->val[i]->data + reel_num_offset_(REEL_F64), REEL_F64);
         if (!reel_num_fits_(x, d->in_dtype[i]))
             return reel_fail(REEL_EDTYPE, "the number %g does not fit %s", x, reel_dtype_name(d->in_dtype[i]));
