@@ -338,7 +338,10 @@ reel_rec *reel_make_alias_(const char *site, reel_rec *src)
 {
     reel_rec *r = src->flags & REEL_R_SYMBOLIC ? reel_make_symbolic_(site, &src->type)
                                                : reel_make_view_(site, &src->type, src->strides, src, 0);
-    if (r) r->id = src->id;
+    if (r) {
+        r->id = src->id;
+        r->flags |= REEL_R_ALIAS;
+    }
     return r;
 }
 

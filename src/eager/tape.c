@@ -239,6 +239,12 @@ static int input_nodes(reel_tape_rec *t, const reel_call *c, uint32_t *node, uin
     return 0;
 }
 
+/* An input's own entry keeps its block; a source has none, and an alias is another block than the one kept. */
+static inline bool is_kept_by_nobody(const reel_rec *r, uint32_t node)
+{
+    return node == 0 || node & REEL_SOURCE_NODE || r->flags & REEL_R_ALIAS;
+}
+
 static inline void keep_records(const reel_entry *e, const reel_call *c, const uint32_t *node)
 {
     reel_rec **rec = reel_entry_recs_(e);
@@ -246,7 +252,7 @@ static inline void keep_records(const reel_entry *e, const reel_call *c, const u
         rec[i] = c->in[i];
         if (reel_keeps_in_(c->op, i))
             reel_hold_(rec[i]);
-        else if (node[i] == 0 || node[i] & REEL_SOURCE_NODE)
+        else if (is_kept_by_nobody(rec[i], node[i]))
             reel_ghost_(rec[i]); /* otherwise its own entry keeps it */
     }
     rec += c->n_in;
@@ -308,7 +314,7 @@ void reel_entry_drop_(reel_entry *e)
     for (int i = 0; i < e->n_in; i++) {
         if (reel_keeps_in_(e->op, i))
             reel_drop_(rec[i]);
-        else if (node[i] == 0 || node[i] & REEL_SOURCE_NODE)
+        else if (is_kept_by_nobody(rec[i], node[i]))
             reel_unghost_(rec[i]);
     }
     rec += e->n_in;

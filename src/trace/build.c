@@ -47,7 +47,7 @@ int reel_graph_end_at(const char *site, reel_graph *g)
     reel_capture *c = capture_of(g);
     if (!c)
         return reel_fail_at_(site, REEL_EARG,
-                             "reel_graph_end: this graph is not open here: it or the scope it was begun in has ended");
+                             "reel_graph_end: this graph has ended already, or the scope it was begun in has");
     close_capture(c);
 #ifndef NDEBUG
     return reel_graph_verify(g);
