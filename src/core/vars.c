@@ -188,6 +188,7 @@ static reel_rec *settled(const char *site, reel_rec *r)
     if (r->flags & REEL_R_NUM) type.dtype = reel_widened_(REEL_F32);
     reel_rec *copy = reel_make_(site, &type);
     if (!copy) return NULL;
+    if (!(r->flags & REEL_R_NUM)) copy->id = r->id; /* the same value, laid out densely */
     const int rc = r->flags & REEL_R_NUM
                        ? !reel_store_number_(copy->data, type.dtype, reel_load_number_(r->data, REEL_F64))
                        : reel_read_at(site, reel_handle_(r), copy->data, reel_type_bytes_(&type));

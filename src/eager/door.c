@@ -191,6 +191,7 @@ static int assign(door_call *d)
     }
     reel_rec *copy = reel_make_(d->site, &cell->type);
     if (!copy) return REEL_ENOMEM;
+    if (!d->weak[1]) copy->id = v->id; /* the same value, laid out densely */
     reel_kview in, out;
     view_of(&in, v, d->in_dtype[1]);
     view_of(&out, copy, cell->type.dtype);
