@@ -20,7 +20,8 @@ enum reel_op_flags {
     REEL_OPF_LIKE1 = 128,     /* of input 1 */
     REEL_OPF_LIKE_REST = 256, /* of all inputs from 1 on */
     REEL_OPF_CELL0 = 512,     /* input 0 is a variable, taken as cell */
-    REEL_OPF_CREATE = 1024    /* makes values from attributes: a float result is f64 while gradcheck widens */
+    REEL_OPF_CREATE = 1024,   /* makes values from attributes: a float result is f64 while gradcheck widens */
+    REEL_OPF_SUMS = 2048      /* its vjp is a backward of its own: see reel_vjp_args */
 };
 /* Does op read only the shape of input i? */
 static inline bool reel_shape_only_(unsigned flags, int i)
@@ -66,7 +67,11 @@ typedef struct reel_vjp {
     reel_tensor *const *dout; /* NULL: zero (only with several outputs) */
     const bool *need;         /* is din[i] wanted? */
     reel_tensor **din;        /* all NULL at the start; NULL means zero */
-} reel_vjp_args;              /* not reel_vjp: that is a public function */
+    /* An op that stands for several (REEL_OPF_SUMS) goes on with the sums of gradients that the backward has for its
+       inputs, so that the order of the additions is that of the ops it stands for. Both NULL for other ops. */
+    reel_tensor *const *sum; /* NULL: nothing yet */
+    bool *total;             /* all false at the start; true: din[i] has sum[i] in it */
+} reel_vjp_args;             /* not reel_vjp: that is a public function */
 
 struct reel_op {
     size_t size;      /* sizeof(reel_op) */
@@ -114,6 +119,11 @@ int reel_infer_(const reel_op *op, const void *attr, const reel_type *const *in,
    error naming it. out[0..n_out) are filled (all NULL on error), owned by the innermost scope. Returns 0 or the code. */
 int reel_door_(const reel_op *op, const void *attr, reel_tensor *const in[], int n_in, reel_tensor *out[], int n_out,
                const char *site);
+
+/* reel_vjp that starts the gradient of xs[i] at from[i] (NULL: at nothing) and gives the total; dxs[i] is NULL if there is
+   none (src/eager/backward.c). */
+int reel_vjp_from_(const char *site, reel_tape *tape, reel_list ys, reel_list dys, reel_list xs,
+                   reel_tensor *const *from, reel_tensor *dxs[]);
 
 /* Default float dtype and widening: the dtype a creation of d gives (f64 for floats while gradcheck widens). */
 reel_dtype reel_widened_(reel_dtype d);

@@ -11,11 +11,12 @@ typedef struct backward {
     reel_tape_rec *t;
     const char *site, *fn;
     reel_list ys, xs;
+    reel_tensor *const *from; /* where the gradients of xs start; NULL: all at nothing */
     size_t bytes;
     reel_rec **grad; /* by node: held */
     uint8_t *flag;   /* by node */
-    reel_tensor **in, **out, **dout, **din;
-    bool *need;
+    reel_tensor **in, **out, **dout, **din, **sum;
+    bool *need, *total;
     bool outer; /* other tapes hear this backward */
 } backward;
 
@@ -28,7 +29,7 @@ static int make_room(backward *b)
 {
     const reel_tape_rec *t = b->t;
     const size_t nodes = t->nodes, in = (size_t)t->max_in, out = (size_t)t->max_out, p = sizeof(void *);
-    b->bytes = nodes * p + pad(nodes) + (2 * in + 2 * out) * p + pad(in);
+    b->bytes = nodes * p + pad(nodes) + (3 * in + 2 * out) * p + pad(2 * in);
     char *m = reel_alloc_(b->bytes);
     if (!m) return REEL_ENOMEM;
     memset(m, 0, nodes * p + nodes);
@@ -38,9 +39,11 @@ static int make_room(backward *b)
     m += pad(nodes);
     b->in = (reel_tensor **)(void *)m;
     b->din = b->in + in;
-    b->out = b->din + in;
+    b->sum = b->din + in;
+    b->out = b->sum + in;
     b->dout = b->out + out;
     b->need = (bool *)(b->dout + out);
+    b->total = b->need + in;
     return 0;
 }
 
@@ -111,7 +114,7 @@ REEL_COLD static int wrong_gradient(const reel_entry *e, int i, const reel_rec *
                          reel_dtype_name(x->type.dtype), reel_shape_text_(&x->type.shape, want));
 }
 
-static int accumulate(backward *b, const reel_entry *e, int i, reel_tensor *d)
+static int accumulate(backward *b, const reel_entry *e, int i, reel_tensor *d, bool total)
 {
     const reel_rec *x = reel_entry_recs_(e)[i];
     const uint32_t node = reel_node_(reel_entry_nodes_(e)[i]);
@@ -124,7 +127,7 @@ static int accumulate(backward *b, const reel_entry *e, int i, reel_tensor *d)
     }
     if (REEL_UNLIKELY(r->type.dtype != x->type.dtype || !same_shape(&r->type.shape, &x->type.shape)))
         return wrong_gradient(e, i, r, x);
-    if (b->grad[node]) {
+    if (b->grad[node] && !total) {
         d = reel_add_at(e->site, reel_handle_(b->grad[node]), d);
         if (!d) return reel_status();
         r = reel_rec_of_(d);
@@ -164,6 +167,17 @@ static int stand_ins(backward *b, const reel_entry *e)
     return 0;
 }
 
+/* Totals first: they stand for the ops of the body. The others are what copies of inputs, made before the body, add. */
+static int accumulate_sums(backward *b, const reel_entry *e)
+{
+    int rc = 0;
+    for (int i = 0; i < e->n_in && !rc; i++)
+        if (b->total[i] && b->din[i] && b->need[i]) rc = accumulate(b, e, i, b->din[i], true);
+    for (int i = e->n_in - 1; i >= 0 && !rc; i--)
+        if (!b->total[i] && b->din[i] && b->need[i]) rc = accumulate(b, e, i, b->din[i], false);
+    return rc;
+}
+
 /* What the vjp makes dies with a scope of its own; the sums are held by grad[]. */
 static int run_entry(backward *b, const reel_entry *e)
 {
@@ -178,6 +192,11 @@ static int run_entry(backward *b, const reel_entry *e)
         b->out[j] = reel_handle_(rec[e->n_in + j]);
         b->dout[j] = reel_handle_(b->grad[e->out0 + (uint32_t)j]);
     }
+    const bool sums = e->op->flags & REEL_OPF_SUMS;
+    for (int i = 0; sums && i < e->n_in; i++) {
+        b->sum[i] = reel_handle_(b->grad[reel_node_(node[i])]);
+        b->total[i] = false;
+    }
     const reel_vjp_args v = {.op = e->op,
                              .attr = reel_entry_attr_(e),
                              .site = e->site,
@@ -187,13 +206,16 @@ static int run_entry(backward *b, const reel_entry *e)
                              .out = b->out,
                              .dout = b->dout,
                              .need = b->need,
-                             .din = b->din};
+                             .din = b->din,
+                             .sum = sums ? b->sum : NULL,
+                             .total = sums ? b->total : NULL};
     reel_scope *scope = reel_scope_begin(e->site, e->op->name);
     int rc = !scope ? REEL_ENOMEM : b->outer ? stand_ins(b, e) : 0;
     if (!rc) rc = e->op->vjp(&v);
     if (!rc) rc = reel_status();
-    for (int i = 0; i < e->n_in && !rc; i++)
-        if (b->din[i] && b->need[i]) rc = accumulate(b, e, i, b->din[i]);
+    if (REEL_UNLIKELY(sums && !rc)) rc = accumulate_sums(b, e);
+    for (int i = 0; i < e->n_in && !rc && !sums; i++)
+        if (b->din[i] && b->need[i]) rc = accumulate(b, e, i, b->din[i], false);
     if (REEL_UNLIKELY(rc)) rc = vjp_failed(e, rc);
     reel_scope_end(scope);
     return rc;
@@ -286,10 +308,20 @@ static int hand_all(backward *b, reel_tensor *dxs[])
 {
     for (int i = 0; i < b->xs.n; i++) {
         const uint32_t node = reel_tape_node_(b->t, reel_rec_of_(b->xs.t[i]));
-        dxs[i] = node && b->grad[node] ? hand_over(b, node) : reel_zeros_like_at(b->site, b->xs.t[i]);
+        const bool any = node && b->grad[node];
+        if (!any && b->from) continue;
+        dxs[i] = any ? hand_over(b, node) : reel_zeros_like_at(b->site, b->xs.t[i]);
         if (!dxs[i]) return reel_status() ? reel_status() : REEL_ENOMEM;
     }
     return 0;
+}
+
+static void start(backward *b)
+{
+    for (int i = 0; b->from && i < b->xs.n; i++) {
+        const uint32_t node = reel_tape_node_(b->t, reel_rec_of_(b->xs.t[i]));
+        if (node && b->from[i]) set_grad(b, node, reel_rec_of_(b->from[i]));
+    }
 }
 
 static int run_all(backward *b, reel_tensor *const *dys)
@@ -300,6 +332,7 @@ static int run_all(backward *b, reel_tensor *const *dys)
         for (int i = 0; i < b->xs.n; i++) b->flag[reel_tape_node_(b->t, reel_rec_of_(b->xs.t[i]))] |= LEADS | WANTED;
         b->flag[0] = 0;
         mark(b);
+        start(b);
         rc = seed(b, dys);
     }
     if (!rc) rc = walk(b);
@@ -307,10 +340,10 @@ static int run_all(backward *b, reel_tensor *const *dys)
     return rc;
 }
 
-int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list ys, reel_tensor *const *dys,
-                   reel_list xs, reel_tensor *dxs[])
+static int backward_from(reel_tape_rec *t, const char *site, const char *fn, reel_list ys, reel_tensor *const *dys,
+                         reel_list xs, reel_tensor *const *from, reel_tensor *dxs[])
 {
-    backward b = {.t = t, .site = site, .fn = fn, .ys = ys, .xs = xs};
+    backward b = {.t = t, .site = site, .fn = fn, .ys = ys, .xs = xs, .from = from};
     if (t->busy)
         return reel_fail_at_(site, REEL_ETRACE, "%s: the backward of the tape begun at %s is running already", fn,
                              t->listener.site);
@@ -332,6 +365,12 @@ int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list
     else if (!t->persistent)
         reel_tape_finish_(t, strcmp(fn, "reel_vjp") ? "consumed by reel_grad" : "consumed by reel_vjp", site);
     return rc;
+}
+
+int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list ys, reel_tensor *const *dys,
+                   reel_list xs, reel_tensor *dxs[])
+{
+    return backward_from(t, site, fn, ys, dys, xs, NULL, dxs);
 }
 
 /* ---- public -------------------------------------------------------------------------------------- */
@@ -363,6 +402,14 @@ int reel_vjp_at(const char *site, reel_tape *handle, reel_list ys, reel_list dys
     if (ys.n != dys.n || ys.n < 0 || (ys.n > 0 && (!ys.t || !dys.t)))
         return reel_fail_at_(site, REEL_EARG, "reel_vjp: %d ys but %d dys", ys.n, dys.n);
     return reel_backward_(t, site, "reel_vjp", ys, dys.n ? dys.t : (reel_tensor *const *)&t, xs, dxs);
+}
+
+int reel_vjp_from_(const char *site, reel_tape *handle, reel_list ys, reel_list dys, reel_list xs,
+                   reel_tensor *const *from, reel_tensor *dxs[])
+{
+    reel_tape_rec *t = NULL;
+    const int rc = begin(site, "reel_vjp", handle, xs, dxs, &t);
+    return rc ? rc : backward_from(t, site, "reel_vjp", ys, dys.t, xs, from, dxs);
 }
 
 reel_tensor *reel_grad1_at(const char *site, reel_tape *handle, reel_tensor *y, reel_tensor *x)

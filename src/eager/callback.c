@@ -62,6 +62,13 @@ static bool is_given_twice(reel_tensor *const in[], int i)
     return false;
 }
 
+reel_tensor *reel_renamed_(const char *site, reel_tensor *x)
+{
+    reel_axes axes = {.n = reel_rec_of_(x)->type.shape.rank};
+    for (int k = 0; k < axes.n; k++) axes.axis[k] = k;
+    return reel_transpose_at(site, x, axes);
+}
+
 int reel_tell_apart_(const char *site, int n, reel_tensor *const in[], reel_tensor ***own)
 {
     *own = NULL;
@@ -73,9 +80,7 @@ int reel_tell_apart_(const char *site, int n, reel_tensor *const in[], reel_tens
     for (int i = 0; i < n && *own; i++) {
         (*own)[i] = in[i];
         if (!is_given_twice(in, i)) continue;
-        reel_axes axes = {.n = reel_rec_of_(in[i])->type.shape.rank}; /* a view that tapes and traces hear of */
-        for (int k = 0; k < axes.n; k++) axes.axis[k] = k;
-        (*own)[i] = reel_transpose_at(site, in[i], axes);
+        (*own)[i] = reel_renamed_(site, in[i]);
         if ((*own)[i]) continue;
         reel_free_(*own, (size_t)n * sizeof **own);
         *own = NULL;
@@ -165,14 +170,14 @@ int reel_quiet_tell_(const reel_quiet *q, const reel_call *call)
     return rc;
 }
 
-int reel_make_fresh_(const char *site, uint64_t first_id, int n, reel_tensor *out[])
+int reel_make_fresh_(const char *site, uint64_t first_id, bool heard, int n, reel_tensor *out[])
 {
     const uint32_t thread = reel_ctx_()->thread;
-    for (int j = 0; j < n; j++) {
+    for (int j = n - 1; j >= 0; j--) { /* backwards, so that their gradients meet in the order of out[] */
         const reel_rec *r = reel_rec_of_(out[j]);
         bool fresh = !(r->flags & (REEL_R_CELL | REEL_R_NUM)) && r->id >= first_id && r->id >> 40 == thread;
         for (int k = 0; k < j && fresh; k++) fresh = reel_rec_of_(out[k])->id != r->id;
-        if (!fresh) out[j] = reel_stop_gradient_at(site, out[j]);
+        if (!fresh) out[j] = heard ? reel_renamed_(site, out[j]) : reel_stop_gradient_at(site, out[j]);
         if (!out[j]) return reel_status();
     }
     return 0;
@@ -261,7 +266,7 @@ int reel_custom_grad_at(const char *site, reel_fn forward, reel_fn vjp, reel_lis
         return rc;
     }
     rc = reel_run_body_(site, fn, forward, in.t, out);
-    if (!rc && q.n) rc = reel_make_fresh_(site, first_id, forward.n_out, out);
+    if (!rc && q.n) rc = reel_make_fresh_(site, first_id, false, forward.n_out, out);
     reel_quiet_end_(&q);
     for (int j = 0; !rc && j < forward.n_out; j++) made[j] = reel_rec_of_(out[j]);
     const custom_attr attr = {vjp};

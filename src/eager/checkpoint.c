@@ -63,6 +63,7 @@ void reel_cells_free_(reel_cells *s)
 typedef struct shared_cells {
     int refs; /* tapes that have the entry, and the call under way */
     reel_cells cells;
+    int given[REEL_MAX_IN]; /* which of them is in[i]; -1: in[i] is no variable */
 } shared_cells;
 
 typedef struct checkpoint_attr {
@@ -111,10 +112,13 @@ static int run_again(const reel_vjp_args *v, const checkpoint_attr *a, reel_tens
     return rc;
 }
 
+/* xs, dxs, from: room for v->n_in each. */
 static int backward_again(const reel_vjp_args *v, reel_tape *tape, reel_tensor *const in[], reel_tensor *const out[],
-                          int n_given, reel_tensor **xs, reel_tensor **dxs)
+                          reel_tensor **xs)
 {
     const checkpoint_attr *a = v->attr;
+    const int n_given = a->f.n_in;
+    reel_tensor **dxs = xs + v->n_in, **from = dxs + v->n_in;
     reel_tensor *ys[REEL_MAX_OUT], *dys[REEL_MAX_OUT];
     int n_y = 0, n_x = 0;
     for (int j = 0; j < v->n_out; j++) {
@@ -122,31 +126,46 @@ static int backward_again(const reel_vjp_args *v, reel_tape *tape, reel_tensor *
         ys[n_y] = out[j];
         dys[n_y++] = v->dout[j];
     }
-    for (int i = 0; i < v->n_in; i++)
-        if (v->need[i]) xs[n_x++] = i < n_given ? in[i] : reel_handle_(a->shared->cells.use[i - n_given].cell);
-    const int rc = reel_vjp_at(v->site, tape, (reel_list){n_y, ys}, (reel_list){n_y, dys}, (reel_list){n_x, xs}, dxs);
+    for (int i = 0; i < v->n_in; i++) {
+        if (!v->need[i]) continue;
+        const bool given = i < n_given, variable = given && a->shared->given[i] >= 0;
+        v->total[i] = !given || (in[i] == v->in[i] && !variable);
+        from[n_x] = v->total[i] ? v->sum[i] : NULL;
+        xs[n_x++] = given ? in[i] : reel_handle_(a->shared->cells.use[i - n_given].cell);
+    }
+    const int rc =
+        reel_vjp_from_(v->site, tape, (reel_list){n_y, ys}, (reel_list){n_y, dys}, (reel_list){n_x, xs}, from, dxs);
     n_x = 0;
-    for (int i = 0; i < v->n_in && !rc; i++)
-        if (v->need[i]) v->din[i] = dxs[n_x++];
+    for (int i = 0; i < v->n_in && !rc; i++) {
+        if (!v->need[i]) continue;
+        const bool cell = i < n_given && reel_rec_of_(in[i])->flags & REEL_R_CELL; /* has a place of its own below */
+        v->din[i] = cell ? NULL : dxs[n_x];
+        n_x++;
+    }
     return rc;
 }
 
+/* The body's inputs once more: a variable is itself again, and what is given twice is told apart as in the body. */
 static int checkpoint_vjp(const reel_vjp_args *v)
 {
     const checkpoint_attr *a = v->attr;
     const int n_given = a->f.n_in;
     int rc = check_cells(v, &a->shared->cells);
-    reel_tensor **own = NULL;
-    if (!rc) rc = reel_tell_apart_(v->site, n_given, v->in, &own);
-    reel_tensor *const *in = own ? own : v->in;
+    reel_tensor **own = NULL, *given[REEL_MAX_IN];
+    for (int i = 0; i < n_given && !rc; i++) {
+        const int k = a->shared->given[i];
+        given[i] = k < 0 ? v->in[i] : reel_handle_(a->shared->cells.use[k].cell);
+    }
+    if (!rc) rc = reel_tell_apart_(v->site, n_given, given, &own);
+    reel_tensor *const *in = own ? own : given;
     reel_tape *tape = rc ? NULL : reel_tape_begin_at(v->site, NULL);
     if (!rc && !tape) rc = reel_status();
     for (int i = 0; i < n_given && !rc; i++)
         if (v->need[i]) rc = reel_watch_at(v->site, tape, (reel_list){1, &in[i]});
-    reel_tensor *out[REEL_MAX_OUT], **lists = rc ? NULL : reel_alloc_array_(2 * (size_t)v->n_in, sizeof *lists);
+    reel_tensor *out[REEL_MAX_OUT], **lists = rc ? NULL : reel_alloc_array_(3 * (size_t)v->n_in, sizeof *lists);
     if (!rc) rc = lists ? run_again(v, a, in, out) : REEL_ENOMEM;
-    if (!rc) rc = backward_again(v, tape, in, out, n_given, lists, lists + v->n_in);
-    reel_free_(lists, 2 * (size_t)v->n_in * sizeof *lists);
+    if (!rc) rc = backward_again(v, tape, in, out, lists);
+    reel_free_(lists, 3 * (size_t)v->n_in * sizeof *lists);
     reel_free_(own, (size_t)n_given * sizeof *own);
     return rc;
 }
@@ -157,6 +176,7 @@ static const reel_op checkpoint_op = {.size = sizeof(reel_op),
                                       .args = "in",
                                       .n_in = -1,
                                       .n_out = -1,
+                                      .flags = REEL_OPF_SUMS,
                                       .keep = REEL_KEEP_ALL_IN,
                                       .attr_size = sizeof(checkpoint_attr),
                                       .grad = REEL_VJP,
@@ -192,6 +212,19 @@ static int tell(const char *site, const reel_quiet *q, const checkpoint_attr *a,
     return rc;
 }
 
+static int note_given(checkpoint_attr *a, int n, reel_rec *const *arg, reel_rec *const *value)
+{
+    reel_cells *cells = &a->shared->cells;
+    for (int i = 0; i < n; i++) {
+        a->shared->given[i] = -1;
+        if (!(arg[i]->flags & REEL_R_CELL)) continue;
+        if (reel_cells_add_(cells, arg[i], value[i])) return REEL_ENOMEM;
+        for (size_t k = 0; k < cells->n; k++)
+            if (cells->use[k].cell == arg[i]) a->shared->given[i] = (int)k;
+    }
+    return 0;
+}
+
 static int run_unheard(const char *site, reel_quiet *q, checkpoint_attr *a, reel_list in, reel_tensor *out[])
 {
     reel_rec *arg[REEL_MAX_IN], *value[REEL_MAX_IN];
@@ -202,16 +235,35 @@ static int run_unheard(const char *site, reel_quiet *q, checkpoint_attr *a, reel
     }
     const uint64_t first_id = reel_ctx_()->next_id;
     reel_cells_begin_(&a->shared->cells, site);
-    rc = reel_run_body_(site, fn, a->f, in.t, out);
+    rc = note_given(a, in.n, arg, value);
+    if (!rc) rc = reel_run_body_(site, fn, a->f, in.t, out);
     reel_cells_end_(&a->shared->cells);
-    if (!rc) rc = reel_make_fresh_(site, first_id, a->f.n_out, out);
+    if (!rc) rc = reel_make_fresh_(site, first_id, false, a->f.n_out, out);
     reel_quiet_end_(q);
     if (!rc) rc = tell(site, q, a, arg, value, out);
     for (int i = 0; i < in.n; i++) reel_release_rec_(value[i]);
     return rc;
 }
 
-/* While a trace listens the function is recorded like any other: a replay could not repeat its random draws. */
+/* Recorded like any other function, its outputs apart from what it was given. */
+static int run_heard(const char *site, reel_fn f, reel_list in, reel_tensor *out[], bool taped)
+{
+    const uint64_t first_id = reel_ctx_()->next_id;
+    int rc = reel_run_body_(site, fn, f, in.t, out);
+    if (!rc && taped) rc = reel_make_fresh_(site, first_id, true, f.n_out, out);
+    for (int j = 0; rc && j < f.n_out; j++) out[j] = NULL;
+    return rc;
+}
+
+static int tapes_listening(void)
+{
+    int n = 0;
+    for (const reel_listener *l = reel_ctx_()->listeners; l; l = l->next) n += !l->paused && reel_is_tape_(l);
+    return n;
+}
+
+/* While a trace listens the function is recorded like any other: a replay could not repeat its random draws. So it is
+   under several tapes: the outer ones will need the inside, for gradients of gradients. */
 int reel_checkpoint_at(const char *site, reel_fn f, reel_list in, reel_tensor *out[])
 {
     for (int j = 0; out && j < f.n_out; j++) out[j] = NULL;
@@ -220,11 +272,11 @@ int reel_checkpoint_at(const char *site, reel_fn f, reel_list in, reel_tensor *o
     if (rc) return rc;
     if (f.n_in > REEL_MAX_IN || f.n_out > REEL_MAX_OUT)
         return reel_fail_at_(site, REEL_EARG, "%s: at most %d inputs and %d outputs", fn, REEL_MAX_IN, REEL_MAX_OUT);
-    if (reel_traced_()) return reel_run_body_(site, fn, f, in.t, out);
+    const int tapes = tapes_listening();
+    if (tapes != 1 || reel_traced_()) return run_heard(site, f, in, out, tapes > 0);
     reel_quiet q;
     rc = reel_quiet_begin_(site, fn, &q);
     if (rc) return rc;
-    if (q.n == 0) return reel_run_body_(site, fn, f, in.t, out);
     checkpoint_attr a;
     memset(&a, 0, sizeof a);
     a.f = f;

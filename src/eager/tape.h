@@ -106,6 +106,8 @@ int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list
 
 /* Runs f; moves out[] to the scope that is innermost at the call. On failure out[] is all NULL. */
 int reel_run_body_(const char *site, const char *fn, reel_fn f, reel_tensor *const in[], reel_tensor *out[]);
+/* x under an id of its own, as a view that tapes and traces hear of. */
+reel_tensor *reel_renamed_(const char *site, reel_tensor *x);
 /* A float tensor given twice stands under a second value from its second place on, so that each in[i] has a gradient of
    its own, in every mode. *own: NULL if there is none, otherwise n handles to free. */
 int reel_tell_apart_(const char *site, int n, reel_tensor *const in[], reel_tensor ***own);
@@ -124,8 +126,9 @@ bool reel_traced_(void);                                          /* does a capt
 int reel_quiet_tell_(const reel_quiet *q, const reel_call *call); /* to those tapes, after the end */
 /* Records of inputs as the door would resolve them; value[i] with a reference that the caller releases. */
 int reel_resolve_(const char *site, const char *fn, reel_list in, reel_rec **arg, reel_rec **value);
-/* Outputs as values of their own: what is older than first_id, a variable, a number or there twice gets another id. */
-int reel_make_fresh_(const char *site, uint64_t first_id, int n, reel_tensor *out[]);
+/* Outputs as values of their own: what is older than first_id, a variable, a number or there twice gets another id.
+   heard: gradients flow from the new value to the old one. */
+int reel_make_fresh_(const char *site, uint64_t first_id, bool heard, int n, reel_tensor *out[]);
 
 /* ---- checkpoint.c -------------------------------------------------------------------------------- */
 

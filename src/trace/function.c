@@ -44,6 +44,8 @@ typedef struct call {
     reel_tensor *const *in;
     reel_rec *arg[REEL_MAX_IN], *rec[REEL_MAX_IN];
     bool taped;
+    int tapes;
+    uint64_t first_id; /* of what the body makes */
 } call;
 
 static const char *name_of(const reel_function *f)
@@ -252,14 +254,35 @@ static int insert_trace(const call *c, reel_graph *g)
 
 /* ---- the first call: run and listen ------------------------------------------------------------------ */
 
+/* A view that outer tapes see. */
+static reel_tensor *heard_copy(const call *c, reel_tensor *t)
+{
+    reel_axes axes = {.n = reel_rec_of_(t)->type.shape.rank};
+    for (int i = 0; i < axes.n; i++) axes.axis[i] = i;
+    return reel_transpose_at(c->site, t, axes);
+}
+
 /* The same value under an id of its own, so that the trace tells in[0] from in[1] even if they are one tensor. */
 static reel_tensor *renamed(const call *c, reel_tensor *t, reel_rec *value)
 {
     if (value->flags & REEL_R_NUM) return reel_num_at(c->site, reel_load_number_(value->data, REEL_F64));
     if (!c->taped) return reel_handle_(reel_make_view_(c->site, &value->type, value->strides, value, 0));
-    reel_axes axes = {.n = value->type.shape.rank}; /* outer tapes must see where it comes from */
-    for (int i = 0; i < axes.n; i++) axes.axis[i] = i;
-    return reel_transpose_at(c->site, t, axes);
+    return heard_copy(c, t);
+}
+
+/* To tapes each output is a value of its own, as a replay gives it: not something from outside, and not twice the same.
+   Backwards, so that their gradients meet in the order of out[]. */
+static int outputs_apart(const call *c, reel_tensor *out[])
+{
+    for (int j = c->f->fn.n_out - 1; j >= 0 && c->taped; j--) {
+        const reel_rec *r = reel_rec_of_(out[j]);
+        if (r->flags & REEL_R_NUM || !reel_is_float_(r->type.dtype)) continue;
+        bool fresh = !(r->flags & REEL_R_CELL) && r->id >= c->first_id;
+        for (int k = 0; k < j && fresh; k++) fresh = reel_rec_of_(out[k])->id != r->id;
+        if (!fresh) out[j] = heard_copy(c, out[j]);
+        if (!out[j]) return reel_status();
+    }
+    return 0;
 }
 
 static int add_inputs(const call *c, reel_graph *g, reel_tensor *const *in)
@@ -311,6 +334,8 @@ static int check_outputs(const call *c, int rc, reel_tensor *const *out)
 static int hand_over(const call *c, reel_scope_rec *outer, reel_tensor *out[])
 {
     reel_ctx *ctx = reel_ctx_();
+    const int rc = outputs_apart(c, out);
+    if (rc) return rc;
     for (int j = 0; j < c->f->fn.n_out; j++) {
         reel_rec *r = reel_rec_of_(out[j]);
         if (r->flags & REEL_R_CELL) {
@@ -410,6 +435,21 @@ static int taped_replay(const call *c, trace *t, reel_tensor *out[])
 
 /* ---- the call -------------------------------------------------------------------------------------- */
 
+/* The body like any other, but to tapes with in[] and out[] as values of their own, as in the first call and in replays. */
+static int by_body(const call *c, reel_tensor *out[])
+{
+    reel_tensor *in[REEL_MAX_IN + 1];
+    for (int i = 0; i < c->n; i++) {
+        in[i] = c->in[i];
+        const reel_rec *r = in[i] && reel_is_live_(in[i]) ? reel_rec_of_(in[i]) : NULL; /* reel_invoke complains */
+        if (!r || !c->taped || r->flags & REEL_R_NUM || !reel_is_float_(r->type.dtype)) continue;
+        in[i] = heard_copy(c, in[i]);
+        if (!in[i]) return reel_status();
+    }
+    const int rc = reel_invoke_at(c->site, c->f->fn, (reel_list){c->n, in}, out);
+    return rc ? rc : outputs_apart(c, out);
+}
+
 /* Inside a trace or graph the body simply runs; a mark on the listeners' list tells recursion. */
 static int inlined(const call *c, reel_tensor *out[])
 {
@@ -417,7 +457,7 @@ static int inlined(const call *c, reel_tensor *out[])
     reel_capture_start_(&mark, NULL, c->site, false);
     mark.base.paused = true;
     enter(c->f);
-    const int rc = reel_invoke_at(c->site, c->f->fn, (reel_list){c->n, c->in}, out);
+    const int rc = by_body(c, out);
     leave(c->f);
     if (mark.open) reel_listener_remove_(&mark.base);
     return rc;
@@ -428,6 +468,7 @@ static int check_listeners(call *c, bool *capturing)
     for (const reel_listener *l = reel_ctx_()->listeners; l; l = l->next) {
         if (!reel_is_capture_(l)) {
             c->taped |= !l->paused;
+            c->tapes += !l->paused;
             continue;
         }
         if (((const reel_capture *)l)->function == c->f)
@@ -478,19 +519,18 @@ static int run(call *c, reel_tensor *out[])
     }
     reel_function *f = c->f;
     const reel_graph *g = t->player.graph;
-    const bool by_body = c->taped && (g->own_vjp || reel_call_inputs_(g) > REEL_MAX_IN);
-    if (by_body) enter(f);
+    /* several tapes: the outer ones will need the inside, for gradients of gradients */
+    const bool whole = !c->taped || (!g->own_vjp && c->tapes == 1 && reel_call_inputs_(g) <= REEL_MAX_IN);
+    if (!whole) enter(f);
     int rc;
     if (!c->taped)
         rc = plain_replay(c, t, out);
-    else if (!by_body)
-        rc = taped_replay(c, t, out);
     else
-        rc = reel_invoke_at(c->site, c->f->fn, (reel_list){c->n, c->in}, out);
+        rc = whole ? taped_replay(c, t, out) : by_body(c, out);
     pthread_mutex_lock(&f->lock);
     unref(t);
     pthread_mutex_unlock(&f->lock);
-    if (by_body) leave(f);
+    if (!whole) leave(f);
     return rc;
 }
 
@@ -510,6 +550,8 @@ int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel
     c.n = in.n;
     c.in = in.t;
     c.taped = false;
+    c.tapes = 0;
+    c.first_id = reel_ctx_()->next_id;
     bool capturing = false;
     if (reel_ctx_()->listeners) {
         const int rc = check_listeners(&c, &capturing);

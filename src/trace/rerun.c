@@ -159,7 +159,7 @@ int reel_call_inputs_(const reel_graph *g)
 static int backward(const reel_vjp_args *v, const reel_graph *g, const uint8_t *need, reel_tensor **tensors)
 {
     int32_t value[REEL_MAX_IN];
-    reel_tensor *xs[REEL_MAX_IN], *dxs[REEL_MAX_IN], *ys[REEL_MAX_OUT], *dys[REEL_MAX_OUT];
+    reel_tensor *xs[REEL_MAX_IN], *from[REEL_MAX_IN], *dxs[REEL_MAX_IN], *ys[REEL_MAX_OUT], *dys[REEL_MAX_OUT];
     int at[REEL_MAX_IN], nx = 0, ny = 0;
     const int n = list_inputs(g, value);
     for (int i = 0; i < n && i < v->n_in; i++) {
@@ -168,6 +168,8 @@ static int backward(const reel_vjp_args *v, const reel_graph *g, const uint8_t *
             t = renamed(v->site, t);
             if (!t) return reel_status();
             at[nx] = i;
+            v->total[i] = i >= g->n_inputs; /* in[] are copies: see first_call and by_body in function.c */
+            from[nx] = v->total[i] ? v->sum[i] : NULL;
             xs[nx++] = t;
         }
         tensors[value[i]] = t;
@@ -182,9 +184,10 @@ static int backward(const reel_vjp_args *v, const reel_graph *g, const uint8_t *
         ys[ny] = tensors[g->outputs[j]];
         dys[ny++] = v->dout[j];
     }
-    if (!rc && ny) rc = reel_vjp_at(v->site, tape, (reel_list){ny, ys}, (reel_list){ny, dys}, (reel_list){nx, xs}, dxs);
+    if (!rc && ny)
+        rc = reel_vjp_from_(v->site, tape, (reel_list){ny, ys}, (reel_list){ny, dys}, (reel_list){nx, xs}, from, dxs);
     if (rc || !ny) reel_tape_end(tape);
-    for (int k = 0; k < nx && !rc && ny; k++) v->din[at[k]] = reel_keep(dxs[k]);
+    for (int k = 0; k < nx && !rc && ny; k++) v->din[at[k]] = dxs[k] ? reel_keep(dxs[k]) : NULL;
     return rc;
 }
 
@@ -223,6 +226,7 @@ static const reel_op call_op = {.size = sizeof(reel_op),
                                 .args = "in",
                                 .n_in = -1,
                                 .n_out = -1,
+                                .flags = REEL_OPF_SUMS,
                                 .keep = REEL_KEEP_ALL_IN,
                                 .attr_size = sizeof(call_attr),
                                 .grad = REEL_VJP,
