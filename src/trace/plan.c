@@ -282,16 +282,16 @@ static int walk(planner *p, const reel_type *given)
     for (int i = 0; i < p->rq->n_feeds && !rc; i++) rc = take_feed(p, p->rq->feed[i], given);
     for (size_t i = 0; i < p->g->n_nodes && !rc; i++) {
         const reel_node *n = &p->g->nodes[i];
-        if (!p->need[i] || all_fed(p, n)) {
-            if (p->rq->effects && !given && n->op && (n->op->flags & REEL_OPF_RANDOM)) {
-                pstep *s = add_step(p, (int32_t)i, 0, 0);
-                if (s)
-                    s->reserve = true;
-                else
-                    rc = REEL_ENOMEM;
-            }
-            continue;
+        const bool unused = !p->need[i] || all_fed(p, n);
+        if (p->rq->effects && !given && n->op && (n->op->flags & REEL_OPF_RANDOM) &&
+            (unused || !(p->need[i] & REEL_NEED_VALUE))) { /* it draws all the same */
+            pstep *s = add_step(p, (int32_t)i, 0, 0);
+            if (s)
+                s->reserve = true;
+            else
+                rc = REEL_ENOMEM;
         }
+        if (unused || rc) continue;
         c->site = n->op ? n->site : p->rq->site;
         c->op = n->op ? n->op->name : NULL;
         rc = n->op ? take_op(p, i, given != NULL) : take_leaf(p, i);
