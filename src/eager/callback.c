@@ -187,7 +187,12 @@ int reel_resolve_(const char *site, const char *fn, reel_list in, reel_rec **arg
 {
     for (int i = 0; i < in.n; i++) {
         arg[i] = reel_live_(site, fn, "an input", in.t[i]);
-        value[i] = arg[i] && arg[i]->flags & REEL_R_CELL ? reel_cell_get_(arg[i]) : NULL;
+        const bool cell = arg[i] && arg[i]->flags & REEL_R_CELL;
+        value[i] = cell ? reel_assigned_in_graph_(reel_ctx_(), arg[i]) : NULL;
+        if (value[i])
+            reel_retain_rec_(value[i]);
+        else if (cell)
+            value[i] = reel_cell_get_(arg[i]);
         if (arg[i] && !value[i]) reel_retain_rec_(value[i] = arg[i]);
         if (arg[i]) continue;
         while (i-- > 0) reel_release_rec_(value[i]);

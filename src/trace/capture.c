@@ -150,6 +150,11 @@ static int hear(reel_listener *self, const reel_call *call)
     if (call->n_out == 1 && (call->out[0]->flags & REEL_R_NUM)) return 0; /* a constant, when it is used */
     if (all_known(c, call)) { /* a summary for tapes: its ops were heard one by one */
         c->graph->own_vjp = true;
+        for (int i = 0; i < call->n_in; i++) { /* its vjp may be the first to read a variable's value */
+            reel_rec *cell = call->arg[i];
+            if (!(cell->flags & REEL_R_CELL) || reel_map_get_(&c->graph->ids, call->in[i]->id) >= 0) continue;
+            if (read_cell(c, cell, call->in[i], call->site) < 0) return reel_status();
+        }
         return 0;
     }
     if (call->op->flags & REEL_OPF_CELL0) return hear_assign(c, call);
