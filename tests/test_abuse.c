@@ -81,7 +81,8 @@ static void test_function_freed_by_its_body(void)
     reel_tensor *out[1];
     x = reel_ones(REEL_F32, REEL_SHAPE(2));
     self_freed = reel_function_new(REEL_FN(free_itself, NULL, 1, 1), NULL);
-    TAP_OK(reel_function_call(self_freed, REEL_LIST(x), out) == 0 && reel_item(reel_sum(out[0])) == -2, "a function freed by its body ends its call");
+    TAP_OK(reel_function_call(self_freed, REEL_LIST(x), out) == 0 && reel_item(reel_sum(out[0])) == -2,
+           "a function freed by its body ends its call");
 }
 
 static void test_graph_that_is_gone(void)
@@ -109,9 +110,11 @@ static void test_sessions(void)
     FAILS(REEL_EARG, reel_session_run_handles(s, REEL_LIST(p), (reel_list){1, NULL}, REEL_LIST(z), out));
     reel_tape *t = reel_tape_begin(NULL); /* the nodes go through the door one by one */
     reel_error e;
-    TAP_OK(reel_session_run(s, (reel_feeds){0}, REEL_FETCHES("z"), out) == REEL_ETRACE, "under a tape, too, a feed may be missing");
+    TAP_OK(reel_session_run(s, (reel_feeds){0}, REEL_FETCHES("z"), out) == REEL_ETRACE,
+           "under a tape, too, a feed may be missing");
     (void)reel_take_error(&e);
-    TAP_OK(strstr(e.text, "reel_session_run") && strstr(e.text, "\"p\""), "and its error names call and feed: %s", e.text);
+    TAP_OK(strstr(e.text, "reel_session_run") && strstr(e.text, "\"p\""), "and its error names call and feed: %s",
+           e.text);
     FAILS(REEL_ETRACE, reel_session_run(s, REEL_FEEDS({"p", p}), REEL_FETCHES("z"), out));
     FAILS(REEL_ESHAPE, reel_session_run(s, REEL_FEEDS({"p", reel_num(2)}), REEL_FETCHES("z"), out));
     reel_tape_end(t);
@@ -177,4 +180,5 @@ static void test_graph_values(void)
     reel_vars_free(v);
 }
 
-TAP_MAIN(test_lists, test_ranges, test_function_freed_by_its_body, test_graph_that_is_gone, test_sessions, test_given_twice, test_graph_values)
+TAP_MAIN(test_lists, test_ranges, test_function_freed_by_its_body, test_graph_that_is_gone, test_sessions,
+         test_given_twice, test_graph_values)
