@@ -28,6 +28,8 @@ typedef struct reel_listener {
     int (*host)(struct reel_listener *self, reel_rec *r, bool made, const char *site, const char *what);
     /* Symbolic ones: the record of the value that variable has at this point of the graph, or NULL: as it is today. May be NULL */
     reel_rec *(*read)(struct reel_listener *self, const reel_rec *cell);
+    /* r is the value of old under an id of its own, made by no op. May be NULL */
+    int (*same)(struct reel_listener *self, const reel_rec *r, const reel_rec *old);
     /* Its scope ends with it still open: unlink is done already; free everything. */
     void (*drop)(struct reel_listener *self);
 } reel_listener;

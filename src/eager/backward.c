@@ -155,12 +155,17 @@ static int stand_ins(backward *b, const reel_entry *e)
         if (!(node[i] & REEL_SOURCE_NODE) || !reel_keeps_in_(e->op, i) || reel_entry_recs_(e)[i]->flags & REEL_R_CELL)
             continue;
         if (!reel_tape_cell_(b->t, reel_node_(node[i]), &cell)) continue;
-        b->in[i] = reel_stop_gradient_at(e->site, b->in[i]);
-        if (!b->in[i]) return reel_status();
+        reel_rec *old = reel_rec_of_(b->in[i]);
+        const reel_rec *own = old->flags & REEL_R_SYMBOLIC ? reel_make_symbolic_(e->site, &old->type)
+                                                           : reel_make_view_(e->site, &old->type, old->strides, old, 0);
+        if (!own) return reel_status();
+        b->in[i] = reel_handle_(own);
         for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next) {
-            const int rc = l->paused || !reel_is_tape_(l)
-                               ? 0
-                               : reel_tape_stand_in_((reel_tape_rec *)l, cell, reel_rec_of_(b->in[i]));
+            int rc = 0;
+            if (!l->paused && reel_is_tape_(l))
+                rc = reel_tape_stand_in_((reel_tape_rec *)l, cell, own);
+            else if (!l->paused && l->same)
+                rc = l->same(l, own, old);
             if (rc) return rc;
         }
     }

@@ -198,6 +198,13 @@ static int host(reel_listener *self, reel_rec *r, bool made, const char *site, c
         made ? "host data" : "what is read", c->base.site);
 }
 
+static int same_value(reel_listener *self, const reel_rec *r, const reel_rec *old)
+{
+    reel_capture *c = (reel_capture *)self;
+    const int32_t v = reel_map_get_(&c->graph->ids, old->id);
+    return v >= 0 && reel_map_put_(&c->graph->ids, r->id, v) ? REEL_ENOMEM : 0;
+}
+
 static void drop(reel_listener *self)
 {
     reel_capture *c = (reel_capture *)self;
@@ -225,6 +232,7 @@ void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool 
     c->base.hear = hear;
     c->base.host = host;
     c->base.read = read_assigned;
+    c->base.same = same_value;
     c->base.drop = drop;
     reel_listener_push_(&c->base);
 }
