@@ -139,6 +139,7 @@ static int hear_assign(reel_capture *c, const reel_call *call)
     snprintf(fn, sizeof fn, "reel_%s", call->op->name);
     const int32_t in[2] = {first_read(c, cell, call->site), lookup(c, call->site, fn, "value", arg, value)};
     if (in[0] < 0 || in[1] < 0) return reel_status();
+    c->graph->own_vjp = true; /* to a tape, a variable read after it is the variable still */
     const reel_node n = {.op = call->op, .kind = REEL_NODE_OP, .site = call->site, .n_in = 2};
     if (reel_graph_node_(c->graph, &n, call->attr, in, NULL) < 0) return reel_status();
     return reel_map_put_(&c->graph->cells, cell->id, in[1]) ? REEL_ENOMEM : note_assigned(c, cell, value);
@@ -188,6 +189,7 @@ static int host(reel_listener *self, reel_rec *r, bool made, const char *site, c
     if (!made && r && (r->flags & REEL_R_CELL) &&
         strcmp(what, "reel_value") == 0) { /* a snapshot is a read like any other */
         const reel_rec *assigned = read_assigned(self, r);
+        c->graph->own_vjp = true; /* to a tape, it is a value that has nothing to do with the variable */
         return read_cell(c, r, assigned ? assigned : r->value, site) < 0 ? reel_status() : 0;
     }
     if (made && (!c->function || c->allow_reads)) return reel_capture_const_(c, r, site) < 0 ? reel_status() : 0;

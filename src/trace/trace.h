@@ -48,8 +48,9 @@ typedef struct reel_gname {
 struct reel_capture;
 struct reel_graph {
     _Atomic int refs;
-    bool widen;   /* made while gradcheck widened: its creations are f64 */
-    bool own_vjp; /* holds a call with a gradient of its own (custom, checkpoint), which nodes cannot tell */
+    bool widen; /* made while gradcheck widened: its creations are f64 */
+    bool
+        own_vjp; /* holds what nodes cannot tell a tape: a gradient of its own, an assignment, reel_value: it runs the body */
     reel_node *nodes;
     reel_gvalue *values;
     int32_t *ins;
