@@ -34,7 +34,6 @@ typedef struct program {
     int steps, n_in;
     bool batch, grads;         /* the first input's first dimension unknown; also give the gradients of the outputs */
     bool composites;           /* also checkpoints, custom gradients and functions inside: see one() */
-    bool assigns;              /* it does */
     bool no_assigns, no_reads; /* no assignments; no variables in checkpoints */
     reel_vars *vars;
     reel_tensor *var[N_VARS], *init[N_VARS], *in[N_IN];
@@ -441,7 +440,6 @@ static void creation(run *r)
 static void assignment(run *r)
 {
     reel_tensor *var = r->p->var[below(&r->rng, N_VARS)];
-    r->p->assigns |= !r->p->no_assigns;
     switch (r->p->no_assigns ? 2 : below(&r->rng, 4)) {
     case 0: (void)reel_assign(var, reel_full(reel_dtype_of(var), reel_shape_of(var), 0.5)); break;
     case 1: (void)reel_assign(var, reel_add(var, reel_num(0.25))); break;

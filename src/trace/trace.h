@@ -49,8 +49,7 @@ struct reel_capture;
 struct reel_graph {
     _Atomic int refs;
     bool widen; /* made while gradcheck widened: its creations are f64 */
-    bool
-        own_vjp; /* holds what nodes cannot tell a tape: a gradient of its own, an assignment, reel_value: it runs the body */
+    bool own_vjp; /* an assignment, reel_value or a gradient of its own: what nodes cannot tell a tape, so the body runs */
     reel_node *nodes;
     reel_gvalue *values;
     int32_t *ins;
