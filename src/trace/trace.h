@@ -48,8 +48,8 @@ typedef struct reel_gname {
 struct reel_capture;
 struct reel_graph {
     _Atomic int refs;
-    bool widen; /* made while gradcheck widened: its creations are f64 */
-    bool own_vjp; /* an assignment, reel_value or a gradient of its own: what nodes cannot tell a tape, so the body runs */
+    bool widen;   /* made while gradcheck widened: its creations are f64 */
+    bool own_vjp; /* assigns, reads by reel_value or has a gradient of its own: a tape cannot hear that from nodes */
     reel_node *nodes;
     reel_gvalue *values;
     int32_t *ins;
