@@ -62,6 +62,6 @@ void reel_init_(void); /* src/init.c: fills the registries; runs once, before th
 void reel_scope_close_(reel_ctx *c, reel_scope_rec *s); /* ends s and all scopes inside it */
 /* In a graph being built, what an assignment before this point of it gave the variable; otherwise NULL. */
 reel_rec *reel_assigned_in_graph_(const reel_ctx *c, const reel_rec *cell);
-void reel_own_(reel_ctx *c, reel_rec *r);               /* links r into the innermost scope */
-void reel_disown_(reel_rec *r);                         /* takes r out of its scope and drops the scope's hold */
+void reel_own_(reel_ctx *c, reel_rec *r); /* links r into the innermost scope */
+void reel_disown_(reel_rec *r);           /* takes r out of its scope and drops the scope's hold */
 #endif

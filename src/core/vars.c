@@ -222,8 +222,10 @@ reel_tensor *reel_value_at(const char *site, reel_tensor *var)
     }
     if (reel_listeners_host_(r, false, site, "reel_value")) return NULL;
     reel_rec *v = reel_assigned_in_graph_(reel_ctx_(), r);
-    if (v) reel_retain_rec_(v);
-    else v = reel_cell_get_(r);
+    if (v)
+        reel_retain_rec_(v);
+    else
+        v = reel_cell_get_(r);
     if (!v) {
         reel_fail_at_(site, REEL_EARG, "reel_value: variable \"%s\" is read before it has a value", r->name);
         return NULL;

@@ -290,7 +290,8 @@ static int rerun_into(const reel_graph *g, const reel_request *rq, const wants *
     for (int i = 0; i < w->n_feeds; i++) {
         const reel_rec *r = w->given[i];
         const int32_t v = w->feed[i];
-        if (!(r->flags & REEL_R_NUM) || g->values[v].type.shape.rank) { /* a weak number is any dtype, but no shape but [] */
+        if (!(r->flags & REEL_R_NUM) ||
+            g->values[v].type.shape.rank) { /* a weak number is any dtype, but no shape but [] */
             const int rc = reel_feed_check_(g, rq->site, FN, v, &r->type);
             if (rc) return rc;
         }
