@@ -91,11 +91,89 @@ static double NAME(scan)(C *b, const T *x, int64_t stride, int64_t n, int64_t ro
     return reel_pairwise_end_(&tree);
 }
 
+/* Short rows, of one element a lane at most, side by side: t[i][j] is element i of row r + j. The operations on a row are
+   scan's, on REEL_SOFT_COLS rows at once. t becomes e^(t - m). */
+REEL_ALWAYS_INLINE void NAME(scan_short)(const reel_softmax_plan *p, const T *x, int64_t r, int w,
+                                         C (*REEL_RESTRICT t)[REEL_SOFT_COLS], C *REEL_RESTRICT m,
+                                         double *REEL_RESTRICT sum)
+{
+    enum { W = REEL_SOFT_COLS };
+    const int n = (int)p->n;
+    double acc[REEL_RED_LANES][W];
+    for (int j = 0; j < W; j++) {
+        const T *row = x + reel_walk_offset_(&p->rows, j < w ? r + j : r);
+        for (int i = 0; i < n; i++) t[i][j] = LOAD(row[i * p->stride]);
+    }
+    for (int j = 0; j < W; j++) m[j] = -(C)INFINITY;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < W; j++) m[j] = t[i][j] > m[j] ? t[i][j] : m[j];
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < W; j++) {
+            t[i][j] = EXP(t[i][j] - m[j]);
+            acc[i][j] = (double)t[i][j];
+        }
+    for (int h = REEL_RED_LANES / 2; h; h >>= 1)
+        for (int l = 0; l < h && l + h < n; l++) /* the other lanes hold zeros */
+            for (int j = 0; j < W; j++) acc[l][j] += acc[l + h][j];
+    for (int j = 0; j < W; j++) sum[j] = acc[0][j];
+}
+
+static void NAME(rows_short)(const reel_softmax_plan *p, const void *x, void *out, int64_t begin, int64_t end)
+{
+    enum { W = REEL_SOFT_COLS };
+    C t[REEL_RED_LANES][W], m[W], s[W];
+    double sum[W];
+    const int n = (int)p->n;
+    for (int64_t r = begin; r < end; r += W) {
+        const int w = end - r < W ? (int)(end - r) : W;
+        NAME(scan_short)(p, x, r, w, t, m, sum);
+        for (int j = 0; j < W; j++) s[j] = p->log ? (C)reel_log_f64_(sum[j]) : (C)sum[j];
+        for (int j = 0; p->log && j < w; j++) {
+            const T *row = (const T *)x + reel_walk_offset_(&p->rows, r + j);
+            for (int i = 0; i < n; i++) t[i][j] = LOAD(row[i * p->stride]);
+        }
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < W; j++) {
+                const C v = p->log ? (t[i][j] - m[j]) - s[j] : t[i][j] / s[j];
+                t[i][j] = QUIET(v);
+            }
+        T *y = (T *)out + r * p->n;
+        for (int j = 0; j < w; j++)
+            for (int i = 0; i < n; i++) y[j * n + i] = STORE(t[i][j]);
+    }
+}
+
+static void NAME(loss_short)(const reel_softmax_plan *p, const void *x, const void *labels, void *out, int64_t begin,
+                             int64_t end)
+{
+    enum { W = REEL_SOFT_COLS };
+    C t[REEL_RED_LANES][W], m[W];
+    double sum[W], at_label[W];
+    for (int64_t r = begin; r < end; r += W) {
+        const int w = end - r < W ? (int)(end - r) : W;
+        for (int j = 0; j < W; j++) {
+            const int64_t k = j < w ? r + j : r;
+            const int64_t label = reel_label_(p->label_dtype, labels, reel_walk_offset_(&p->labels, k));
+            at_label[j] = (double)LOAD(((const T *)x)[reel_walk_offset_(&p->rows, k) + label * p->stride]);
+        }
+        NAME(scan_short)(p, x, r, w, t, m, sum);
+        for (int j = 0; j < W; j++) {
+            const double v = reel_log_f64_(sum[j]) - (at_label[j] - (double)m[j]);
+            sum[j] = QUIET(v);
+        }
+        for (int j = 0; j < w; j++) ((T *)out)[r + j] = STORE((C)sum[j]);
+    }
+}
+
 static void NAME(rows)(const reel_softmax_plan *p, const void *x, const void *labels, void *out, int64_t begin,
                        int64_t end)
 {
     C b[REEL_RED_CHUNK], m = 0;
     (void)labels;
+    if (p->n <= REEL_RED_LANES) {
+        NAME(rows_short)(p, x, out, begin, end);
+        return;
+    }
     for (int64_t r = begin; r < end; r++) {
         const T *row = (const T *)x + reel_walk_offset_(&p->rows, r);
         T *y = (T *)out + r * p->n;
@@ -122,6 +200,10 @@ static void NAME(loss)(const reel_softmax_plan *p, const void *x, const void *la
                        int64_t end)
 {
     C b[REEL_RED_CHUNK], m = 0;
+    if (p->n <= REEL_RED_LANES) {
+        NAME(loss_short)(p, x, labels, out, begin, end);
+        return;
+    }
     for (int64_t r = begin; r < end; r++) {
         const T *row = (const T *)x + reel_walk_offset_(&p->rows, r);
         const int64_t label = reel_label_(p->label_dtype, labels, reel_walk_offset_(&p->labels, r));
