@@ -18,7 +18,7 @@
 #include "ops/internal.h"
 #include "reel/reel.h"
 
-enum { SAMPLE_IN = 6, SAMPLE_OUT = 4, SAMPLE_PARAMS = 8 };
+enum { SAMPLE_IN = 8, SAMPLE_OUT = 5, SAMPLE_PARAMS = 12 };
 enum {
     NO_GRAD = 1, /* no gradient check: not differentiable there, or nothing to check */
     FIXED = 2    /* not with all dimensions unknown */
@@ -97,6 +97,7 @@ void sample_bad(bool failed, const char *file, int line, int code, const char *w
 #define BAD_CODE(call, code, words) sample_bad((call) != 0, __FILE__, __LINE__, code, words, #call)
 
 #define ROW(name, ...) extern const samples samples_##name;
+#define ALSO(name, ...) extern const samples samples_##name;
 #include "ops/ops.def"
 #undef ROW
 #endif

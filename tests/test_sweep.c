@@ -6,8 +6,36 @@
 
 enum { GRADCHECK_MAX = 64, MAX_RESULTS = SAMPLE_OUT + SAMPLE_IN };
 
-static const samples *const sets[REEL_N_OPS] = {
+/* What is swept: the rows, then the functions composed of them. */
+enum {
+    N_ROWS = REEL_N_OPS,
+    BEFORE_ALSO = N_ROWS - 1,
+#define ROW(...)
+#define ALSO(name, ...) ALSO_##name,
+#include "ops/ops.def"
+#undef ROW
+    N_SWEPT
+};
+static const samples *const sets[N_SWEPT + 1] = {
 #define ROW(name, ...) [REEL_OP_##name] = &samples_##name,
+#define ALSO(name, ...) [ALSO_##name] = &samples_##name,
+#include "ops/ops.def"
+#undef ROW
+};
+enum { /* the words of ALSO */
+       ANY = -1,
+       FLOATS = REEL_FLOATS,
+       INTS = REEL_INTS,
+       NUMBERS = REEL_NUMBERS,
+       ALL_DTYPES = REEL_ALL_DTYPES,
+       VJP = REEL_VJP,
+       ZERO = REEL_ZERO_GRAD
+};
+static const reel_op composed[] = {
+    {.name = ""},
+#define ROW(...)
+#define ALSO(id, in, out, types, derivative) \
+    {.name = #id, .n_in = in, .n_out = out, .dtypes = types, .grad = (reel_grad_kind)(derivative)},
 #include "ops/ops.def"
 #undef ROW
 };
@@ -249,8 +277,8 @@ static bool replayed(run *r, const char *what, reel_body *body, reel_tensor *con
 /* The op as a graph of placeholders, all dimensions unknown. */
 static bool as_graph(run *r, reel_tensor *const in[], const bits want[])
 {
-    static const char *const in_names[SAMPLE_IN] = {"x0", "x1", "x2", "x3", "x4", "x5"};
-    static const char *const out_names[SAMPLE_OUT] = {"y0", "y1", "y2", "y3"};
+    static const char *const in_names[SAMPLE_IN] = {"x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"};
+    static const char *const out_names[SAMPLE_OUT] = {"y0", "y1", "y2", "y3", "y4"};
     reel_tensor *x[SAMPLE_IN] = {0}, *y[SAMPLE_OUT] = {0};
     reel_feed feed[SAMPLE_IN];
     if (!begin(r)) return false;
@@ -439,8 +467,8 @@ static void bad_samples(const samples *set)
 static void sweep(void)
 {
     const char *only = getenv("REEL_SWEEP"); /* one row, for finding a fault */
-    for (int id = 0; id < REEL_N_OPS; id++) {
-        const reel_op *op = &reel_rows_[id];
+    for (int id = 0; id < N_SWEPT; id++) {
+        const reel_op *op = id < N_ROWS ? &reel_rows_[id] : &composed[id - N_ROWS + 1];
         const samples *set = sets[id];
         if (only && strcmp(only, op->name) != 0) continue;
         TAP_OK(set->n_good >= 8, "%s has %d good samples", op->name, set->n_good);

@@ -5,17 +5,13 @@
     gen_sites.py --headers OUT HEADER...   reel/sites.h: the plain prototypes and the macros that pass REEL_HERE
     gen_sites.py --plain OUT HEADER...     plain.c: the plain functions, for gdb and function pointers
 
-All check that each row of src/ops/ops.def is declared publicly or listed as internal below.
+All check that each row of src/ops/ops.def is declared publicly or in src/ops/internal.h.
 """
 import pathlib
 import re
 import sys
 
-# Rows that only gradients and other ops call; src/ops/internal.h declares them as reel_<row>_at_.
-INTERNAL_ROWS = {
-    "full_like", "one_hot_like", "count_like", "relu_grad", "tanh_grad", "sigmoid_grad", "unslice", "concat_part",
-}
-OPS_DEF = pathlib.Path(__file__).resolve().parent.parent / "src" / "ops" / "ops.def"
+OPS = pathlib.Path(__file__).resolve().parent.parent / "src" / "ops"
 
 
 def without_comments(text):
@@ -70,12 +66,12 @@ def declarations(paths):
 
 
 def check_rows(names):
-    rows = re.findall(r"^ROW\((\w+)", OPS_DEF.read_text(encoding="utf-8"), flags=re.M)
-    for row in rows:
-        if row not in INTERNAL_ROWS and "reel_" + row not in names:
-            sys.exit(f"ops.def: row {row} has no reel_{row}_at in the public headers and is not listed as internal")
-    for row in INTERNAL_ROWS - set(rows):
-        sys.exit(f"gen_sites.py: {row} is listed as internal but is no row of ops.def")
+    """A row is public, or only gradients and other ops call it and internal.h declares reel_<row>_at_."""
+    internal = set(re.findall(r"\breel_(\w+)_at_\(", (OPS / "internal.h").read_text(encoding="utf-8")))
+    ops = (OPS / "ops.def").read_text(encoding="utf-8")
+    for kind, row in re.findall(r"^(ROW|ALSO)\((\w+)", ops, flags=re.M):
+        if "reel_" + row not in names and (kind == "ALSO" or row not in internal):
+            sys.exit(f"ops.def: {row} has no reel_{row}_at in the public headers nor reel_{row}_at_ in src/ops/internal.h")
 
 
 def prototype(ret, name, args):

@@ -6,6 +6,7 @@
 
 #define K(op, kernel) [REEL_OP_##op] = &reel_k_##kernel##_
 static const reel_kernel *const table[REEL_N_OPS] = {
+    /* creation */
     K(num, num),
     K(full, full),
     K(full_like, full),
@@ -16,6 +17,7 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(one_hot, one_hot),
     K(one_hot_like, one_hot),
     K(count_like, count),
+/* elementwise */
 #define UNARY(op, ...) K(op, elementwise),
 #define BINARY(op, ...) K(op, elementwise),
 #define COMPARE(op, ...) K(op, elementwise),
@@ -24,11 +26,17 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(where, where),
     K(sgd_update, update),
     K(adam_update, update),
+    /* reductions */
     K(sum, sum),
     K(mean, sum),
     K(max, max),
     K(argmax, argmax),
     K(sum_like, sum_like),
+    /* scans, sorting, searching */
+
+    /* sizes that depend on data */
+
+    /* shape */
     K(reshape, copy),
     K(reshape_like, copy),
     K(transpose, copy),
@@ -37,15 +45,26 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(unsqueeze, copy),
     K(broadcast_to, copy),
     K(broadcast_like, copy),
-    K(stop_gradient, copy),
     K(concat_part, copy),
     K(split, split),
     K(concat, concat),
     K(unslice, unslice),
+    /* elements picked and put by index */
+
+    /* linear algebra */
     K(matmul, matmul),
+
+    /* softmax, normalisation, losses */
     K(softmax, softmax),
     K(log_softmax, softmax),
     K(softmax_cross_entropy, cross_entropy),
+
+    /* convolution, pooling, resampling */
+
+    /* embedding, attention, recurrent layers */
+
+    /* gradients */
+    K(stop_gradient, copy),
 };
 const reel_device reel_cpu_device_ = {
     .name = "cpu", .kernels = table, .n_kernels = REEL_N_OPS, .custom = &reel_k_custom_};

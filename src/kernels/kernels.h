@@ -21,6 +21,14 @@ extern const reel_kernel reel_k_softmax_, reel_k_cross_entropy_;
 /* custom.c */
 extern const reel_kernel reel_k_custom_;
 
+/* scans, sorting, searching */
+/* sizes that depend on data, rows of a table */
+/* elements picked and put by index */
+/* linear algebra */
+/* normalisation, losses */
+/* convolution, pooling, resampling */
+/* attention, recurrent layers */
+
 /* Gathers a view of any layout into dense memory; exact. Runs in the caller's thread pool. */
 void reel_pack_(void *dst, const reel_kview *src);
 #endif

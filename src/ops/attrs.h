@@ -53,4 +53,18 @@ typedef struct reel_attr_axis {
 typedef struct reel_attr_update {
     double momentum, beta1, beta2, eps, decay;
 } reel_attr_update;
+
+/* elementwise */
+
+/* scans, sorting, searching */
+
+/* shape, elements picked and put by index */
+
+/* linear algebra */
+
+/* normalisation, losses */
+
+/* convolution, pooling, resampling */
+
+/* attention, recurrent layers */
 #endif

@@ -16,17 +16,36 @@
 #undef ROW
 
 /* ---- ops without a public function ------------------------------------------------------------------- */
+/* creation */
 reel_tensor *reel_full_like_at_(const char *site, reel_tensor *x, double value);
 reel_tensor *reel_one_hot_like_at_(const char *site, reel_tensor *labels, reel_tensor *like);
-/* how many elements of x a reduction over axes puts into one: a [] of x's dtype */
-reel_tensor *reel_count_like_at_(const char *site, reel_tensor *x, const reel_attr_reduce *a);
+
+/* elementwise */
 reel_tensor *reel_relu_grad_at_(const char *site, reel_tensor *y, reel_tensor *g);
 reel_tensor *reel_tanh_grad_at_(const char *site, reel_tensor *y, reel_tensor *g);
 reel_tensor *reel_sigmoid_grad_at_(const char *site, reel_tensor *y, reel_tensor *g);
+
+/* reductions, scans, sorting, searching */
+/* how many elements of x a reduction over axes puts into one: a [] of x's dtype */
+reel_tensor *reel_count_like_at_(const char *site, reel_tensor *x, const reel_attr_reduce *a);
+
+/* sizes that depend on data, rows of a table */
+
+/* shape */
 reel_tensor *reel_unslice_at_(const char *site, reel_tensor *g, reel_tensor *like, const reel_attr_slice *a);
 /* part[0] = g, part[1..n-1] the tensors that were joined */
 reel_tensor *reel_concat_part_at_(const char *site, reel_tensor *const part[], int n, int axis, int index);
 reel_tensor *reel_swap_last_at_(const char *site, reel_tensor *x); /* the last two axes swapped: a view */
+
+/* elements picked and put by index */
+
+/* linear algebra */
+
+/* softmax, normalisation, losses */
+
+/* convolution, pooling, resampling */
+
+/* attention, recurrent layers */
 
 /* ---- the door, by number of operands ----------------------------------------------------------------- */
 static const reel_attr_none reel_no_attr_ = {0};
