@@ -20,6 +20,7 @@ RULES = {
     "src/eager": PUBLIC | {"core", "ops/ids.h"},
     "src/trace": PUBLIC | {"core", "ops/ids.h"},
     "src/kernels": PUBLIC | {"core", "ops/ids.h", "ops/attrs.h", "ops/elementwise.def"},
+    "src/io": PUBLIC | {"core"},
     "src/nn": PUBLIC,
     "examples": PUBLIC,
     "bench": PUBLIC,

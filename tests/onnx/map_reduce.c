@@ -1,0 +1,4 @@
+/* map_reduce.c */
+#include "onnx.h"
+
+const onnx_map onnx_reduce[] = {{0}};

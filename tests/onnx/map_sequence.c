@@ -1,0 +1,4 @@
+/* map_sequence.c */
+#include "onnx.h"
+
+const onnx_map onnx_sequence[] = {{0}};
