@@ -25,10 +25,15 @@ static void num_bad(void)
     BAD(reel_equal(XD("[2]", REEL_BOOL), reel_num(2)), REEL_EDTYPE, "2 does not fit bool");
     BAD(reel_add(XD("[2]", REEL_I32), reel_num(NAN)), REEL_EDTYPE, "does not fit i32");
     BAD(reel_add(XD("[2]", REEL_I32), reel_num(1.5)), REEL_EDTYPE, "1.5 does not fit i32");
+    BAD(reel_sub(XD("[2]", REEL_U8), reel_num(256)), REEL_EDTYPE, "256 does not fit u8");
+    BAD(reel_div(reel_num(-INFINITY), XD("[2]", REEL_I64)), REEL_EDTYPE, "does not fit i64");
+    BAD(reel_maximum(XD("[2]", REEL_BOOL), reel_num(0.5)), REEL_EDTYPE, "0.5 does not fit bool");
+    BAD(reel_matmul(reel_num(1), reel_num(2)), REEL_ESHAPE, "reel_matmul");
 }
 
-static const sample num_good[] = {{WITH(0)},      {WITH(1)},   {WITH(-2.5)},     {WITH(0.1)}, {WITH(1e30)},
-                                  {WITH(-1e300)}, {WITH(NAN)}, {WITH(INFINITY)}, {WITH(-0.0)}};
+static const sample num_good[] = {{WITH(0)},    {WITH(1)},      {WITH(-2.5)},   {WITH(0.1)},
+                                  {WITH(1e30)}, {WITH(-1e300)}, {WITH(NAN)},    {WITH(INFINITY)},
+                                  {WITH(-0.0)}, {WITH(3)},      {WITH(1e-300)}, {WITH(16777217)}};
 const samples samples_num = {GOOD(num_good), .dtypes = REEL_BIT(REEL_F32), .apply = num_apply,
                              .reference = num_reference, .bad = num_bad};
 
@@ -64,15 +69,18 @@ static void full_bad(void)
     BAD(reel_zeros(REEL_F32, REEL_SHAPE(REEL_ANY, 2)), REEL_ESHAPE, "unknown dimension");
     BAD(reel_full(REEL_I32, REEL_SHAPE(2), 0.5), REEL_EDTYPE, "value 0.5 is not a value of i32");
     BAD(reel_full(REEL_U8, REEL_SHAPE(2), 256), REEL_EDTYPE, "256 is not a value of u8");
+    BAD(reel_full(REEL_BOOL, REEL_SHAPE(2), 2), REEL_EDTYPE, "2 is not a value of bool");
+    BAD(reel_full(REEL_I64, REEL_SHAPE(2), NAN), REEL_EDTYPE, "is not a value of i64");
+    BAD(reel_ones(REEL_N_DTYPES, REEL_SHAPE(2)), REEL_EDTYPE, "is no dtype");
 }
 
 #define FULL(value, ...)               \
     {                                  \
         WITH(__VA_ARGS__, [7] = value) \
     }
-static const sample full_good[] = {FULL(1, 0),       FULL(0, 1, 0),       FULL(1, 1, 1),
-                                   FULL(0, 2, 3, 4), FULL(1, 2, 3, 4),    FULL(1, 3, 2, 0, 3),
-                                   FULL(0, 2, 1, 7), FULL(1, 2, 70, 301), FULL(0, 1, 20001)};
+static const sample full_good[] = {FULL(1, 0),        FULL(0, 1, 0),          FULL(1, 1, 1),    FULL(0, 2, 3, 4),
+                                   FULL(1, 2, 3, 4),  FULL(1, 3, 2, 0, 3),    FULL(0, 2, 1, 7), FULL(1, 2, 70, 301),
+                                   FULL(0, 1, 20001), FULL(1, 4, 2, 1, 3, 2), FULL(0, 2, 0, 5), FULL(1, 1, 3)};
 const samples samples_full = {GOOD(full_good), .apply = full_apply, .reference = full_reference, .bad = full_bad};
 
 /* ---- full_like: p0 value ----------------------------------------------------------------------------- */
@@ -96,6 +104,8 @@ static void full_like_bad(void)
     BAD(reel_zeros_like(dead()), REEL_EARG, "x is |dead");
     BAD(reel_zeros_like(symbol()), REEL_ETRACE, "graph");
     BAD(reel_ones_like(symbol()), REEL_ETRACE, "graph");
+    BAD(reel_full_like_at_(REEL_HERE, dead(), 2), REEL_EARG, "dead");
+    BAD(reel_zeros_like(reel_reshape(X("[2]"), REEL_SHAPE(3))), REEL_ESHAPE, "reel_reshape");
 }
 
 static const sample full_like_good[] = {{IN("[]")},
@@ -107,7 +117,9 @@ static const sample full_like_good[] = {{IN("[]")},
                                         {IN("[2,3]s"), WITH(1)},
                                         {IN("[2,3]o")},
                                         {IN("[2,3]b")},
-                                        {IN("[70,301]"), WITH(1)}};
+                                        {IN("[70,301]"), WITH(1)},
+                                        {IN("[2,1,3]t"), WITH(1)},
+                                        {IN("[4,0]s")}};
 const samples samples_full_like = {GOOD(full_like_good), .apply = full_like_apply, .reference = full_like_reference,
                                    .bad = full_like_bad};
 
@@ -136,11 +148,14 @@ static void arange_bad(void)
     BAD(reel_arange(REEL_U8, 0, 300, 1), REEL_EDTYPE, "299 is not a value of u8");
     BAD(reel_arange(REEL_F32, 0, 1e300, 1e-3), REEL_ESHAPE, "too many");
     BAD(reel_arange((reel_dtype)55, 0, 3, 1), REEL_EDTYPE, "55 is no dtype");
+    BAD(reel_arange(REEL_F32, 0, 3, NAN), REEL_EARG, "finite");
+    BAD(reel_arange(REEL_I8, -200, 3, 1), REEL_EDTYPE, "-200 is not a value of i8");
+    BAD(reel_arange(REEL_F32, -INFINITY, 3, 1), REEL_EARG, "finite");
 }
 
-static const sample arange_good[] = {{WITH(0, 2, 1)}, {WITH(0, 1, 1)},   {WITH(1, 1, 1)},
-                                     {WITH(0, 0, 1)}, {WITH(1, -1, -1)}, {WITH(1, 2, 3)},
-                                     {WITH(0, 2, 2)}, {WITH(2, 1, 1)},   {WITH(1, 0, -2)}};
+static const sample arange_good[] = {{WITH(0, 2, 1)},   {WITH(0, 1, 1)}, {WITH(1, 1, 1)},  {WITH(0, 0, 1)},
+                                     {WITH(1, -1, -1)}, {WITH(1, 2, 3)}, {WITH(0, 2, 2)},  {WITH(2, 1, 1)},
+                                     {WITH(1, 0, -2)},  {WITH(2, 0, 1)}, {WITH(0, 0, -1)}, {WITH(1, -2, -4)}};
 const samples samples_arange = {GOOD(arange_good), .apply = arange_apply, .reference = arange_reference,
                                 .bad = arange_bad};
 
@@ -166,10 +181,16 @@ static void eye_bad(void)
     BAD(reel_eye(REEL_F32, 1LL << 40, 1LL << 40), REEL_ESHAPE, "overflow");
     BAD(reel_eye((reel_dtype)-1, 2, 2), REEL_EDTYPE, "is no dtype");
     BAD(reel_eye(REEL_N_DTYPES, 2, 2), REEL_EDTYPE, "is no dtype");
+    BAD(reel_eye(REEL_F32, INT64_MIN, 2), REEL_ESHAPE, "reel_eye");
+    BAD(reel_eye(REEL_F32, INT64_MAX, 2), REEL_ESHAPE, "overflow");
+    BAD(reel_eye(REEL_F64, 1LL << 31, 1LL << 31), REEL_ESHAPE, "overflow");
+    BAD(reel_eye((reel_dtype)0, 2, 2), REEL_EDTYPE, "0 is no dtype");
+    BAD(reel_eye(REEL_BOOL, 2, -1), REEL_ESHAPE, "unknown dimension");
 }
 
 static const sample eye_good[] = {{WITH(1, 1)}, {WITH(0, 3)}, {WITH(3, 0)}, {WITH(3, 3)},
-                                  {WITH(2, 5)}, {WITH(5, 2)}, {WITH(1, 4)}, {WITH(150, 151)}};
+                                  {WITH(2, 5)}, {WITH(5, 2)}, {WITH(1, 4)}, {WITH(150, 151)},
+                                  {WITH(0, 0)}, {WITH(7, 7)}, {WITH(4, 1)}, {WITH(2, 1)}};
 const samples samples_eye = {GOOD(eye_good), .apply = eye_apply, .reference = eye_reference, .bad = eye_bad};
 
 /* ---- uniform, normal: p0 rank, p1.. dims, p5, p6 range or mean and deviation --------------------------- */
@@ -226,6 +247,10 @@ static void uniform_bad(void)
     BAD(reel_uniform(REEL_I32, REEL_SHAPE(2), 0, 1, NULL), REEL_EDTYPE, "i32 cannot be drawn, allowed: f32");
     BAD(reel_uniform(REEL_F32, REEL_SHAPE(-2), 0, 1, NULL), REEL_ESHAPE, "negative dimension");
     BAD(reel_uniform((reel_dtype)0, REEL_SHAPE(2), 0, 1, NULL), REEL_EDTYPE, "0 is no dtype");
+    BAD(reel_uniform(REEL_U8, REEL_SHAPE(2), 0, 1, NULL), REEL_EDTYPE, "u8 cannot be drawn");
+    BAD(reel_uniform(REEL_F32, REEL_SHAPE(1LL << 40, 1LL << 40), 0, 1, NULL), REEL_ESHAPE, "overflow");
+    BAD(reel_uniform(REEL_F32, REEL_SHAPE(REEL_ANY), 0, 1, NULL), REEL_ESHAPE, "unknown dimension");
+    BAD(reel_uniform(REEL_F32, REEL_SHAPE(2), -INFINITY, 1, NULL), REEL_EARG, "bad range");
 }
 
 static void normal_bad(void)
@@ -236,6 +261,11 @@ static void normal_bad(void)
     BAD(reel_normal(REEL_BOOL, REEL_SHAPE(2), 0, 1, NULL), REEL_EDTYPE, "bool cannot be drawn");
     BAD(reel_randn(REEL_I64, REEL_SHAPE(2)), REEL_EDTYPE, "i64 cannot be drawn");
     BAD(reel_randn(REEL_F32, REEL_SHAPE(1LL << 62, 4)), REEL_ESHAPE, "overflow");
+    BAD(reel_randn(REEL_F32, REEL_SHAPE(-7)), REEL_ESHAPE, "negative dimension");
+    BAD(reel_randn((reel_dtype)0, REEL_SHAPE(2)), REEL_EDTYPE, "0 is no dtype");
+    BAD(reel_normal(REEL_F32, REEL_SHAPE(2), 0, NAN, NULL), REEL_EARG, "reel_normal");
+    BAD(reel_normal(REEL_F32, REEL_SHAPE(2), NAN, 1, NULL), REEL_EARG, "bad mean");
+    BAD(reel_normal(REEL_F32, REEL_SHAPE(2), 0, INFINITY, NULL), REEL_EARG, "reel_normal");
 }
 
 #define DRAW(a, b, ...)                     \
@@ -244,10 +274,12 @@ static void normal_bad(void)
     }
 static const sample uniform_good[] = {DRAW(0, 1, 0),       DRAW(0, 1, 1, 0),          DRAW(-1, 1, 1, 1),
                                       DRAW(0, 1, 2, 3, 4), DRAW(-3, -1, 2, 3, 5),     DRAW(0, 2, 1, 1001),
-                                      DRAW(2, 2, 2, 1, 7), DRAW(-0.5, 0.5, 1, 40000), DRAW(0, 1, 2, 301, 70)};
+                                      DRAW(2, 2, 2, 1, 7), DRAW(-0.5, 0.5, 1, 40000), DRAW(0, 1, 2, 301, 70),
+                                      DRAW(0, 1, 2, 0, 3), DRAW(0, 0.5, 1, 7),        DRAW(-1, 1, 1, 4)};
 static const sample normal_good[] = {DRAW(0, 1, 0),       DRAW(0, 1, 1, 0),       DRAW(-1, 1, 1, 1),
                                      DRAW(0, 1, 2, 3, 4), DRAW(-3, 0.5, 2, 3, 5), DRAW(0, 2, 1, 1001),
-                                     DRAW(2, 0, 2, 1, 7), DRAW(0.5, 1, 1, 40000), DRAW(0, 1, 2, 301, 70)};
+                                     DRAW(2, 0, 2, 1, 7), DRAW(0.5, 1, 1, 40000), DRAW(0, 1, 2, 301, 70),
+                                     DRAW(0, 1, 2, 0, 3), DRAW(0, 0.5, 1, 7),     DRAW(-1, 1, 1, 4)};
 const samples samples_uniform = {GOOD(uniform_good), .apply = uniform_apply, .accept = uniform_accept,
                                  .bad = uniform_bad};
 const samples samples_normal = {GOOD(normal_good), .apply = normal_apply, .accept = normal_accept, .bad = normal_bad};
@@ -285,7 +317,7 @@ static void one_hot_bad(void)
 static const sample one_hot_good[] = {{IN("[]"), WITH(5)},      {IN("[0]"), WITH(3)},    {IN("[1]"), WITH(1)},
                                       {IN("[3,4]"), WITH(7)},   {IN("[3,4]t"), WITH(4)}, {IN("[5]r="), WITH(3)},
                                       {IN("[2,3]s="), WITH(2)}, {IN("[2,3]b"), WITH(9)}, {IN("[4]o"), WITH(0)},
-                                      {IN("[301]="), WITH(70)}};
+                                      {IN("[301]="), WITH(70)}, {IN("[2,0]"), WITH(2)},  {IN("[50,41]t="), WITH(3)}};
 const samples samples_one_hot = {GOOD(one_hot_good), .apply = one_hot_apply, .reference = one_hot_reference,
                                  .bad = one_hot_bad};
 
@@ -313,8 +345,8 @@ static void one_hot_like_bad(void)
 }
 
 static const sample one_hot_like_good[] = {
-    {IN("[]", "[5]F")},           {IN("[0]", "[0,3]F")},      {IN("[1]", "[1,1]F")},
-    {IN("[3,4]", "[3,4,7]F")},    {IN("[3,4]t", "[3,4,2]F")}, {IN("[5]r=", "[5,3]F")},
-    {IN("[2,3]s=", "[2,3,2]tF")}, {IN("[2,3]b", "[2,3,9]F")}, {IN("[301]=", "[301,70]F")}};
+    {IN("[]", "[5]F")},          {IN("[0]", "[0,3]F")},   {IN("[1]", "[1,1]F")},        {IN("[3,4]", "[3,4,7]F")},
+    {IN("[3,4]t", "[3,4,2]F")},  {IN("[5]r=", "[5,3]F")}, {IN("[2,3]s=", "[2,3,2]tF")}, {IN("[2,3]b", "[2,3,9]F")},
+    {IN("[301]=", "[301,70]F")}, {IN("[4]o=", "[4,3]F")}, {IN("[2,2]r=", "[2,2,1]F")},  {IN("[0,2]", "[0,2,3]F")}};
 const samples samples_one_hot_like = {GOOD(one_hot_like_good), .apply = one_hot_like_apply,
                                       .reference = one_hot_like_reference, .bad = one_hot_like_bad};

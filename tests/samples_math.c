@@ -178,9 +178,9 @@ static void cross_entropy_bad(void)
 }
 
 static const sample cross_entropy_good[] = {
-    {IN("[5]", "[]L5")},        {IN("[1,1]", "[1]L1")},       {IN("[3,4]", "[3]L4")},      {IN("[0,4]", "[0]L4")},
-    {IN("[3,4]t", "[3]rL4")},   {IN("[3,4]r", "[3]sL4")},     {IN("[2,3]s", "[2]oL3")},    {IN("[2,3]o", "[2]bL3")},
-    {IN("[2,3,5]", "[2,3]L5")}, {IN("[2,3,5]t", "[2,3]tL5")}, {IN("[70,301]", "[70]L301")}};
+    {IN("[5]", "[]L5")},        {IN("[1,1]", "[1]L1")},       {IN("[3,4]", "[3]L4")},       {IN("[0,4]", "[0]L4")},
+    {IN("[3,4]t", "[3]rL4")},   {IN("[3,4]r", "[3]sL4")},     {IN("[2,3]s", "[2]oL3")},     {IN("[2,3]o", "[2]bL3")},
+    {IN("[2,3,5]", "[2,3]L5")}, {IN("[2,3,5]t", "[2,3]tL5")}, {IN("[70,301]", "[70]L301")}, {IN("[4,6]b", "[4]oL6")}};
 const samples samples_softmax_cross_entropy = {GOOD(cross_entropy_good), .scale = 4, .apply = cross_entropy_apply,
                                                .reference = cross_entropy_reference, .bad = cross_entropy_bad};
 
@@ -237,8 +237,8 @@ static void assign_bad(void)
     {                                   \
         IN(__VA_ARGS__), .flags = FIXED \
     }
-static const sample assign_good[] = {V("[]"),     V("[0]"),    V("[1]"),    V("[3,4]"), V("[3,4]t"),   V("[7]r"),
-                                     V("[2,3]s"), V("[2,3]o"), V("[2,3]b"), V("#1"),    V("[70,301]t")};
+static const sample assign_good[] = {V("[]"),     V("[0]"),    V("[1]"),    V("[3,4]"), V("[3,4]t"),    V("[7]r"),
+                                     V("[2,3]s"), V("[2,3]o"), V("[2,3]b"), V("#1"),    V("[70,301]t"), V("[2,0]")};
 const samples samples_assign = {
     GOOD(assign_good), .dtypes = REEL_NUMBERS, .apply = assign_apply, .reference = assign_reference,
     .bad = assign_bad, .begin = assign_begin,  .end = assign_end};
@@ -319,7 +319,10 @@ static const sample sgd_update_good[] = {SGD("[]", "[]", "[]", 0.5, 0),
                                          SGD("[5]s", "[5]o", "[5]", 0.5, 0.25),
                                          SGD("[2,3]", "[2,3]", "[2,3]b", 0, 0),
                                          SGD("[70,301]", "[70,301]", "[70,301]t", 0.5, 0.25),
-                                         {IN("[3]", "[3]", "[3]", "[]"), WITH(0.5, 0.25), .flags = NO_GRAD}};
+                                         {IN("[3]", "[3]", "[3]", "[]"), WITH(0.5, 0.25), .flags = NO_GRAD},
+                                         SGD("[2,2]o", "[2,2]t", "[2,2]s", 0.25, 0),
+                                         SGD("[3]r", "[3]", "[3]o", 0.5, 0),
+                                         SGD("[2,1,2]", "[2,1,2]", "[2,1,2]", 0.5, 0.25)};
 static const sample adam_update_good[] = {
     ADAM("[]", "[]", "[]+", "[]", 0.5, 0.75, 0.125, 0),
     ADAM("[0]", "[0]", "[0]+", "[0]", 0.5, 0.75, 0.125, 0),
@@ -329,7 +332,10 @@ static const sample adam_update_good[] = {
     ADAM("[5]s", "[5]o", "[5]+", "[5]", 0.5, 0.75, 0.125, 0.25),
     ADAM("[2,3]", "[2,3]", "[2,3]+", "[2,3]b", 0.5, 0.75, 0.125, 0),
     ADAM("[70,301]", "[70,301]", "[70,301]+", "[70,301]t", 0.5, 0.75, 0.125, 0.25),
-    {IN("[3]", "[3]", "[3]+", "[3]", "[]+", "#1"), WITH(0.5, 0.75, 0.125, 0.25), .flags = NO_GRAD}};
+    {IN("[3]", "[3]", "[3]+", "[3]", "[]+", "#1"), WITH(0.5, 0.75, 0.125, 0.25), .flags = NO_GRAD},
+    ADAM("[2,2]o", "[2,2]t", "[2,2]+", "[2,2]s", 0.5, 0.75, 0.125, 0),
+    ADAM("[3]r", "[3]", "[3]+", "[3]o", 0.5, 0.75, 0.125, 0),
+    ADAM("[2,1,2]", "[2,1,2]", "[2,1,2]+", "[2,1,2]", 0.5, 0.75, 0.125, 0.25)};
 const samples samples_sgd_update = {GOOD_OF(sgd_update_good, 2), .scale = 4, .apply = sgd_update_apply,
                                     .reference = sgd_update_reference, .bad = sgd_update_bad};
 const samples samples_adam_update = {GOOD_OF(adam_update_good, 3), .scale = 4, .apply = adam_update_apply,

@@ -163,7 +163,9 @@ static const sample count_like_good[] = {{IN("[]")},
                                          {IN("[2,3,4]r"), WITH(2, 0, 2)},
                                          {IN("[2,0,3]"), WITH(1, 0)},
                                          {IN("[2,0,3]"), WITH(1, 1)},
-                                         {IN("[2,3]b")}};
+                                         {IN("[2,3]b")},
+                                         {IN("[2,3]o")},
+                                         {IN("[50,41]"), WITH(1, 0)}};
 
 static void sum_more(void)
 {

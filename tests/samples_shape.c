@@ -247,6 +247,7 @@ static void unsqueeze_bad(void)
     BAD(reel_unsqueeze(X("[2]"), REEL_AXES(2)), REEL_EARG, "axis 2 is out of range for rank 2");
     BAD(reel_unsqueeze(X("[2]"), REEL_AXES(0, 0)), REEL_EARG, "axis 0 is given twice");
     BAD(reel_unsqueeze(X("[1,1,1,1,1,1,1,1]"), REEL_AXES(0)), REEL_ESHAPE, "9 axes, at most 8");
+    BAD(reel_unsqueeze(X("[2]"), REEL_AXES(-3)), REEL_EARG, "axis -3 is out of range for rank 2");
 }
 
 static const sample squeeze_good[] = {
@@ -255,10 +256,10 @@ static const sample squeeze_good[] = {
     {IN("[1,0]"), WITH(1, 0)},     {IN("[2,1,3]t"), WITH(1, 1)},    {IN("[2,1]s"), WITH(1, 1)},
     {IN("[2,1,3]o"), WITH(1, -2)}, {IN("[301,1,70]b"), WITH(1, 1)}, {IN("[2,3]"), .flags = FIXED}};
 static const sample unsqueeze_good[] = {
-    {IN("[]"), WITH(1, 0)},    {IN("[]"), WITH(2, 0, 1)},    {IN("[3]"), WITH(1, 0)},
-    {IN("[3]"), WITH(1, -1)},  {IN("[3,4]"), WITH(2, 0, 2)}, {IN("[3,4]t"), WITH(1, 1)},
-    {IN("[5]r"), WITH(1, 1)},  {IN("[2,3]s"), WITH(1, -2)},  {IN("[2,3]o"), WITH(3, 0, -1, 2)},
-    {IN("[0,3]"), WITH(1, 0)}, {IN("[70,301]t"), WITH(1, 1)}};
+    {IN("[]"), WITH(1, 0)},    {IN("[]"), WITH(2, 0, 1)},     {IN("[3]"), WITH(1, 0)},
+    {IN("[3]"), WITH(1, -1)},  {IN("[3,4]"), WITH(2, 0, 2)},  {IN("[3,4]t"), WITH(1, 1)},
+    {IN("[5]r"), WITH(1, 1)},  {IN("[2,3]s"), WITH(1, -2)},   {IN("[2,3]o"), WITH(3, 0, -1, 2)},
+    {IN("[0,3]"), WITH(1, 0)}, {IN("[70,301]t"), WITH(1, 1)}, {IN("[3,4]b"), WITH(1, -1)}};
 
 /* ---- broadcast_to: p the shape; stop_gradient --------------------------------------------------------- */
 APPLY(broadcast_to, reel_broadcast_to(in[0], shape_of(s)))
@@ -293,6 +294,7 @@ static void stop_gradient_bad(void)
     BAD(reel_stop_gradient(unset()), REEL_EARG, "before it has a value");
     BAD(reel_stop_gradient(symbol()), REEL_ETRACE, "graph");
     BAD(reel_stop_gradient(reel_reshape(X("[2]"), REEL_SHAPE(3))), REEL_ESHAPE, "reel_reshape");
+    BAD(reel_stop_gradient(reel_add(X("[2]"), X("[3]"))), REEL_ESHAPE, "reel_add");
 }
 
 static const sample broadcast_to_good[] = {{IN("[]"), WITH(0)},
@@ -308,10 +310,11 @@ static const sample broadcast_to_good[] = {{IN("[]"), WITH(0)},
                                            {IN("[2,1]s"), WITH(2, 2, 4)},
                                            {IN("[2,1]o"), WITH(2, 2, 4)},
                                            {IN("[2,3]b"), WITH(3, 4, 2, 3)},
-                                           {IN("[301]"), WITH(2, 70, 301)}};
-static const sample stop_gradient_good[] = {{IN("[]")},     {IN("[0]")},      {IN("[1]")},    {IN("[3,4]")},
-                                            {IN("[3,4]t")}, {IN("[7]r")},     {IN("[2,3]s")}, {IN("[2,3]o")},
-                                            {IN("[3,4]b")}, {IN("[70,301]t")}};
+                                           {IN("[301]"), WITH(2, 70, 301)},
+                                           {IN("[2,1301]"), WITH(3, 2, 2, 1301)}};
+static const sample stop_gradient_good[] = {{IN("[]")},     {IN("[0]")},       {IN("[1]")},     {IN("[3,4]")},
+                                            {IN("[3,4]t")}, {IN("[7]r")},      {IN("[2,3]s")},  {IN("[2,3]o")},
+                                            {IN("[3,4]b")}, {IN("[70,301]t")}, {IN("[2,0,3]")}, {IN("[2,3,2]")}};
 
 SAMPLES(reshape);
 SAMPLES(transpose);

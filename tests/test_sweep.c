@@ -1,10 +1,16 @@
-/* test_sweep.c: walks ops.def. Each row's good samples run in every dtype it claims: against a plain reference; with a
+/* test_sweep.c: walks ops.def. With arguments:
+
+       test_sweep K/N       every N-th row from the K-th on (1 <= K <= N), so that processes may share the work
+       test_sweep reduced   fewer dtypes, no second order: for sanitizers
+       test_sweep digest    prints a number for the bits of each sample, to be held against those of other ISA levels
+
+   REEL_SWEEP names one row, for finding a fault.
+
+   Each row's good samples run in every dtype it claims: against a plain reference; with a
    tape; with gradients of first and second order; traced and replayed; as a graph of unknown dimensions: all the
    same bits. Each bad sample gives the right error at the right line, and leaves everything usable and nothing behind. */
-#include "samples.h"
+#include "sweep.h"
 #include "tap.h"
-
-enum { GRADCHECK_MAX = 64, MAX_RESULTS = SAMPLE_OUT + SAMPLE_IN };
 
 /* What is swept: the rows, then the functions composed of them. */
 enum {
@@ -40,339 +46,16 @@ static const reel_op composed[] = {
 #undef ROW
 };
 
-/* One sample in one dtype. */
-typedef struct run {
-    const reel_op *op;
-    const samples *set;
-    const sample *s;
-    reel_dtype d;
-    int n_in, n_fed;    /* operands; those that are no numbers */
-    int fed[SAMPLE_IN]; /* which */
-    char why[1024];     /* the first thing that went wrong */
-} run;
-
-static bool wrong(run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static bool wrong(run *r, const char *fmt, ...)
-{
-    reel_error e = {0};
-    va_list ap;
-    const bool failed = reel_take_error(&e) != 0;
-    if (r->why[0]) return false;
-    va_start(ap, fmt);
-    int n = snprintf(r->why, sizeof r->why, "%s: ", reel_dtype_name(r->d));
-    n += vsnprintf(r->why + n, sizeof r->why - (size_t)n, fmt, ap);
-    va_end(ap);
-    if (failed && n < (int)sizeof r->why) snprintf(r->why + n, sizeof r->why - (size_t)n, "\n%s", e.text);
-    return false;
-}
-
-/* ---- running ----------------------------------------------------------------------------------------- */
-static bool is_number(const char *spec)
-{
-    return spec[0] == '#';
-}
-
-static bool has(const sample *s, char flag)
-{
-    for (int i = 0; i < SAMPLE_IN && s->in[i]; i++)
-        if (strchr(s->in[i], flag)) return true;
-    return false;
-}
-
-/* apply with the weak numbers put in their places: they are made inside, as a user would. */
-static int apply(const run *r, reel_tensor *const fed[], reel_tensor *out[])
-{
-    reel_tensor *in[SAMPLE_IN] = {0};
-    for (int i = 0, k = 0; i < r->n_in; i++)
-        in[i] = is_number(r->s->in[i]) ? reel_num(strtod(r->s->in[i] + 1, NULL)) : fed[k++];
-    return r->set->apply(r->s, r->d, in, out);
-}
-
-static int plain_body(void *self, reel_tensor *const in[], reel_tensor *out[])
-{
-    const run *r = self;
-    apply(r, in, out);
-    return reel_status();
-}
-
-/* A loss whose gradient differs from element to element, and whose second derivative is not zero. */
-static reel_tensor *loss_of(const run *r, reel_tensor *const out[])
-{
-    reel_tensor *loss = NULL;
-    for (int j = 0; j < r->set->n_out; j++) {
-        if (!out[j] || !reel_is_float_(reel_dtype_of(out[j]))) continue;
-        reel_tensor *part = reel_sum(reel_square(reel_add(out[j], reel_num(0.3 + 0.1 * j))));
-        loss = loss ? reel_add(loss, part) : part;
-    }
-    return loss;
-}
-
-static int loss_body(void *self, reel_tensor *const in[], reel_tensor *out[])
-{
-    const run *r = self;
-    reel_tensor *y[SAMPLE_OUT] = {0};
-    apply(r, in, y);
-    out[0] = loss_of(r, y);
-    return reel_status();
-}
-
-/* Outputs, then the gradients of the float inputs. */
-static int grad_body(void *self, reel_tensor *const in[], reel_tensor *out[])
-{
-    const run *r = self;
-    reel_tensor *xs[SAMPLE_IN], **dxs = out + r->set->n_out;
-    int n = 0;
-    for (int i = 0; i < r->n_fed; i++)
-        if (reel_is_float_(reel_dtype_of(in[i]))) xs[n++] = in[i];
-    reel_tape *tape = reel_tape_begin(NULL);
-    reel_watch(tape, (reel_list){n, xs});
-    apply(r, in, out);
-    reel_tensor *loss = loss_of(r, out);
-    if (reel_status()) return reel_status();
-    return reel_grad(tape, loss, (reel_list){n, xs}, dxs);
-}
-
-static int n_float_inputs(const run *r, reel_tensor *const in[])
-{
-    int n = 0;
-    for (int i = 0; i < r->n_fed; i++) n += reel_is_float_(reel_dtype_of(in[i]));
-    return n;
-}
-
-static bool make_inputs(run *r, reel_tensor *in[])
-{
-    r->n_in = r->n_fed = 0;
-    for (; r->n_in < SAMPLE_IN && r->s->in[r->n_in]; r->n_in++) {
-        if (is_number(r->s->in[r->n_in])) continue;
-        r->fed[r->n_fed] = r->n_in;
-        in[r->n_fed] = operand(r->s->in[r->n_in], r->d, r->n_in);
-        if (!in[r->n_fed++]) return wrong(r, "operand %d cannot be made", r->n_in);
-    }
-    return true;
-}
-
-/* ---- bits -------------------------------------------------------------------------------------------- */
-typedef struct bits {
-    reel_type type;
-    size_t n;
-    unsigned char *data;
-} bits;
-
-static bool bits_of(run *r, const char *mode, reel_tensor *t, bits *b)
-{
-    if (!t) return wrong(r, "%s gave NULL", mode);
-    b->type = (reel_type){reel_dtype_of(t), reel_shape_of(t)};
-    b->n = (size_t)reel_shape_count(b->type.shape) * reel_dtype_size(b->type.dtype);
-    b->data = malloc(b->n + 1);
-    return reel_read(t, b->data, b->n) == 0 || wrong(r, "%s: result cannot be read", mode);
-}
-
-static bool same_bits(run *r, const char *mode, reel_tensor *const out[], const bits want[], int n)
-{
-    for (int j = 0; j < n; j++) {
-        bits b = {0};
-        bool ok = bits_of(r, mode, out[j], &b);
-        if (ok && (b.type.dtype != want[j].type.dtype || !reel_shape_same_(&b.type.shape, &want[j].type.shape)))
-            ok = wrong(r, "%s: result %d has another dtype or shape than eager's", mode, j);
-        for (size_t i = 0; ok && i < b.n; i++)
-            if (b.data[i] != want[j].data[i])
-                ok = wrong(r, "%s: result %d has other bits than eager's from element %zu on", mode, j,
-                           i / reel_dtype_size(b.type.dtype));
-        free(b.data);
-        if (!ok) return false;
-    }
-    return true;
-}
-
-/* ---- the reference ----------------------------------------------------------------------------------- */
-static double unit(reel_dtype d)
-{
-    return d == REEL_F64 ? 0x1p-52 : d == REEL_F32 ? 0x1p-23 : d == REEL_F16 ? 0x1p-10 : d == REEL_BF16 ? 0x1p-7 : 0;
-}
-
-static bool close_enough(double got, double want, reel_dtype d, double scale)
-{
-    const double rounded = round_to(want, d);
-    if (got == rounded || (isnan(got) && isnan(rounded))) return true;
-    const double slack = 4 * unit(d) * scale * fmax(1, fabs(want));
-    return isfinite(got) && isfinite(rounded) && fabs(got - want) <= slack;
-}
-
-static bool read_nd(reel_tensor *t, nd *a)
-{
-    nd_make(a, reel_dtype_of(t), reel_shape_of(t));
-    return reel_read_f64(t, a->data, (size_t)a->count) == 0;
-}
-
-static bool matches(run *r, reel_tensor *const fed[], reel_tensor *const out[])
-{
-    const double scale = r->set->scale > 0 ? r->set->scale : 1;
-    nd in[SAMPLE_IN] = {0}, want[SAMPLE_OUT] = {0}, got = {0};
-    bool ok = true;
-    for (int i = 0, k = 0; i < r->n_in; i++) {
-        if (is_number(r->s->in[i])) {
-            nd_make(&in[i], r->d, REEL_SCALAR);
-            in[i].data[0] = round_to(strtod(r->s->in[i] + 1, NULL), r->d);
-        } else if (!read_nd(fed[k++], &in[i])) {
-            ok = wrong(r, "operand %d cannot be read", i);
-        }
-    }
-    for (int j = 0; j < r->set->n_out; j++) want[j].dtype = r->d;
-    if (ok && r->set->reference) r->set->reference(r->s, r->d, in, want);
-    for (int j = 0; ok && j < r->set->n_out; j++) {
-        if (!read_nd(out[j], &got)) ok = wrong(r, "output %d cannot be read", j);
-        if (ok && !r->set->reference && !r->set->accept(r->s, r->d, &got))
-            ok = wrong(r, "output %d is not accepted", j);
-        if (ok && r->set->reference && got.dtype != want[j].dtype)
-            ok =
-                wrong(r, "output %d is %s, expected %s", j, reel_dtype_name(got.dtype), reel_dtype_name(want[j].dtype));
-        if (ok && r->set->reference && !reel_shape_same_(&got.shape, &want[j].shape)) {
-            char a[REEL_SHAPE_TEXT], b[REEL_SHAPE_TEXT];
-            ok = wrong(r, "output %d is %s, expected %s", j, reel_shape_text_(&got.shape, a),
-                       reel_shape_text_(&want[j].shape, b));
-        }
-        for (int64_t i = 0; ok && r->set->reference && i < got.count; i++)
-            if (!close_enough(got.data[i], want[j].data[i], got.dtype, scale))
-                ok = wrong(r, "output %d element %lld is %.17g, expected %.17g", j, (long long)i, got.data[i],
-                           want[j].data[i]);
-        nd_free(&got);
-    }
-    for (int i = 0; i < SAMPLE_IN; i++) nd_free(&in[i]);
-    for (int j = 0; j < SAMPLE_OUT; j++) nd_free(&want[j]);
-    return ok;
-}
-
-/* ---- modes ------------------------------------------------------------------------------------------- */
-static bool begin(run *r)
-{
-    reel_seed(7);
-    return !r->set->begin || r->set->begin(r->s, r->d) == 0 || wrong(r, "begin failed");
-}
-
-static void end(const run *r)
-{
-    if (r->set->end) r->set->end();
-}
-
-static bool replayed(run *r, const char *what, reel_body *body, reel_tensor *const in[], const bits want[], int n)
-{
-    reel_tensor *out[MAX_RESULTS];
-    reel_function *f = reel_function_new((reel_fn){body, r, r->n_fed, n, what}, NULL);
-    bool ok = f != NULL || wrong(r, "no function");
-    for (int i = 0; ok && i < 3; i++) {
-        static const char *const call[] = {"traced", "replayed", "replayed again"};
-        char mode[64];
-        REEL_SCOPED;
-        snprintf(mode, sizeof mode, "%s %s", what, call[i]);
-        if (!begin(r)) return false;
-        ok = reel_function_call(f, (reel_list){r->n_fed, in}, out) == 0 || wrong(r, "%s", mode);
-        ok = ok && same_bits(r, mode, out, want, n);
-        end(r);
-    }
-    if (ok && reel_function_traces(f) != 1) ok = wrong(r, "%s: %d traces", what, reel_function_traces(f));
-    reel_function_free(f);
-    return ok;
-}
-
-/* The op as a graph of placeholders, all dimensions unknown. */
-static bool as_graph(run *r, reel_tensor *const in[], const bits want[])
-{
-    static const char *const in_names[SAMPLE_IN] = {"x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"};
-    static const char *const out_names[SAMPLE_OUT] = {"y0", "y1", "y2", "y3", "y4"};
-    reel_tensor *x[SAMPLE_IN] = {0}, *y[SAMPLE_OUT] = {0};
-    reel_feed feed[SAMPLE_IN];
-    if (!begin(r)) return false;
-    reel_graph *g = reel_graph_begin();
-    for (int i = 0; i < r->n_fed; i++) {
-        reel_shape s = reel_shape_of(in[i]);
-        for (int k = 0; k < s.rank; k++) s.dims[k] = REEL_ANY;
-        x[i] = reel_placeholder(reel_dtype_of(in[i]), s, in_names[i]);
-        feed[i] = (reel_feed){in_names[i], in[i]};
-    }
-    apply(r, x, y);
-    for (int j = 0; j < r->set->n_out; j++) reel_output(out_names[j], y[j]);
-    const int failed = reel_graph_end(g);
-    if (failed || reel_status()) {
-        reel_graph_free(g);
-        end(r);
-        return wrong(r, "graph of unknown dimensions");
-    }
-    reel_session *s = reel_session_new(g, NULL);
-    bool ok = s != NULL || wrong(r, "no session");
-    for (int i = 0; ok && i < 2; i++) {
-        reel_tensor *out[SAMPLE_OUT];
-        reel_seed(7);
-        ok = reel_session_run(s, (reel_feeds){r->n_fed, feed}, (reel_names){r->set->n_out, out_names}, out) == 0 ||
-             wrong(r, "session");
-        ok = ok && same_bits(r, "session", out, want, r->set->n_out);
-    }
-    reel_session_free(s);
-    reel_graph_free(g);
-    end(r);
-    return ok;
-}
-
-static bool all_modes(run *r, reel_tensor *const in[])
-{
-    const bool gradients =
-        r->op->grad == REEL_VJP && reel_is_float_(r->d) && n_float_inputs(r, in) > 0 && !(r->s->flags & NO_GRAD);
-    const int n = r->set->n_out, n_all = n + n_float_inputs(r, in);
-    reel_tensor *out[MAX_RESULTS] = {0};
-    bits want[MAX_RESULTS] = {{{0}, 0, NULL}};
-    bool ok = begin(r);
-    ok = ok && (reel_invoke((reel_fn){plain_body, r, r->n_fed, n, "eager"}, (reel_list){r->n_fed, in}, out) == 0 ||
-                wrong(r, "eager"));
-    ok = ok && matches(r, in, out);
-    for (int j = 0; ok && j < n; j++) ok = bits_of(r, "eager", out[j], &want[j]);
-    end(r);
-    ok = ok && replayed(r, "op", plain_body, in, want, n);
-    if (!(r->s->flags & FIXED)) ok = ok && as_graph(r, in, want);
-    if (ok && gradients) {
-        reel_tensor *with[MAX_RESULTS] = {0};
-        ok = begin(r);
-        ok = ok &&
-             (reel_invoke((reel_fn){grad_body, r, r->n_fed, n_all, "taped"}, (reel_list){r->n_fed, in}, with) == 0 ||
-              wrong(r, "taped"));
-        ok = ok && same_bits(r, "taped", with, want, n);
-        for (int j = n, i = 0; ok && j < n_all; i++) {
-            if (!reel_is_float_(reel_dtype_of(in[i]))) continue;
-            const reel_shape a = reel_shape_of(with[j]), b = reel_shape_of(in[i]);
-            if (reel_dtype_of(with[j]) != reel_dtype_of(in[i]) || !reel_shape_same_(&a, &b))
-                ok = wrong(r, "the gradient of operand %d has another dtype or shape", i);
-            ok = ok && bits_of(r, "gradient", with[j], &want[j]);
-            j++;
-        }
-        end(r);
-        ok = ok && replayed(r, "op with gradients", grad_body, in, want, n_all);
-    }
-    for (int j = 0; j < MAX_RESULTS; j++) free(want[j].data);
-    return ok;
-}
-
 /* ---- one sample -------------------------------------------------------------------------------------- */
-static int64_t elements(const run *r, reel_tensor *const in[])
-{
-    int64_t n = 0;
-    for (int i = 0; i < r->n_fed; i++) n += reel_shape_count(reel_shape_of(in[i]));
-    return n;
-}
-
-static bool gradients_hold(run *r, reel_tensor *const in[])
-{
-    reel_gradcheck_report report = {0};
-    if (!begin(r)) return false;
-    const int code = reel_gradcheck((reel_fn){loss_body, r, r->n_fed, 1, r->op->name}, (reel_list){r->n_fed, in},
-                                    REEL_OPTS(gradcheck, .order = 2, .tol = 1e-5), &report);
-    end(r);
-    return code == 0 || wrong(r, "gradient: %s", report.text);
-}
-
 static uint64_t alive(void)
 {
     reel_memory_stats m;
     reel_memory(&m);
     return m.tensors;
 }
+
+static int n_first, n_runs, n_refused; /* Jacobians, samples in a dtype, bad samples */
+static bool reduced;
 
 static bool sample_holds(run *r)
 {
@@ -382,12 +65,22 @@ static bool sample_holds(run *r)
         REEL_SCOPED;
         reel_tensor *in[SAMPLE_IN] = {0};
         ok = make_inputs(r, in) && all_modes(r, in);
+        n_runs++;
         if (ok && r->d == REEL_F64 && r->op->grad == REEL_VJP && !(r->s->flags & NO_GRAD) && !has(r->s, '!') &&
-            n_float_inputs(r, in) > 0 && elements(r, in) <= GRADCHECK_MAX)
-            ok = gradients_hold(r, in);
+            n_float_inputs(r, in) > 0) {
+            ok = jacobian_holds(r, in);
+            n_first++;
+        }
     }
     if (ok && alive() != before) ok = wrong(r, "%lld tensors left behind", (long long)(alive() - before));
     return ok;
+}
+
+static bool runs_in(const run *r, int d)
+{
+    const unsigned dtypes = r->set->dtypes ? r->set->dtypes : r->op->dtypes;
+    if (!(dtypes & REEL_BIT(d)) || (has(r->s, '!') && !reel_is_float_((reel_dtype)d))) return false;
+    return !reduced || d == REEL_F32 || d == REEL_F16 || d == REEL_I32 || d == REEL_BOOL;
 }
 
 static void name_of(const sample *s, char *buf, size_t size)
@@ -402,13 +95,12 @@ static void name_of(const sample *s, char *buf, size_t size)
 
 static void good_samples(const reel_op *op, const samples *set)
 {
-    const unsigned dtypes = set->dtypes ? set->dtypes : op->dtypes;
     for (int k = 0; k < set->n_good; k++) {
         char text[160];
         bool ok = true;
         run r = {.op = op, .set = set, .s = &set->good[k]};
         for (int d = 1; ok && d < REEL_N_DTYPES; d++) {
-            if (!(dtypes & REEL_BIT(d)) || (has(r.s, '!') && !reel_is_float_((reel_dtype)d))) continue;
+            if (!runs_in(&r, d)) continue;
             r.d = (reel_dtype)d;
             ok = sample_holds(&r);
         }
@@ -451,33 +143,188 @@ void sample_bad(bool failed, const char *file, int line, int code, const char *w
     reel_take_error(NULL);
 }
 
-static void bad_samples(const samples *set)
+/* One operand of a good sample replaced by what no op takes. The call is the row's own apply, so its line is in a samples file. */
+static void refused(run *r, reel_tensor *const in[], int i, reel_tensor *stranger, const char *what)
+{
+    reel_tensor *given[SAMPLE_IN], *out[SAMPLE_OUT] = {0};
+    reel_error e = {0};
+    for (int k = 0; k < r->n_fed; k++) given[k] = k == i ? stranger : in[k];
+    if (!begin(r)) return;
+    const int code = apply(r, given, out);
+    const int got = reel_take_error(&e);
+    end(r);
+    reel_take_error(NULL);
+    bool ok = got != 0 && code != 0 && strstr(e.text, "reel_") && e.site && strstr(e.site, "samples_");
+    for (int j = 0; j < r->set->n_out && r->op->n_out != 0; j++) ok = ok && !out[j];
+    n_bad++;
+    const bool healed = next_call_works();
+    if (!TAP_OK(ok && healed, "%s refuses operand %d that is %s", r->op->name, i, what))
+        tap_note("%s at \"%s\": %s%s", reel_code_name(got), e.site ? e.site : "", got ? e.text : "no error",
+                 healed ? "" : "; the next call fails");
+}
+
+static bool may_be_unset(const reel_op *op, int i)
+{
+    return reel_shape_only_(op->flags, i) || (i == 0 && (op->flags & REEL_OPF_CELL0));
+}
+
+/* NULL, a dead handle, a variable without a value, a part of another graph, a dtype the op does not have. */
+static void strangers(const reel_op *op, const samples *set)
+{
+    REEL_SCOPED;
+    run r = {.op = op, .set = set, .s = &set->good[0]};
+    reel_tensor *in[SAMPLE_IN] = {0};
+    int d = 1;
+    while (d < REEL_N_DTYPES && !runs_in(&r, d)) d++;
+    r.d = (reel_dtype)d;
+    if (d == REEL_N_DTYPES || !make_inputs(&r, in)) return;
+    for (int i = 0; i < r.n_fed; i++) {
+        refused(&r, in, i, NULL, "NULL");
+        refused(&r, in, i, dead(), "dead");
+        if (!may_be_unset(op, r.fed[i])) refused(&r, in, i, unset(), "a variable without a value");
+        refused(&r, in, i, symbol(), "part of another graph");
+    }
+    const bool first = r.n_fed > 0 && r.fed[0] == 0 && (op->unify & 1u) && reel_dtype_of(in[0]) == r.d;
+    for (int k = 1; first && k < REEL_N_DTYPES; k++)
+        if (!(op->dtypes & REEL_BIT(k)))
+            refused(&r, in, 0, reel_zeros((reel_dtype)k, reel_shape_of(in[0])), reel_dtype_name((reel_dtype)k));
+}
+
+static void bad_samples(const reel_op *op, const samples *set)
 {
     const uint64_t before = alive();
     n_bad = 0;
     {
         REEL_SCOPED;
         strangers_begin();
+        strangers(op, set);
         if (set->bad) set->bad();
         strangers_end();
     }
     TAP_OK(alive() == before, "bad samples leave nothing behind");
 }
 
-static void sweep(void)
+/* ---- what the samples of a row must cover ---------------------------------------------------------------- */
+enum { MIN_GOOD = 12, MIN_BAD = 10 };
+
+static bool any_operand(const samples *set, bool (*is)(const char *spec))
 {
-    const char *only = getenv("REEL_SWEEP"); /* one row, for finding a fault */
-    for (int id = 0; id < N_SWEPT; id++) {
-        const reel_op *op = id < N_ROWS ? &reel_rows_[id] : &composed[id - N_ROWS + 1];
-        const samples *set = sets[id];
-        if (only && strcmp(only, op->name) != 0) continue;
-        TAP_OK(set->n_good >= 8, "%s has %d good samples", op->name, set->n_good);
-        TAP_OK(set->n_out == op->n_out || op->n_out <= 0, "%s: the samples have its outputs", op->name);
-        TAP_OK(set->reference || set->accept, "%s has a reference", op->name);
-        good_samples(op, set);
-        bad_samples(set);
-        TAP_OK(n_bad >= 5, "%s has %d bad samples", op->name, n_bad);
+    for (int k = 0; k < set->n_good; k++)
+        for (int i = 0; i < SAMPLE_IN && set->good[k].in[i]; i++)
+            if (set->good[k].in[i][0] == '[' && is(set->good[k].in[i])) return true;
+    return false;
+}
+
+static int64_t count_of(const char *spec)
+{
+    int64_t n = 1;
+    for (const char *s = spec + 1; *s && *s != ']';) {
+        char *end;
+        n *= strtoll(s, &end, 10);
+        s = end + (*end == ',');
+    }
+    return n;
+}
+
+static bool is_tensor(const char *spec)
+{
+    return spec[0] == '[';
+}
+
+static bool is_empty(const char *spec)
+{
+    return count_of(spec) == 0;
+}
+
+static bool is_single(const char *spec)
+{
+    return count_of(spec) == 1;
+}
+
+static bool is_large(const char *spec)
+{
+    return count_of(spec) >= LARGE;
+}
+
+static bool is_gapped(const char *spec)
+{
+    const char *flags = strchr(spec, ']');
+    return flags && strpbrk(flags, "tsb") != NULL;
+}
+
+static bool is_reversed(const char *spec)
+{
+    const char *flags = strchr(spec, ']');
+    return flags && strchr(flags, 'r') != NULL;
+}
+
+static bool is_offset(const char *spec)
+{
+    const char *flags = strchr(spec, ']');
+    return flags && strchr(flags, 'o') != NULL;
+}
+
+static void coverage(const reel_op *op, const samples *set)
+{
+    static const struct {
+        const char *name;
+        bool (*is)(const char *spec);
+    } kinds[] = {{"empty", is_empty},           {"size 1", is_single},     {"large", is_large},
+                 {"non-contiguous", is_gapped}, {"reversed", is_reversed}, {"offset view", is_offset}};
+    TAP_OK(set->n_good >= MIN_GOOD, "%s has %d good samples", op->name, set->n_good);
+    TAP_OK(set->n_out == op->n_out || op->n_out <= 0, "%s: the samples have its outputs", op->name);
+    TAP_OK(set->reference || set->accept, "%s has a reference", op->name);
+    if (!any_operand(set, is_tensor)) return;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        if (kinds[k].is != is_single || op->n_out >= 0) /* one element cannot be split */
+            TAP_OK(any_operand(set, kinds[k].is), "%s has a sample that is %s", op->name, kinds[k].name);
+}
+
+/* ---- all of them -------------------------------------------------------------------------------------------- */
+static void digests(const reel_op *op, const samples *set)
+{
+    for (int k = 0; k < set->n_good; k++) {
+        run r = {.op = op, .set = set, .s = &set->good[k]};
+        for (int d = 1; d < REEL_N_DTYPES; d++) {
+            REEL_SCOPED;
+            reel_tensor *in[SAMPLE_IN] = {0};
+            if (!runs_in(&r, d)) continue;
+            r.d = (reel_dtype)d;
+            const uint64_t sum = make_inputs(&r, in) ? digest(&r, in) : 0;
+            printf("%s %d %s %016llx\n", op->name, k, reel_dtype_name(r.d), (unsigned long long)sum);
+        }
     }
 }
 
-TAP_MAIN(sweep)
+int main(int argc, char **argv)
+{
+    const char *only = getenv("REEL_SWEEP");
+    int part = 1, parts = 1;
+    bool only_digests = false;
+    for (int i = 1; i < argc; i++) {
+        char *end;
+        const long k = strtol(argv[i], &end, 10);
+        if (*end == '/') part = (int)k, parts = (int)strtol(end + 1, NULL, 10);
+        reduced |= strcmp(argv[i], "reduced") == 0;
+        only_digests |= strcmp(argv[i], "digest") == 0;
+    }
+    int n = 0;
+    for (int id = 0; id < N_SWEPT; id++) {
+        const reel_op *op = id < N_ROWS ? &reel_rows_[id] : &composed[id - N_ROWS + 1];
+        const samples *set = sets[id];
+        if ((only && strcmp(only, op->name) != 0) || (parts > 1 && id % parts != part - 1)) continue;
+        n++;
+        if (only_digests) {
+            digests(op, set);
+            continue;
+        }
+        coverage(op, set);
+        good_samples(op, set);
+        bad_samples(op, set);
+        n_refused += n_bad;
+        TAP_OK(n_bad >= MIN_BAD, "%s has %d bad samples", op->name, n_bad);
+    }
+    if (only_digests) return 0;
+    TAP_NOTE("%d ops, %d samples in a dtype, %d Jacobians, %d bad samples", n, n_runs, n_first, n_refused);
+    return tap_finish();
+}
