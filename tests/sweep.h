@@ -29,8 +29,8 @@ int apply(const run *r, reel_tensor *const fed[], reel_tensor *out[]);
 
 /* sweep_modes.c: against the reference; eager, taped, traced, replayed, with unknown dimensions, on one thread and two. */
 bool all_modes(run *r, reel_tensor *const in[]);
-/* A number for the bits of the outputs and gradients of this sample; 0: failed. */
-uint64_t digest(run *r, reel_tensor *const in[]);
+/* A number for the bits of the outputs and gradients of this sample; 0: failed. *product: a row marked PRODUCT took part. */
+uint64_t digest(run *r, reel_tensor *const in[], bool *product);
 /* sweep_jacobian.c: the whole Jacobian and its derivative against four-point differences; in[] are f64. */
 bool jacobian_holds(run *r, reel_tensor *const in[]);
 #endif

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every sample of the sweep gives the same bits at every ISA level.
+"""Every sample of the sweep gives the same bits at every ISA level, but for products, whose route is chosen for the machine.
 
     sweep_levels.py TEST_SWEEP     TAP
 """
@@ -26,7 +26,7 @@ def main():
         tap.ok(not failed, f"{level}: all of them run", ", ".join(failed[:20]))
     want = runs["baseline"][1]
     for level in LEVELS[1:]:
-        other = [a[0] for a, b in zip(want, runs[level][1]) if a != b]
+        other = [a[0] for a, b in zip(want, runs[level][1]) if a != b and not (a[0] == b[0] and a[0].endswith(" product"))]
         tap.ok(not other and len(want) == len(runs[level][1]), f"{level}: the bits of the baseline", ", ".join(other[:20]))
     tap.finish()
 

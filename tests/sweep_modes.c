@@ -1,4 +1,5 @@
 /* sweep_modes.c: one sample in every mode: all the same bits. */
+#include "core/listener.h"
 #include "sweep.h"
 
 #include <stdarg.h>
@@ -284,14 +285,29 @@ static bool on_threads(run *r, reel_body *body, reel_tensor *const in[], const b
     return ok;
 }
 
-uint64_t digest(run *r, reel_tensor *const in[])
+typedef struct product_watch {
+    reel_listener listener;
+    bool heard;
+} product_watch;
+
+static int hear_product(reel_listener *self, const reel_call *call)
 {
+    ((product_watch *)self)->heard |= (call->op->flags & REEL_OPF_PRODUCT) != 0;
+    return 0;
+}
+
+uint64_t digest(run *r, reel_tensor *const in[], bool *product)
+{
+    product_watch watch = {.listener = {.hear = hear_product, .site = REEL_HERE}};
     const bool gradients = has_gradients(r, in);
     const int n = r->set->n_out + (gradients ? n_float_inputs(r, in) : 0);
     reel_tensor *out[MAX_RESULTS] = {0};
     uint64_t sum = 0xcbf29ce484222325u; /* FNV-1a */
+    reel_listener_push_(&watch.listener);
     bool ok = begin(r) && reel_invoke((reel_fn){gradients ? grad_body : plain_body, r, r->n_fed, n, "digest"},
                                       (reel_list){r->n_fed, in}, out) == 0;
+    reel_listener_remove_(&watch.listener);
+    *product = watch.heard;
     for (int j = 0; ok && j < n; j++) {
         bits b = {0};
         ok = bits_of(r, "digest", out[j], &b);

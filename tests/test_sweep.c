@@ -290,8 +290,10 @@ static void digests(const reel_op *op, const samples *set)
             reel_tensor *in[SAMPLE_IN] = {0};
             if (!runs_in(&r, d)) continue;
             r.d = (reel_dtype)d;
-            const uint64_t sum = make_inputs(&r, in) ? digest(&r, in) : 0;
-            printf("%s %d %s %016llx\n", op->name, k, reel_dtype_name(r.d), (unsigned long long)sum);
+            bool product = false;
+            const uint64_t sum = make_inputs(&r, in) ? digest(&r, in, &product) : 0;
+            printf("%s %d %s %s %016llx\n", op->name, k, reel_dtype_name(r.d), product ? "product" : "exact",
+                   (unsigned long long)sum);
         }
     }
 }

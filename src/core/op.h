@@ -21,7 +21,9 @@ enum reel_op_flags {
     REEL_OPF_LIKE_REST = 256, /* of all inputs from 1 on */
     REEL_OPF_CELL0 = 512,     /* input 0 is a variable, taken as cell */
     REEL_OPF_CREATE = 1024,   /* makes values from attributes: a float result is f64 while gradcheck widens */
-    REEL_OPF_SUMS = 2048      /* its vjp is a backward of its own: see reel_vjp_args */
+    REEL_OPF_SUMS = 2048,     /* its vjp is a backward of its own: see reel_vjp_args */
+    REEL_OPF_PRODUCT =
+        4096 /* sums of products by a route chosen for the machine: other bits at another ISA level or library */
 };
 /* Does op read only the shape of input i? */
 static inline bool reel_shape_only_(unsigned flags, int i)
