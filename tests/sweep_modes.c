@@ -54,6 +54,7 @@ static reel_tensor *loss_of(const run *r, reel_tensor *const out[])
     for (int j = 0; j < r->set->n_out; j++) {
         if (!out[j] || !reel_is_float_(reel_dtype_of(out[j]))) continue;
         reel_tensor *part = reel_sum(reel_square(reel_add(out[j], reel_num(0.3 + 0.1 * j))));
+        if (loss && reel_dtype_of(part) != reel_dtype_of(loss)) part = reel_cast(part, reel_dtype_of(loss));
         loss = loss ? reel_add(loss, part) : part;
     }
     return loss;

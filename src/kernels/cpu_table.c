@@ -62,6 +62,8 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     /* convolution, pooling, resampling */
 
     /* embedding, attention, recurrent layers */
+    K(attention, attention),
+    K(attention_grad, attention_grad),
 
     /* gradients */
     K(stop_gradient, copy),

@@ -67,4 +67,9 @@ typedef struct reel_attr_update {
 /* convolution, pooling, resampling */
 
 /* attention, recurrent layers */
+typedef struct reel_attr_attention {
+    double scale, softcap; /* own_scale 0: 1 / sqrt(d); softcap 0: none */
+    int64_t past;
+    int causal, own_scale;
+} reel_attr_attention;
 #endif

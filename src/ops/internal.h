@@ -46,6 +46,12 @@ reel_tensor *reel_swap_last_at_(const char *site, reel_tensor *x); /* the last t
 /* convolution, pooling, resampling */
 
 /* attention, recurrent layers */
+/* out: y and, of shape [..., H, T], ln sum e^score, -inf where there is nothing to attend to (f32 for f16 and bf16) */
+int reel_attention_both_at_(const char *site, reel_tensor *const in[], int n_in, const reel_attr_attention *a,
+                            reel_tensor *out[2]);
+/* in: q, k, v, g, lse, delta = sum(g y, -1) [, mask]; out: dq, dk, dv */
+int reel_attention_grad_at_(const char *site, reel_tensor *const in[], int n_in, const reel_attr_attention *a,
+                            reel_tensor *out[3]);
 
 /* ---- the door, by number of operands ----------------------------------------------------------------- */
 static const reel_attr_none reel_no_attr_ = {0};
