@@ -2,6 +2,7 @@
 
        test_sweep K/N       every N-th row from the K-th on (1 <= K <= N), so that processes may share the work
        test_sweep reduced   fewer dtypes, no second order: for sanitizers
+       test_sweep table     prints of each op its samples, and whether it has first and second derivatives
        test_sweep digest    prints a number for the bits of each sample, to be held against those of other ISA levels
 
    REEL_SWEEP names one row, for finding a fault.
@@ -298,17 +299,29 @@ static void digests(const reel_op *op, const samples *set)
     }
 }
 
+static void print_row(const reel_op *op, const samples *set)
+{
+    bool first = false, second = false;
+    for (int k = 0; k < set->n_good && op->grad == REEL_VJP; k++) {
+        if (set->good[k].flags & NO_GRAD) continue;
+        first = true;
+        second |= !(set->good[k].flags & FIRST_ORDER);
+    }
+    printf("%s %d %d %d\n", op->name, set->n_good, first, second);
+}
+
 int main(int argc, char **argv)
 {
     const char *only = getenv("REEL_SWEEP");
     int part = 1, parts = 1;
-    bool only_digests = false;
+    bool only_digests = false, table = false;
     for (int i = 1; i < argc; i++) {
         char *end;
         const long k = strtol(argv[i], &end, 10);
         if (*end == '/') part = (int)k, parts = (int)strtol(end + 1, NULL, 10);
         reduced |= strcmp(argv[i], "reduced") == 0;
         only_digests |= strcmp(argv[i], "digest") == 0;
+        table |= strcmp(argv[i], "table") == 0;
     }
     int n = 0;
     for (int id = 0; id < N_SWEPT; id++) {
@@ -316,17 +329,16 @@ int main(int argc, char **argv)
         const samples *set = sets[id];
         if ((only && strcmp(only, op->name) != 0) || (parts > 1 && id % parts != part - 1)) continue;
         n++;
-        if (only_digests) {
-            digests(op, set);
-            continue;
-        }
+        if (only_digests) digests(op, set);
+        if (table) print_row(op, set);
+        if (only_digests || table) continue;
         coverage(op, set);
         good_samples(op, set);
         bad_samples(op, set);
         n_refused += n_bad;
         TAP_OK(n_bad >= MIN_BAD, "%s has %d bad samples", op->name, n_bad);
     }
-    if (only_digests) return 0;
+    if (only_digests || table) return 0;
     TAP_NOTE("%d ops, %d samples in a dtype, %d Jacobians, %d bad samples", n, n_runs, n_first, n_refused);
     return tap_finish();
 }
