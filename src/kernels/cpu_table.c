@@ -53,6 +53,7 @@ static const reel_kernel *const table[REEL_N_OPS] = {
 
     /* linear algebra */
     K(matmul, matmul),
+    K(einsum, einsum),
 
     /* softmax, normalisation, losses */
     K(softmax, softmax),

@@ -25,6 +25,8 @@ extern const reel_kernel reel_k_custom_;
 /* sizes that depend on data, rows of a table */
 /* elements picked and put by index */
 /* linear algebra */
+/* einsum.c */
+extern const reel_kernel reel_k_einsum_;
 /* normalisation, losses */
 /* convolution, pooling, resampling */
 /* attention, recurrent layers */

@@ -3,6 +3,7 @@
    transposition and ISA alone; and cuts the result into blocks by shape alone. run does the blocks in parallel, each
    one call of one thread. */
 #include "matmul.h"
+#include "gemm_int.h"
 #include "core/pool.h"
 #include "core/alloc.h"
 #include "core/device.h"
@@ -201,7 +202,7 @@ static int route_plan(matmul_plan *p, size_t *workspace)
         blocks_plan(p);
         return 0;
     }
-    p->route = reel_matmul_choose_(wish, p->compute, p->m, p->n, p->k);
+    p->route = reel_is_float_(p->compute) ? reel_matmul_choose_(wish, p->compute, p->m, p->n, p->k) : MATMUL_PORTABLE;
     if (p->route == MATMUL_ONEDNN) {
         blocks_plan(p);
         const int code = onednn_plan(p, workspace);
@@ -220,6 +221,11 @@ static void gemm_plan(matmul_plan *p)
     const reel_gemm_table *t = REEL_PICK(reel_gemm_levels);
     p->gemm = f64 ? t->f64 : t->f32;
     p->dot = f64 ? t->dots_f64 : t->dots_f32;
+    if (!reel_is_float_(p->compute)) {
+        const reel_gemm_int_table *ints = REEL_PICK(reel_gemm_int_levels);
+        p->gemm = ints->gemm[p->step];
+        p->dot = ints->dots[p->step];
+    }
     p->g = (reel_gemm){p->m, p->n, p->k, p->a.ld, 1, p->b.ld, 1, p->n};
     if (p->a.transposed) p->g.ars = 1, p->g.acs = p->a.ld;
     if (p->b.transposed) p->g.brs = 1, p->g.bcs = p->b.ld;
@@ -276,7 +282,7 @@ static int plan_as(matmul_plan *p, const reel_ksig *sig, reel_dtype compute, siz
     return code;
 }
 
-/* bf16 that the CPU multiplies itself needs no conversion; other types of two bytes are computed in f32 and rounded
+/* bf16 that the CPU multiplies itself needs no conversion; other floats of two bytes are computed in f32 and rounded
    once. */
 static int matmul_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 {
@@ -286,7 +292,7 @@ static int matmul_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
         const int code = plan_as(p, sig, REEL_BF16, workspace);
         if (code || p->route == MATMUL_ONEDNN || p->route == MATMUL_NOTHING) return code;
     }
-    return plan_as(p, sig, dtype == REEL_F64 ? REEL_F64 : REEL_F32, workspace);
+    return plan_as(p, sig, dtype == REEL_F16 || dtype == REEL_BF16 ? REEL_F32 : dtype, workspace);
 }
 
 static void matmul_drop(void *plan)

@@ -61,6 +61,13 @@ typedef struct reel_attr_update {
 /* shape, elements picked and put by index */
 
 /* linear algebra */
+/* The labels (from 1 on) of every axis of every operand in turn, then those of the n_out axes of the result. A label that
+   the result has twice puts the values on that diagonal, zeros beside it: the gradient of taking a diagonal. */
+enum { REEL_EINSUM_AXES = 240, REEL_EINSUM_DOTS = 53 /* label of the last axis of "...", the one before has 54 ... */ };
+typedef struct reel_attr_einsum {
+    int n_out;
+    uint8_t label[REEL_EINSUM_AXES];
+} reel_attr_einsum;
 
 /* normalisation, losses */
 

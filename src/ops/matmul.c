@@ -1,5 +1,8 @@
 /* matmul.c: products of matrices, vectors and batches of them. */
+#include "core/error.h"
+#include "core/options.h"
 #include "internal.h"
+#include <math.h>
 
 /* ---- shape rule -------------------------------------------------------------------------------------- */
 int reel_infer_matmul_(const reel_infer *io)
@@ -83,4 +86,67 @@ int reel_vjp_matmul_(const reel_vjp_args *v)
     if (v->need[0]) v->din[0] = reel_to_shape_(site, da, a);
     if (v->need[1]) v->din[1] = reel_to_shape_(site, db, b);
     return reel_status();
+}
+
+/* ---- alpha a b + beta c ------------------------------------------------------------------------------- */
+static reel_tensor *scaled(const char *site, reel_tensor *x, double by)
+{
+    return by == 1 ? x : reel_mul_at(site, x, reel_num_at(site, by));
+}
+
+static reel_tensor *affine(const char *site, const char *fn, reel_tensor *a, reel_tensor *b, reel_tensor *c,
+                           double alpha, double beta)
+{
+    if (c && !reel_live_(site, fn, "c", c)) return NULL;
+    if (isnan(alpha) || isnan(beta)) {
+        reel_fail_at_(site, REEL_EARG, "%s: %s is NaN", fn, isnan(alpha) ? "alpha" : "beta");
+        return NULL;
+    }
+    reel_tensor *y = scaled(site, reel_matmul_at(site, a, b), alpha);
+    if (!y || !c) return y;
+    const reel_type *ty = reel_type_of_(y), *tc = reel_type_of_(c);
+    if (ty->dtype != tc->dtype && !(reel_rec_of_(c)->flags & REEL_R_NUM)) {
+        reel_fail_at_(site, REEL_EDTYPE, "%s: dtypes differ: a b is %s, c is %s", fn, reel_dtype_name(ty->dtype),
+                      reel_dtype_name(tc->dtype));
+        return NULL;
+    }
+    const int lead = ty->shape.rank - tc->shape.rank;
+    for (int i = lead < 0 ? -1 : 0; i < tc->shape.rank; i++) {
+        const int64_t have = i < 0 ? 0 : tc->shape.dims[i], want = i < 0 ? -2 : ty->shape.dims[lead + i];
+        if (have == want || have == 1 || have == REEL_ANY || want == REEL_ANY) continue;
+        char t[REEL_SHAPE_TEXT], u[REEL_SHAPE_TEXT];
+        reel_fail_at_(site, REEL_ESHAPE, "%s: c %s does not broadcast to the product's shape %s", fn,
+                      reel_shape_text_(&tc->shape, t), reel_shape_text_(&ty->shape, u));
+        return NULL;
+    }
+    return beta == 0 ? y : reel_add_at(site, y, scaled(site, c, beta));
+}
+
+static reel_tensor *turned(const char *site, const char *name, reel_tensor *x)
+{
+    const reel_rec *r = reel_live_(site, "reel_gemm", name, x);
+    if (!r) return NULL;
+    if (r->type.shape.rank < 2) {
+        reel_fail_at_(site, REEL_ESHAPE, "reel_gemm: %s has rank %d: there is nothing to transpose", name,
+                      r->type.shape.rank);
+        return NULL;
+    }
+    return reel_swap_last_at_(site, x);
+}
+
+reel_tensor *reel_gemm_at(const char *site, reel_tensor *a, reel_tensor *b, reel_tensor *c, const reel_gemm_opts *given)
+{
+    reel_gemm_opts o = {0};
+    reel_options_(&o, sizeof o, given);
+    const double alpha = o.alpha == 0 && !signbit(o.alpha) ? 1 : o.alpha;
+    const double beta = o.beta == 0 && !signbit(o.beta) ? 1 : o.beta;
+    if (o.trans_a) a = turned(site, "a", a);
+    if (o.trans_b) b = turned(site, "b", b);
+    return affine(site, "reel_gemm", a, b, c, alpha, beta);
+}
+
+reel_tensor *reel_addmm_at(const char *site, reel_tensor *c, reel_tensor *a, reel_tensor *b, double beta, double alpha)
+{
+    if (!reel_live_(site, "reel_addmm", "c", c)) return NULL;
+    return affine(site, "reel_addmm", a, b, c, alpha, beta);
 }
