@@ -428,12 +428,12 @@ static void gemm_bad(void)
     BAD(reel_gemm(X("[2,3]"), X("[3,4]"), NULL, REEL_OPTS(gemm, .alpha = (double)NAN)), REEL_EARG, "alpha is NaN");
     BAD(reel_gemm(X("[2,3]"), X("[3,4]"), X("[]"), REEL_OPTS(gemm, .beta = (double)NAN)), REEL_EARG, "beta is NaN");
 }
-static const sample gemm_good[] = {{IN("[2,3]", "[3,4]", "[2,4]")},
+static const sample gemm_good[] = {{IN("[2,3]", "[3,4]"), WITH(2, 0, 4)},
+                                   {IN("[2,3]", "[3,4]", "[2,4]")},
                                    {IN("[2,3]", "[3,4]", "[4]"), WITH(2, 3)},
                                    {IN("[3,2]", "[3,4]", "[2,1]"), WITH(0, 0, 1)},
                                    {IN("[2,3]", "[4,3]", "[]"), WITH(4, 2, 2)},
                                    {IN("[3,2]s", "[4,3]r", "[1,1]"), WITH(3, 2, 3)},
-                                   {IN("[2,3]", "[3,4]"), WITH(2, 0, 4)},
                                    {IN("[2,3]t", "[3,2]o", "[2,2]"), WITH(99, 2)},
                                    {IN("[2,3]", "[3,2]b", "[2,2]"), WITH(2, 99)},
                                    {IN("[2,0]", "[0,2]", "[2]")},
