@@ -30,9 +30,27 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(sum, sum),
     K(mean, sum),
     K(max, max),
-    K(argmax, argmax),
+    K(min, max),
+    K(argmax, max),
+    K(argmin, max),
+    K(prod, product),
+    K(l1, norm),
+    K(l2, norm),
+    K(sum_square, norm),
+    K(variance, variance),
+    K(std, variance),
+    K(logsumexp, logsumexp),
+    K(any, count_nonzero),
+    K(all, count_nonzero),
+    K(count_nonzero, count_nonzero),
     K(sum_like, sum_like),
     /* scans, sorting, searching */
+    K(cumsum, scan),
+    K(cumprod, scan),
+    K(cummax, scan),
+    K(cummin, scan),
+    K(logcumsumexp, scan),
+    K(linear_scan, scan),
 
     /* sizes that depend on data */
 

@@ -11,7 +11,8 @@ extern const reel_kernel reel_k_copy_;
 extern const reel_kernel reel_k_num_, reel_k_full_, reel_k_arange_, reel_k_eye_, reel_k_random_, reel_k_one_hot_,
     reel_k_count_;
 /* reduce.c */
-extern const reel_kernel reel_k_sum_, reel_k_max_, reel_k_argmax_, reel_k_sum_like_;
+extern const reel_kernel reel_k_sum_, reel_k_max_, reel_k_sum_like_, reel_k_product_, reel_k_norm_, reel_k_variance_,
+    reel_k_logsumexp_, reel_k_count_nonzero_;
 /* join.c */
 extern const reel_kernel reel_k_concat_, reel_k_unslice_, reel_k_split_;
 /* matmul.c */
@@ -22,6 +23,7 @@ extern const reel_kernel reel_k_softmax_, reel_k_cross_entropy_;
 extern const reel_kernel reel_k_custom_;
 
 /* scans, sorting, searching */
+extern const reel_kernel reel_k_scan_;
 /* sizes that depend on data, rows of a table */
 /* elements picked and put by index */
 /* linear algebra */

@@ -1,4 +1,4 @@
-/* level_reduce.c: the loops of sum, mean, max and argmax for one ISA level. */
+/* level_reduce.c: the loops of sum, mean, max, min and their arg for one ISA level. */
 #include "core/dtype.h"
 #include "kernels/isa.h"
 #include "kernels/reduce.h"
@@ -38,40 +38,40 @@
 #define T float
 #define K int32_t
 #define NAME(f) f##_k_f32
-#define KEY(x) reel_key_f32_(x)
-#define UNKEY(k) reel_unkey_f32_(k)
+#define KEY(x) reel_key_f32_(x, flip)
+#define UNKEY(k) reel_unkey_f32_(k, flip)
 #define ZERO_KEY(k) FLOAT_ZERO(k)
 #include "kernels/reduce_int.h"
 
 #define T double
 #define K int64_t
 #define NAME(f) f##_k_f64
-#define KEY(x) reel_key_f64_(x)
-#define UNKEY(k) reel_unkey_f64_(k)
+#define KEY(x) reel_key_f64_(x, flip)
+#define UNKEY(k) reel_unkey_f64_(k, flip)
 #define ZERO_KEY(k) FLOAT_ZERO(k)
 #include "kernels/reduce_int.h"
 
 #define T uint16_t
 #define K int16_t
 #define NAME(f) f##_k_f16
-#define KEY(x) reel_key_16_(x, 0x7c00)
-#define UNKEY(k) reel_unkey_16_(k, 0x7e00)
+#define KEY(x) reel_key_16_(x, 0x7c00, flip)
+#define UNKEY(k) reel_unkey_16_(k, 0x7e00, flip)
 #define ZERO_KEY(k) ((int16_t)FLOAT_ZERO(k))
 #include "kernels/reduce_int.h"
 
 #define T uint16_t
 #define K int16_t
 #define NAME(f) f##_k_bf16
-#define KEY(x) reel_key_16_(x, 0x7f80)
-#define UNKEY(k) reel_unkey_16_(k, 0x7fc0)
+#define KEY(x) reel_key_16_(x, 0x7f80, flip)
+#define UNKEY(k) reel_unkey_16_(k, 0x7fc0, flip)
 #define ZERO_KEY(k) ((int16_t)FLOAT_ZERO(k))
 #include "kernels/reduce_int.h"
 
 #define T int8_t
 #define K int8_t
 #define NAME(f) f##_i8
-#define KEY(x) (x)
-#define UNKEY(k) (k)
+#define KEY(x) ((K)((x) ^ flip))
+#define UNKEY(k) ((T)((k) ^ flip))
 #define ZERO_KEY SAME
 #define SUM_T int8_t
 #include "kernels/reduce_int.h"
@@ -79,8 +79,8 @@
 #define T uint8_t
 #define K uint8_t
 #define NAME(f) f##_u8
-#define KEY(x) (x)
-#define UNKEY(k) (k)
+#define KEY(x) ((K)((x) ^ flip))
+#define UNKEY(k) ((T)((k) ^ flip))
 #define ZERO_KEY SAME
 #define SUM_T uint8_t
 #include "kernels/reduce_int.h"
@@ -88,8 +88,8 @@
 #define T int32_t
 #define K int32_t
 #define NAME(f) f##_i32
-#define KEY(x) (x)
-#define UNKEY(k) (k)
+#define KEY(x) ((K)((x) ^ flip))
+#define UNKEY(k) ((T)((k) ^ flip))
 #define ZERO_KEY SAME
 #define SUM_T int32_t
 #include "kernels/reduce_int.h"
@@ -97,8 +97,8 @@
 #define T int64_t
 #define K int64_t
 #define NAME(f) f##_i64
-#define KEY(x) (x)
-#define UNKEY(k) (k)
+#define KEY(x) ((K)((x) ^ flip))
+#define UNKEY(k) ((T)((k) ^ flip))
 #define ZERO_KEY SAME
 #define SUM_T int64_t
 #include "kernels/reduce_int.h"

@@ -1,6 +1,7 @@
-/* reduce_int.h: the order-free reductions of one element type, sums of integers (wrapping in 64 bits), max and
-   argmax; included by level_reduce.c once a type with T, K (the signed key type), NAME(f), KEY(x) -> K,
-   UNKEY(k) -> T, SUM_T (undefined: no integer sum) and ZERO_KEY(k) (argmax: -0 counts as +0) defined. */
+/* reduce_int.h: the order-free reductions of one element type, sums and products of integers (wrapping in 64 bits), max,
+   min and their arg; included by level_reduce.c once a type with T, K (the signed key type), NAME(f), KEY(x) -> K and
+   UNKEY(k) -> T (both may read `flip`), SUM_T (undefined: no integer sum) and ZERO_KEY(k) (argmax: -0 counts as +0)
+   defined. */
 
 enum { NAME(lanes) = 128 / (int)sizeof(K) };
 REEL_DEFINE_GATHER(NAME(gather), T)
@@ -25,14 +26,18 @@ static void NAME(sum_rows)(const reel_reduce_plan *p, const void *x, void *out, 
                            int64_t end)
 {
     T buf[REEL_RED_CHUNK];
+    const bool product = p->kind == REEL_RED_PRODUCT;
     for (int64_t t = begin; t < end; t++) {
         PART_LOOP
-        uint64_t sum = 0;
+        uint64_t sum = product;
         for (int64_t i = first; i < last; i += REEL_RED_CHUNK) {
             const int64_t n = last - i < REEL_RED_CHUNK ? last - i : REEL_RED_CHUNK;
             if (!direct) NAME(gather)(buf, base, &p->red, i, n);
             const T *q = direct ? base + i : buf;
-            for (int64_t j = 0; j < n; j++) sum += (uint64_t)(int64_t)q[j];
+            if (product)
+                for (int64_t j = 0; j < n; j++) sum *= (uint64_t)(int64_t)q[j];
+            else
+                for (int64_t j = 0; j < n; j++) sum += (uint64_t)(int64_t)q[j];
         }
         if (p->n_parts == 1)
             ((SUM_T *)out)[o] = (SUM_T)sum;
@@ -45,13 +50,17 @@ static void NAME(sum_cols)(const reel_reduce_plan *p, const void *x, void *out, 
                            int64_t end)
 {
     uint64_t acc[REEL_RED_COLS];
+    const bool product = p->kind == REEL_RED_PRODUCT;
     const int64_t width = p->kept.dim[p->kept.n - 1];
     for (int64_t t = begin; t < end; t++) {
         TILE_LOOP
-        for (int64_t j = 0; j < w; j++) acc[j] = 0;
+        for (int64_t j = 0; j < w; j++) acc[j] = product;
         for (int64_t i = first; i < last; i++) {
             const T *q = base + at.off;
-            for (int64_t j = 0; j < w; j++) acc[j] += (uint64_t)(int64_t)q[j];
+            if (product)
+                for (int64_t j = 0; j < w; j++) acc[j] *= (uint64_t)(int64_t)q[j];
+            else
+                for (int64_t j = 0; j < w; j++) acc[j] += (uint64_t)(int64_t)q[j];
             reel_place_next_(&at, &p->red);
         }
         for (int64_t j = 0; j < w; j++)
@@ -64,8 +73,9 @@ static void NAME(sum_cols)(const reel_reduce_plan *p, const void *x, void *out, 
 #endif
 
 /* The largest key of n > 0 contiguous elements. */
-static K NAME(chunk_max)(const T *p, int64_t n)
+static K NAME(chunk_max)(const T *p, int64_t n, K flip)
 {
+    (void)flip;
     enum { L = NAME(lanes) };
     int64_t i = 0;
     K best = KEY(p[0]);
@@ -89,17 +99,18 @@ static K NAME(chunk_max)(const T *p, int64_t n)
 static void NAME(max_rows)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin,
                            int64_t end)
 {
+    const K flip = (K)p->bits;
     T buf[REEL_RED_CHUNK];
     for (int64_t t = begin; t < end; t++) {
         PART_LOOP
         K best = 0;
         if (direct) {
-            best = NAME(chunk_max)(base + first, last - first);
+            best = NAME(chunk_max)(base + first, last - first, flip);
         } else {
             for (int64_t i = first; i < last; i += REEL_RED_CHUNK) {
                 const int64_t n = last - i < REEL_RED_CHUNK ? last - i : REEL_RED_CHUNK;
                 NAME(gather)(buf, base, &p->red, i, n);
-                const K k = NAME(chunk_max)(buf, n);
+                const K k = NAME(chunk_max)(buf, n, flip);
                 best = i == first || k > best ? k : best;
             }
         }
@@ -113,6 +124,7 @@ static void NAME(max_rows)(const reel_reduce_plan *p, const void *x, void *out, 
 static void NAME(max_cols)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin,
                            int64_t end)
 {
+    const K flip = (K)p->bits;
     K acc[REEL_RED_COLS];
     const int64_t width = p->kept.dim[p->kept.n - 1];
     for (int64_t t = begin; t < end; t++) {
@@ -138,6 +150,7 @@ static void NAME(max_cols)(const reel_reduce_plan *p, const void *x, void *out, 
 static void NAME(argmax_rows)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin,
                               int64_t end)
 {
+    const K flip = (K)p->bits;
     T buf[REEL_RED_CHUNK];
     for (int64_t t = begin; t < end; t++) {
         PART_LOOP
@@ -146,14 +159,15 @@ static void NAME(argmax_rows)(const reel_reduce_plan *p, const void *x, void *ou
         for (int64_t i = first; i < last; i += REEL_RED_CHUNK) {
             const int64_t n = last - i < REEL_RED_CHUNK ? last - i : REEL_RED_CHUNK;
             if (!direct) NAME(gather)(buf, base, &p->red, i, n);
-            const K k = ZERO_KEY(NAME(chunk_max)(direct ? base + i : buf, n));
-            if (i == first || k > best) best = k, where = i;
+            const K k = ZERO_KEY(NAME(chunk_max)(direct ? base + i : buf, n, flip));
+            if (i == first || k > best || (p->last && k == best)) best = k, where = i;
         }
         const int64_t n = last - where < REEL_RED_CHUNK ? last - where : REEL_RED_CHUNK;
         if (!direct) NAME(gather)(buf, base, &p->red, where, n);
         const T *q = direct ? base + where : buf;
-        int64_t j = 0;
-        while (j < n - 1 && ZERO_KEY(KEY(q[j])) != best) j++;
+        const int64_t step = p->last ? -1 : 1;
+        int64_t j = p->last ? n - 1 : 0;
+        while (ZERO_KEY(KEY(q[j])) != best) j += step;
         if (p->n_parts == 1)
             ((int64_t *)out)[o] = where + j;
         else
@@ -164,6 +178,7 @@ static void NAME(argmax_rows)(const reel_reduce_plan *p, const void *x, void *ou
 static void NAME(argmax_cols)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin,
                               int64_t end)
 {
+    const K flip = (K)p->bits;
     K acc[REEL_RED_COLS];
     int64_t index[REEL_RED_COLS];
     const int64_t width = p->kept.dim[p->kept.n - 1];
@@ -179,7 +194,7 @@ static void NAME(argmax_cols)(const reel_reduce_plan *p, const void *x, void *ou
             const T *q = base + at.off;
             for (int64_t j = 0; j < w; j++) {
                 const K raw = KEY(q[j]), k = ZERO_KEY(raw);
-                index[j] = k > acc[j] ? i : index[j];
+                index[j] = k > acc[j] || (p->last && k == acc[j]) ? i : index[j];
                 acc[j] = k > acc[j] ? k : acc[j];
             }
         }

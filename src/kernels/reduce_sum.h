@@ -1,5 +1,18 @@
 /* reduce_sum.h: the sum loops of one element type; included by level_reduce.c once a float type with
-   T, NAME(f), LOAD(x) -> double, STORE(double) -> T and COMPENSATED defined. */
+   T, NAME(f), LOAD(x) -> double, the term of the sum, STORE(double) -> T and COMPENSATED defined. PRODUCT (not with
+   COMPENSATED): products in the place of sums. */
+
+#ifdef PRODUCT
+#define JOIN(a, b) ((a) * (b))
+#define NEUTRAL 1.0
+#define PUSH reel_product_push_
+#define END reel_product_end_
+#else
+#define JOIN(a, b) ((a) + (b))
+#define NEUTRAL (-0.0)
+#define PUSH reel_pairwise_push_
+#define END reel_pairwise_end_
+#endif
 
 REEL_DEFINE_GATHER(NAME(gather), T)
 
@@ -12,7 +25,7 @@ REEL_DEFINE_GATHER(NAME(gather), T)
         (s) = s_;                                                    \
     } while (0)
 #else
-#define ADD(s, e, x) ((s) += (x))
+#define ADD(s, e, x) ((s) = JOIN(s, x))
 #endif
 
 /* Adds n rows of w columns to the lanes, the first row to lane 0. Rows lie rs apart. */
@@ -33,7 +46,8 @@ REEL_ALWAYS_INLINE void NAME(step)(double *REEL_RESTRICT acc, double *REEL_RESTR
         for (int64_t l = 0; l < REEL_RED_LANES; l++) {
             const T *q = p + (i + l) * rs, *q1 = q + 16 * rs, *q2 = q + 32 * rs, *q3 = q + 48 * rs;
             double *a = acc + l * w;
-            for (int64_t j = 0; j < w; j++) a[j] = a[j] + LOAD(q[j]) + LOAD(q1[j]) + LOAD(q2[j]) + LOAD(q3[j]);
+            for (int64_t j = 0; j < w; j++)
+                a[j] = JOIN(JOIN(JOIN(JOIN(a[j], LOAD(q[j])), LOAD(q1[j])), LOAD(q2[j])), LOAD(q3[j]));
         }
 #endif
     for (; i < n; i++) {
@@ -66,7 +80,7 @@ REEL_ALWAYS_INLINE void NAME(tree)(double *REEL_RESTRICT acc, double *REEL_RESTR
 REEL_ALWAYS_INLINE double NAME(chunk)(const T *p, int64_t rs, int64_t n)
 {
     double acc[REEL_RED_LANES], err[REEL_RED_LANES];
-    for (int l = 0; l < REEL_RED_LANES; l++) acc[l] = -0.0, err[l] = 0;
+    for (int l = 0; l < REEL_RED_LANES; l++) acc[l] = NEUTRAL, err[l] = 0;
     if (rs == 1)
         NAME(step)(acc, err, p, 1, n, 1);
     else
@@ -96,12 +110,12 @@ static void NAME(rows)(const reel_reduce_plan *p, const void *x, void *out, void
                 const int64_t n = last - i < REEL_RED_CHUNK ? last - i : REEL_RED_CHUNK;
                 const bool direct = p->red.n <= 1;
                 if (!direct) NAME(gather)(buf, base, &p->red, i, n);
-                reel_pairwise_push_(&tree, NAME(chunk)(direct ? base + i * rs : buf, direct ? rs : 1, n));
+                PUSH(&tree, NAME(chunk)(direct ? base + i * rs : buf, direct ? rs : 1, n));
             }
-            v = reel_pairwise_end_(&tree);
+            v = END(&tree);
         }
         if (p->n_parts == 1)
-            ((T *)out)[o] = STORE(reel_sum_result_(v, p->mean, p->n_red));
+            ((T *)out)[o] = STORE(reel_sum_result_(v, p->kind, p->n_red));
         else
             ((double *)partial)[t] = v;
     }
@@ -112,7 +126,7 @@ static void NAME(tile)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, con
                        int64_t first, int64_t n, int64_t w)
 {
     const int64_t m = n < REEL_RED_LANES ? n : REEL_RED_LANES;
-    for (int64_t k = 0; k < m * w; k++) acc[k] = -0.0;
+    for (int64_t k = 0; k < m * w; k++) acc[k] = NEUTRAL;
 #if COMPENSATED
     for (int64_t k = 0; k < m * w; k++) err[k] = 0;
 #endif
@@ -157,22 +171,26 @@ static void NAME(cols)(const reel_reduce_plan *p, const void *x, void *out, void
             if (last - first <= REEL_RED_CHUNK) break;
             for (int64_t k = chunks++; k & 1; k >>= 1) {
                 top--;
-                for (int64_t j = 0; j < w; j++) acc[j] = tree[top][j] + acc[j];
+                for (int64_t j = 0; j < w; j++) acc[j] = JOIN(tree[top][j], acc[j]);
             }
             for (int64_t j = 0; j < w; j++) tree[top][j] = acc[j];
             top++;
         }
         for (int k = top - 2; k >= 0; k--)
-            for (int64_t j = 0; j < w; j++) acc[j] = tree[k][j] + (k == top - 2 ? tree[top - 1][j] : acc[j]);
+            for (int64_t j = 0; j < w; j++) acc[j] = JOIN(tree[k][j], k == top - 2 ? tree[top - 1][j] : acc[j]);
         if (top == 1)
             for (int64_t j = 0; j < w; j++) acc[j] = tree[0][j];
         if (p->n_parts == 1)
-            for (int64_t j = 0; j < w; j++) ((T *)out)[o + j] = STORE(reel_sum_result_(acc[j], p->mean, p->n_red));
+            for (int64_t j = 0; j < w; j++) ((T *)out)[o + j] = STORE(reel_sum_result_(acc[j], p->kind, p->n_red));
         else
             for (int64_t j = 0; j < w; j++) ((double *)partial)[(o + j) * p->n_parts + t % p->n_parts] = acc[j];
     }
 }
 #undef ADD
+#undef JOIN
+#undef NEUTRAL
+#undef PUSH
+#undef END
 #undef T
 #undef NAME
 #undef LOAD

@@ -34,7 +34,12 @@ typedef struct reel_attr_cast {
 typedef struct reel_attr_reduce {
     reel_axes axes;
     int keepdims;
+    int last;       /* argmax, argmin: of equals the last */
 } reel_attr_reduce; /* axes as the caller gave them */
+typedef struct reel_attr_variance {
+    reel_attr_reduce reduce; /* first: reel_attr_reduce's readers take both */
+    double correction;
+} reel_attr_variance;
 typedef struct reel_attr_shape {
     reel_shape shape;
 } reel_attr_shape; /* dims beyond rank are 0 */
@@ -57,6 +62,9 @@ typedef struct reel_attr_update {
 /* elementwise */
 
 /* scans, sorting, searching */
+typedef struct reel_attr_scan {
+    int axis, exclusive, reverse;
+} reel_attr_scan;
 
 /* shape, elements picked and put by index */
 

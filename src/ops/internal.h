@@ -28,6 +28,10 @@ reel_tensor *reel_sigmoid_grad_at_(const char *site, reel_tensor *y, reel_tensor
 /* reductions, scans, sorting, searching */
 /* how many elements of x a reduction over axes puts into one: a [] of x's dtype */
 reel_tensor *reel_count_like_at_(const char *site, reel_tensor *x, const reel_attr_reduce *a);
+/* t, of the shape of a reduction's output, with the axes that went put back as 1: broadcasts against the input. */
+reel_tensor *reel_axes_back_(const reel_vjp_args *v, const reel_attr_reduce *a, reel_tensor *t);
+reel_tensor *reel_scan_(int id, const char *site, reel_tensor *x, int axis, bool exclusive, bool reverse);
+reel_tensor *reel_linear_scan_at_(const char *site, reel_tensor *b, reel_tensor *a, const reel_attr_scan *how);
 
 /* sizes that depend on data, rows of a table */
 

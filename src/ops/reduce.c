@@ -1,5 +1,7 @@
-/* reduce.c: sum, mean, max and argmax over axes. */
+/* reduce.c: sum, mean, prod, max, min, their arg, any, all and counts over axes. statistics.c has the others. */
 #include "internal.h"
+
+#include <math.h>
 
 /* ---- shape rules ------------------------------------------------------------------------------------- */
 static int reduced(const reel_infer *io, unsigned *mask)
@@ -31,8 +33,30 @@ int reel_infer_reduce_some_(const reel_infer *io)
     if (code) return code;
     for (int i = 0; i < io->in[0]->shape.rank; i++)
         if (((mask >> i) & 1u) && io->in[0]->shape.dims[i] == 0)
-            return reel_fail(REEL_ESHAPE, "axis %d is empty: there is no maximum", i);
+            return reel_fail(REEL_ESHAPE, "axis %d is empty: there is no %s", i,
+                             io->op->id == REEL_OP_min || io->op->id == REEL_OP_argmin ? "minimum" : "maximum");
     return 0;
+}
+
+int reel_infer_reduce_bool_(const reel_infer *io)
+{
+    const int code = reel_infer_reduce_(io);
+    io->out[0].dtype = REEL_BOOL;
+    return code;
+}
+
+int reel_infer_reduce_count_(const reel_infer *io)
+{
+    const int code = reel_infer_reduce_(io);
+    io->out[0].dtype = REEL_I64;
+    return code;
+}
+
+int reel_infer_variance_(const reel_infer *io)
+{
+    const reel_attr_variance *a = io->attr;
+    if (!isfinite(a->correction)) return reel_fail(REEL_EARG, "correction %g is not finite", a->correction);
+    return reel_infer_reduce_(io);
 }
 
 int reel_infer_argmax_(const reel_infer *io)
@@ -66,44 +90,61 @@ static reel_tensor *reduce_one(int id, const char *site, reel_tensor *x, int axi
     return reel_op1_(id, &a, site, x);
 }
 
-reel_tensor *reel_sum_at(const char *site, reel_tensor *x)
+/* Over all elements and over axes; or over one axis and over axes. */
+#define OVER_ALL(name)                                                                                  \
+    reel_tensor *reel_##name##_at(const char *site, reel_tensor *x)                                     \
+    {                                                                                                   \
+        return reduce(REEL_OP_##name, site, x, NULL, false);                                            \
+    }                                                                                                   \
+    reel_tensor *reel_##name##_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims) \
+    {                                                                                                   \
+        return reduce(REEL_OP_##name, site, x, &axes, keepdims);                                        \
+    }
+#define OVER_ONE(name)                                                                                  \
+    reel_tensor *reel_##name##_at(const char *site, reel_tensor *x, int axis)                           \
+    {                                                                                                   \
+        return reduce_one(REEL_OP_##name, site, x, axis);                                               \
+    }                                                                                                   \
+    reel_tensor *reel_##name##_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims) \
+    {                                                                                                   \
+        return reduce(REEL_OP_##name, site, x, &axes, keepdims);                                        \
+    }
+OVER_ALL(sum)
+OVER_ALL(mean)
+OVER_ALL(prod)
+OVER_ALL(any)
+OVER_ALL(all)
+OVER_ALL(count_nonzero)
+OVER_ONE(max)
+OVER_ONE(min)
+OVER_ONE(argmax)
+OVER_ONE(argmin)
+OVER_ONE(logsumexp)
+
+#define OVER_AXES(name)                                                                            \
+    reel_tensor *reel_##name##_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims) \
+    {                                                                                              \
+        return reduce(REEL_OP_##name, site, x, &axes, keepdims);                                   \
+    }
+OVER_AXES(l1)
+OVER_AXES(l2)
+OVER_AXES(sum_square)
+
+static reel_tensor *arg_last(int id, const char *site, reel_tensor *x, const reel_axes *axes, bool keepdims)
 {
-    return reduce(REEL_OP_sum, site, x, NULL, false);
+    reel_attr_reduce a = {.keepdims = keepdims, .last = 1};
+    reel_put_axes_(&a.axes, axes);
+    return reel_op1_(id, &a, site, x);
 }
 
-reel_tensor *reel_mean_at(const char *site, reel_tensor *x)
+reel_tensor *reel_argmax_last_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims)
 {
-    return reduce(REEL_OP_mean, site, x, NULL, false);
+    return arg_last(REEL_OP_argmax, site, x, &axes, keepdims);
 }
 
-reel_tensor *reel_max_at(const char *site, reel_tensor *x, int axis)
+reel_tensor *reel_argmin_last_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims)
 {
-    return reduce_one(REEL_OP_max, site, x, axis);
-}
-
-reel_tensor *reel_argmax_at(const char *site, reel_tensor *x, int axis)
-{
-    return reduce_one(REEL_OP_argmax, site, x, axis);
-}
-
-reel_tensor *reel_sum_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims)
-{
-    return reduce(REEL_OP_sum, site, x, &axes, keepdims);
-}
-
-reel_tensor *reel_mean_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims)
-{
-    return reduce(REEL_OP_mean, site, x, &axes, keepdims);
-}
-
-reel_tensor *reel_max_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims)
-{
-    return reduce(REEL_OP_max, site, x, &axes, keepdims);
-}
-
-reel_tensor *reel_argmax_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims)
-{
-    return reduce(REEL_OP_argmax, site, x, &axes, keepdims);
+    return arg_last(REEL_OP_argmin, site, x, &axes, keepdims);
 }
 
 reel_tensor *reel_count_like_at_(const char *site, reel_tensor *x, const reel_attr_reduce *a)
@@ -112,12 +153,15 @@ reel_tensor *reel_count_like_at_(const char *site, reel_tensor *x, const reel_at
 }
 
 /* ---- gradients --------------------------------------------------------------------------------------- */
-/* t, of the reduction's output shape, with the axes that went put back as 1, so that it broadcasts against the input. */
-static reel_tensor *axes_back(const reel_vjp_args *v, reel_tensor *t)
+reel_tensor *reel_axes_back_(const reel_vjp_args *v, const reel_attr_reduce *a, reel_tensor *t)
 {
-    const reel_attr_reduce *a = v->attr;
     if (a->keepdims || a->axes.n == 0) return t;
     return reel_unsqueeze_at(v->site, t, a->axes);
+}
+
+static reel_tensor *axes_back(const reel_vjp_args *v, reel_tensor *t)
+{
+    return reel_axes_back_(v, v->attr, t);
 }
 
 int reel_vjp_sum_(const reel_vjp_args *v)
@@ -133,8 +177,8 @@ int reel_vjp_mean_(const reel_vjp_args *v)
     return reel_status();
 }
 
-/* Elements equal to the maximum share its gradient equally. */
-int reel_vjp_max_(const reel_vjp_args *v)
+/* Elements equal to the extremum share its gradient equally. */
+static int extremum(const reel_vjp_args *v)
 {
     const char *site = v->site;
     const reel_attr_reduce *a = v->attr;
@@ -144,5 +188,37 @@ int reel_vjp_max_(const reel_vjp_args *v)
     reel_tensor *ties = reel_sum_axes_at(site, ones, a->axes, true);
     reel_tensor *share = reel_div_at(site, axes_back(v, v->dout[0]), ties);
     v->din[0] = reel_where_at(site, is_max, share, reel_num_at(site, 0));
+    return reel_status();
+}
+
+int reel_vjp_max_(const reel_vjp_args *v)
+{
+    return extremum(v);
+}
+
+int reel_vjp_min_(const reel_vjp_args *v)
+{
+    return extremum(v);
+}
+
+/* g times the product of the other elements, whatever is zero among them: along each axis those before and those after, then
+   the same of what this axis's products are. */
+int reel_vjp_prod_(const reel_vjp_args *v)
+{
+    const char *site = v->site;
+    const reel_attr_reduce *a = v->attr;
+    const int rank = reel_type_of_(v->in[0])->shape.rank;
+    unsigned mask = 0;
+    if (reel_axes_mask_(&a->axes, rank, &mask)) return reel_status();
+    reel_tensor *left = v->in[0], *others = axes_back(v, v->dout[0]);
+    for (int k = rank - 1; k >= 0; k--) {
+        if (!(mask >> k & 1u)) continue;
+        reel_tensor *before = reel_scan_(REEL_OP_cumprod, site, left, k, true, false);
+        reel_tensor *after = reel_scan_(REEL_OP_cumprod, site, left, k, true, true);
+        others = reel_mul_at(site, others, reel_mul_at(site, before, after));
+        mask &= ~(1u << k);
+        if (mask) left = reel_prod_axes_at(site, left, (reel_axes){1, {k}}, true);
+    }
+    v->din[0] = others;
     return reel_status();
 }
