@@ -77,7 +77,7 @@ static void mark_entry(const backward *b, const reel_entry *e)
 static void mark(const backward *b)
 {
     const reel_tape_rec *t = b->t;
-    for (const reel_chunk *k = t->first; k; k = k->next) {
+    for (const reel_tape_chunk *k = t->first; k; k = k->next) {
         const char *end = k == t->chunk ? t->at : (const char *)k + k->used;
         for (const char *p = (const char *)k + sizeof *k; p < end; p += ((const reel_entry *)(const void *)p)->bytes)
             mark_entry(b, (const reel_entry *)(const void *)p);

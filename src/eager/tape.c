@@ -18,7 +18,7 @@ typedef struct ended {
 /* What a thread keeps for its tapes, for reuse and for telling what became of them. */
 typedef struct tape_cache {
     reel_tape_rec *open, *spare;
-    reel_chunk *chunks;
+    reel_tape_chunk *chunks;
     int n_spare, n_chunks;
     uint64_t next_serial;
     ended ended[ENDED];
@@ -42,7 +42,7 @@ static void cache_free(void *arg)
         free_tape_rec(t);
     }
     while (c->chunks) {
-        reel_chunk *k = c->chunks;
+        reel_tape_chunk *k = c->chunks;
         c->chunks = k->next;
         reel_free_(k, k->bytes);
     }
@@ -183,8 +183,8 @@ int reel_tape_stand_in_(reel_tape_rec *t, uint64_t cell_id, const reel_rec *valu
 static int add_chunk(reel_tape_rec *t, size_t bytes)
 {
     tape_cache *c = cache_of(reel_ctx_());
-    const size_t need = sizeof(reel_chunk) + bytes;
-    reel_chunk *k = c->chunks;
+    const size_t need = sizeof(reel_tape_chunk) + bytes;
+    reel_tape_chunk *k = c->chunks;
     if (k && need <= k->bytes) {
         c->chunks = k->next;
         c->n_chunks--;
@@ -396,10 +396,10 @@ reel_tape *reel_tape_begin_at(const char *site, const reel_tape_opts *o)
     return handle_of(t);
 }
 
-static void give_chunks_back(tape_cache *c, reel_chunk *k)
+static void give_chunks_back(tape_cache *c, reel_tape_chunk *k)
 {
     while (k) {
-        reel_chunk *next = k->next;
+        reel_tape_chunk *next = k->next;
         if (k->bytes == CHUNK_BYTES && c->n_chunks < KEEP_CHUNKS) {
             k->next = c->chunks;
             c->chunks = k;

@@ -47,10 +47,10 @@ static inline bool reel_keeps_out_(const reel_op *op, int j)
     return (op->keep >> (j < 15 ? 16 + j : 31)) & 1u;
 }
 
-typedef struct reel_chunk {
-    struct reel_chunk *next;
+typedef struct reel_tape_chunk {
+    struct reel_tape_chunk *next;
     size_t bytes, used; /* with this header */
-} reel_chunk;
+} reel_tape_chunk;
 
 typedef struct reel_id_node {
     uint64_t id;
@@ -68,7 +68,7 @@ typedef struct reel_tape_rec {
     bool far;     /* the table holds ids that the map could hold */
     char *at, *end;
     reel_entry *last;
-    reel_chunk *first, *chunk;
+    reel_tape_chunk *first, *chunk;
     uint64_t first_id;
     uint32_t *map;
     size_t map_cap, map_used;

@@ -67,6 +67,23 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(split, split),
     K(concat, concat),
     K(unslice, unslice),
+    K(flatten, copy),
+    K(unflatten, copy),
+    K(expand, copy),
+    K(diagonal, copy),
+    K(chunk, split),
+    K(meshgrid_part, copy),
+    K(undiagonal, undiagonal),
+    K(diag_embed, undiagonal),
+    K(tril, triangle),
+    K(triu, triangle),
+    K(pad, pad),
+    K(tile, pad),
+    K(pad_grad, pad_grad),
+    K(tile_grad, pad_grad),
+    K(unfold, unfold),
+    K(fold, fold),
+    K(fold_like, fold),
     /* elements picked and put by index */
 
     /* linear algebra */

@@ -179,6 +179,7 @@ static int split_run(const void *plan, void *const *ptr, void *work)
 /* unslice: zeros, then one block */
 typedef struct unslice_plan {
     int64_t size, bytes;
+    int out; /* where the kernel finds its output */
     block b;
 } unslice_plan;
 
@@ -190,6 +191,7 @@ static int unslice_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     int64_t to[REEL_MAX_RANK] = {0}, offset = 0;
     (void)workspace;
     p->size = p->bytes = (int64_t)reel_size_(y->dtype);
+    p->out = sig->n_in;
     for (int k = 0; k < y->rank; k++) {
         int64_t first = 0, count, step = 1;
         if (k < a->n) reel_range_resolve_(a->r[k], y->dims[k], &first, &count, &step);
@@ -213,14 +215,41 @@ static int unslice_run(const void *plan, void *const *ptr, void *work)
     const unslice_plan *p = plan;
     (void)work;
     if (p->bytes <= 4 * WORK)
-        zero_piece(ptr[2], 0, p->bytes);
+        zero_piece(ptr[p->out], 0, p->bytes);
     else
-        reel_parallel_for(p->bytes, 4 * WORK, zero_piece, ptr[2]);
-    run_block(&p->b, ptr[2], ptr[0], p->size);
+        reel_parallel_for(p->bytes, 4 * WORK, zero_piece, ptr[p->out]);
+    run_block(&p->b, ptr[p->out], ptr[0], p->size);
+    return 0;
+}
+
+/* undiagonal(g, like) and diag_embed(x): zeros with the operand on a diagonal of the output */
+static int undiagonal_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    const reel_attr_diagonal *a = sig->attr;
+    const reel_kview *g = &sig->in[0], *y = &sig->out[0];
+    unslice_plan *p = plan;
+    int64_t to[REEL_MAX_RANK] = {0};
+    const int axis1 = (int)(a->axis1 < 0 ? a->axis1 + y->rank : a->axis1),
+              axis2 = (int)(a->axis2 < 0 ? a->axis2 + y->rank : a->axis2);
+    int n = 0;
+    (void)workspace;
+    p->size = p->bytes = (int64_t)reel_size_(y->dtype);
+    p->out = sig->n_in;
+    for (int k = 0; k < y->rank; k++) {
+        p->bytes *= y->dims[k];
+        if (k != axis1 && k != axis2) to[n++] = y->strides[k];
+    }
+    to[n] = y->strides[axis1] + y->strides[axis2];
+    plan_block(&p->b, g->rank, g->dims, to, g->strides, p->size);
+    const bool some = p->b.dim[0] > 0; /* an offset far outside is no address */
+    p->b.to_offset =
+        !some ? 0 : (a->offset < 0 ? -a->offset * y->strides[axis1] : a->offset * y->strides[axis2]) * p->size;
+    p->b.from_offset = 0;
     return 0;
 }
 
 const reel_kernel reel_k_concat_ = {sizeof(join_plan), 0, concat_prepare, concat_run, join_drop};
 const reel_kernel reel_k_split_ = {sizeof(join_plan), 0, split_prepare, split_run, join_drop};
 const reel_kernel reel_k_unslice_ = {sizeof(unslice_plan), REEL_K_CHEAP, unslice_prepare, unslice_run, NULL};
+const reel_kernel reel_k_undiagonal_ = {sizeof(unslice_plan), REEL_K_CHEAP, undiagonal_prepare, unslice_run, NULL};
 _Static_assert(sizeof(unslice_plan) <= REEL_PLAN_STACK, "a cheap kernel's plan lives on the stack");

@@ -25,6 +25,9 @@ extern const reel_kernel reel_k_custom_;
 /* scans, sorting, searching */
 extern const reel_kernel reel_k_scan_;
 /* sizes that depend on data, rows of a table */
+/* shape: pad.c, triangle.c, unfold.c, and the diagonals of join.c */
+extern const reel_kernel reel_k_pad_, reel_k_pad_grad_, reel_k_triangle_, reel_k_unfold_, reel_k_fold_,
+    reel_k_undiagonal_;
 /* elements picked and put by index */
 /* linear algebra */
 /* einsum.c */

@@ -67,6 +67,23 @@ typedef struct reel_attr_scan {
 } reel_attr_scan;
 
 /* shape, elements picked and put by index */
+typedef struct reel_attr_unflatten {
+    int64_t axis;
+    reel_shape shape;
+} reel_attr_unflatten;
+typedef struct reel_attr_diagonal {
+    int64_t offset, axis1, axis2;
+} reel_attr_diagonal;
+typedef struct reel_attr_pad {
+    int64_t n, mode, low[REEL_MAX_RANK], high[REEL_MAX_RANK];
+    double value;
+} reel_attr_pad;
+enum { REEL_UNFOLD_AXES = REEL_MAX_RANK - 2 };
+typedef struct reel_attr_unfold {
+    int64_t n, image[REEL_UNFOLD_AXES]; /* image: of fold alone */
+    int32_t kernel[REEL_UNFOLD_AXES], stride[REEL_UNFOLD_AXES], dilation[REEL_UNFOLD_AXES], low[REEL_UNFOLD_AXES],
+        high[REEL_UNFOLD_AXES];
+} reel_attr_unfold;
 
 /* linear algebra */
 /* The labels (from 1 on) of every axis of every operand in turn, then those of the n_out axes of the result. A label that

@@ -39,6 +39,12 @@ reel_tensor *reel_linear_scan_at_(const char *site, reel_tensor *b, reel_tensor 
 reel_tensor *reel_unslice_at_(const char *site, reel_tensor *g, reel_tensor *like, const reel_attr_slice *a);
 /* part[0] = g, part[1..n-1] the tensors that were joined */
 reel_tensor *reel_concat_part_at_(const char *site, reel_tensor *const part[], int n, int axis, int index);
+reel_tensor *reel_meshgrid_part_at_(const char *site, reel_tensor *const part[], int n, int axis);
+reel_tensor *reel_undiagonal_at_(const char *site, reel_tensor *g, reel_tensor *like, int64_t offset, int axis1,
+                                 int axis2);
+reel_tensor *reel_pad_grad_at_(const char *site, reel_tensor *g, reel_tensor *like, const reel_attr_pad *a);
+reel_tensor *reel_tile_grad_at_(const char *site, reel_tensor *g, reel_tensor *like, const reel_shape *times);
+reel_tensor *reel_fold_like_at_(const char *site, reel_tensor *g, reel_tensor *like, const reel_attr_unfold *a);
 reel_tensor *reel_swap_last_at_(const char *site, reel_tensor *x); /* the last two axes swapped: a view */
 
 /* elements picked and put by index */
