@@ -21,6 +21,15 @@
     BAD(CALL(unset()), REEL_EARG, "unset"); \
     BAD(CALL(symbol()), REEL_ETRACE, "graph")
 
+/* Shapes of all kinds, of rank 2, with the given parameters. */
+#define MATRICES(...)                                                                                            \
+    {IN("[3,4]"), WITH(__VA_ARGS__)}, {IN("[4,3]t"), WITH(__VA_ARGS__)}, {IN("[3,3]r"), WITH(__VA_ARGS__)},      \
+        {IN("[2,5]s"), WITH(__VA_ARGS__)}, {IN("[5,2]o"), WITH(__VA_ARGS__)}, {IN("[3,4]b"), WITH(__VA_ARGS__)}, \
+        {IN("[3,4]!"), WITH(__VA_ARGS__)}, {IN("[1,1]"), WITH(__VA_ARGS__)}, {IN("[0,3]"), WITH(__VA_ARGS__)},   \
+    {                                                                                                            \
+        IN("[70,301]t"), WITH(__VA_ARGS__)                                                                       \
+    }
+
 /* p[0] numbers from p[1] on */
 static inline reel_shape shape_of(const sample *s)
 {
