@@ -28,5 +28,43 @@ reel_tensor *reel_attention_at(const char *site, reel_tensor *q, reel_tensor *k,
 int reel_attention_cached_at(const char *site, reel_tensor *q, reel_tensor *k, reel_tensor *v, reel_tensor *past_k,
                              reel_tensor *past_v, reel_tensor *mask, const reel_attention_opts *o, reel_tensor *out[3]);
 
+/* ---- recurrent layers -----------------------------------------------------------------------------
+   x [T, B, I] (batch_first: [B, T, I]) is scanned over time by h' = f(x w^T + b, h r^T + rb): w [G H, I], r [G H, H], b and rb [G H], in
+   PyTorch's layout and order of gates: LSTM i f g o, GRU r z n. (ONNX has i o f c and z r h: split along axis 0, concat in the other
+   order.) REEL_BOTH: all weights have a leading axis of 2, forward and reverse.
+     rnn:  h' = tanh(a), or relu                                  (Elman 1990), a = x w^T + b + h r^T + rb
+     gru:  h' = (1 - z) n + z h, n = tanh(x w_n^T + b_n + r (h r_n^T + rb_n))  (PyTorch, cuDNN), or with reset_before
+           n = tanh(x w_n^T + b_n + (r h) r_n^T + rb_n)                         (Cho et al. 2014)
+     lstm: c' = f c + i g, h' = o tanh(c')                        (Hochreiter & Schmidhuber 1997, Gers et al. 2000)
+   y [T, B, H] (REEL_BOTH: [T, B, 2 H]; batch_first: [B, T, ...]) has every h'; h [B, H], c [B, H] (REEL_BOTH: [2, B, H]) the last states.
+   With lengths, row k has lengths[k] steps (an error beyond T): y is 0 after them, the last states are those of its last step,
+   and reverse begins at it. Second derivatives need a known T. */
+enum { REEL_REVERSE = 1, REEL_BOTH = 2 };
+typedef struct {
+    size_t size;
+    reel_tensor *h0, *c0; /* states to begin with, like h and c; NULL: 0 */
+    reel_tensor *rb;      /* NULL: 0 */
+    reel_tensor *lengths; /* integers [B]; NULL: T */
+    reel_tensor *
+        peephole; /* lstm: [3 H] (REEL_BOTH: [2, 3 H]): i and f see p_i c and p_f c, o sees p_o c' (Gers & Schmidhuber 2000).
+                               Runs step by step, so T must be known, and at most 1000 */
+    int direction; /* 0: forward, REEL_REVERSE, REEL_BOTH */
+    bool batch_first, relu, reset_before;
+} reel_rnn_opts;
+/* b may be NULL. out: y, h; y, h, c. All NULL on failure. */
+int reel_rnn_at(const char *site, reel_tensor *x, reel_tensor *w, reel_tensor *r, reel_tensor *b,
+                const reel_rnn_opts *o, reel_tensor *out[2]);
+int reel_gru_at(const char *site, reel_tensor *x, reel_tensor *w, reel_tensor *r, reel_tensor *b,
+                const reel_rnn_opts *o, reel_tensor *out[2]);
+int reel_lstm_at(const char *site, reel_tensor *x, reel_tensor *w, reel_tensor *r, reel_tensor *b,
+                 const reel_rnn_opts *o, reel_tensor *out[3]);
+/* One step, from primitive ops: x [B, I], h and c [B, H]. Of the options rb, peephole, relu and reset_before count. */
+reel_tensor *reel_rnn_cell_at(const char *site, reel_tensor *x, reel_tensor *h, reel_tensor *w, reel_tensor *r,
+                              reel_tensor *b, const reel_rnn_opts *o);
+reel_tensor *reel_gru_cell_at(const char *site, reel_tensor *x, reel_tensor *h, reel_tensor *w, reel_tensor *r,
+                              reel_tensor *b, const reel_rnn_opts *o);
+int reel_lstm_cell_at(const char *site, reel_tensor *x, reel_tensor *h, reel_tensor *c, reel_tensor *w, reel_tensor *r,
+                      reel_tensor *b, const reel_rnn_opts *o, reel_tensor *out[2]);
+
 REEL_END_DECLS
 #endif

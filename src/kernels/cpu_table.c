@@ -100,6 +100,8 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     /* embedding, attention, recurrent layers */
     K(attention, attention),
     K(attention_grad, attention_grad),
+    K(recurrent, recurrent),
+    K(recurrent_grad, recurrent_grad),
 
     /* gradients */
     K(stop_gradient, copy),

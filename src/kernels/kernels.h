@@ -35,7 +35,7 @@ extern const reel_kernel reel_k_einsum_;
 /* normalisation, losses */
 /* convolution, pooling, resampling */
 /* attention, recurrent layers */
-extern const reel_kernel reel_k_attention_, reel_k_attention_grad_;
+extern const reel_kernel reel_k_attention_, reel_k_attention_grad_, reel_k_recurrent_, reel_k_recurrent_grad_;
 
 /* Gathers a view of any layout into dense memory; exact. Runs in the caller's thread pool. */
 void reel_pack_(void *dst, const reel_kview *src);

@@ -104,4 +104,28 @@ typedef struct reel_attr_attention {
     int64_t past;
     int causal, own_scale;
 } reel_attr_attention;
+enum { REEL_RNN_TANH, REEL_RNN_RELU, REEL_RNN_LSTM, REEL_RNN_GRU, REEL_RNN_GRU_BEFORE };
+enum { /* which optional operands there are, in this order */
+       REEL_RNN_H0 = 1,
+       REEL_RNN_C0 = 2,
+       REEL_RNN_BIAS = 4,
+       REEL_RNN_RBIAS = 8,
+       REEL_RNN_LENGTHS = 16,
+       REEL_RNN_DY = 32,
+       REEL_RNN_DLAST = 64,
+       REEL_RNN_DSAVED = 128
+};
+typedef struct reel_attr_recurrent {
+    int kind, reverse;
+    unsigned has;
+} reel_attr_recurrent;
+/* Numbers a unit: gates, states (h, c), and what is saved for the backward: LSTM i f g o c, GRU r z n m, m being
+   the product with n's weights (reset after it) or r h (before it). */
+static inline void reel_recurrent_parts_(int kind, int *gates, int *states, int *saves)
+{
+    const bool lstm = kind == REEL_RNN_LSTM, gru = kind == REEL_RNN_GRU || kind == REEL_RNN_GRU_BEFORE;
+    *gates = lstm ? 4 : gru ? 3 : 1;
+    *states = lstm ? 2 : 1;
+    *saves = lstm ? 5 : gru ? 4 : 0;
+}
 #endif

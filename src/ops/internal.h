@@ -62,6 +62,15 @@ int reel_attention_both_at_(const char *site, reel_tensor *const in[], int n_in,
 /* in: q, k, v, g, lse, delta = sum(g y, -1) [, mask]; out: dq, dk, dv */
 int reel_attention_grad_at_(const char *site, reel_tensor *const in[], int n_in, const reel_attr_attention *a,
                             reel_tensor *out[3]);
+/* A scan over time. in: xp [T, B, G H] (inputs times their weights), r [G H, H], then the optional operands of a->has in order: h0 [B, H],
+   c0 [B, H], b [G H], rb [H] (GRU, reset after: the bias of m), lengths [B].
+   out: y [T, B, H], last [h and c, B, H], saved [T, B, S H]: see reel_recurrent_parts_. */
+int reel_recurrent_at_(const char *site, reel_tensor *const in[], int n_in, const reel_attr_recurrent *a,
+                       reel_tensor *out[3]);
+/* in: r, saved, y, then h0, c0, lengths, dy, dlast, dsaved as there are. out: dxp, the gradient of h0 and c0 [h and c, B, H], the
+   states before each step [T, B, H], and m's gradient [T, B, H] ([T, B, 0] where there is no m). */
+int reel_recurrent_grad_at_(const char *site, reel_tensor *const in[], int n_in, const reel_attr_recurrent *a,
+                            reel_tensor *out[4]);
 
 /* ---- the door, by number of operands ----------------------------------------------------------------- */
 static const reel_attr_none reel_no_attr_ = {0};
