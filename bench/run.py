@@ -5,6 +5,7 @@ writes bench/results.json and, with --readme, the table in README.md."""
 import argparse
 import datetime
 import json
+import math
 import os
 import pathlib
 import platform
@@ -13,23 +14,9 @@ import subprocess
 import sys
 import time
 
+from rows import QUICK, ROWS
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SIZES = (32, 64, 128, 256, 512, 1024, 2048)
-
-# row shown, our row, peers asked (the fastest counts), target, kind of target
-ROWS = [
-    ("eager add of 4 floats", "eager_add4", ["torch"], 0.12, "ratio"),
-    ("the same with a tape", "eager_add4_tape", ["torch"], 0.12, "ratio"),
-    ("replay, a node of 1,000 8x8 matmuls", "replay_matmul8", ["torch"], 0.3, "ratio"),
-    ("replay, a node that does nothing", "replay_nothing", [], 20, "ns"),
-    *[(f"prepared matmul {n}", f"matmul_{n}", ["openblas", "onednn"], 1.05, "ratio") for n in SIZES],
-    *[(f"eager matmul {n}, beyond prepared", f"matmul_eager_{n}", [f"reel:matmul_{n}"], 100, "ns above") for n in (32, 64, 128)],
-    ("digits training step, eager", "digits_eager", ["torch"], 0.3, "ratio"),
-    ("digits training step, replay", "digits_replay", ["jax"], 0.25, "ratio"),
-    ("process start to first result", "start", [], 20e6, "ns"),
-]
-QUICK = {"eager_add4", "eager_add4_tape", "replay_nothing", "replay_matmul8", "matmul_32", "digits_eager", "digits_replay", "start"}
-
 
 class Asked:
     """A process that answers rows."""
@@ -113,13 +100,21 @@ def judge(ours, peer, target, kind):
     return ours, nice(ours), ours <= target
 
 
+def geometric(values):
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
 def table(results):
-    lines = ["| what | Reel | peer | ratio | target |", "|---|---|---|---|---|"]
+    lines = ["| what | Reel | peer | ratio | target | share of triad |", "|---|---|---|---|---|---|"]
     for r in results:
         peer = f"{nice(r['peer'])} ({r['peer_name']})" if r["peer"] is not None else ""
         target = {"ratio": f"<= {r['target']}", "ns": f"<= {nice(r['target'])}", "ns above": f"<= +{r['target']} ns"}[r["kind"]]
         mark = "" if r["met"] is None else " met" if r["met"] else " missed"
-        lines.append(f"| {r['row']} | {nice(r['ours'])} | {peer} | {r['shown'] if r['kind'] != 'ns' else ''} | {target}{mark} |")
+        lines.append(f"| {r['row']} | {nice(r['ours'])} | {peer} | {r['shown'] if r['kind'] != 'ns' else ''} | {target}{mark} | "
+                     + (f"{r['share']:.2f} |" if r.get("share") else "|"))
+    ratios = [r["value"] for r in results if r["id"].startswith("op_") and r["value"] is not None]
+    if ratios:
+        lines += ["", f"Geometric mean of the single ops' ratios: {geometric(ratios):.2f} (target 0.8)."]
     return lines
 
 
@@ -137,16 +132,18 @@ def main():
     build = args.build.resolve()
     if args.quick:
         args.rounds, args.seconds = 1, 0.02
-    asked = {"reel": Asked([build / "bench/reel_bench"])}
+    asked = {"reel": Asked([build / "bench/reel_bench"]), "ops": Asked([build / "bench/ops_bench"])}
     versions = {}
     if args.peers:
         more, versions = peers(build, args.venv)
         asked.update(more)
     results = []
-    for shown, row, names, target, kind in ROWS:
+    triad = None
+    for shown, row, names, target, kind, *size in ROWS:
         if (args.quick and row not in QUICK) or args.rows not in row:
             continue
-        sources = {"reel": (asked["reel"] if row != "start" else Start(build / "bench/start"), row)}
+        size = size[0] if size else 0
+        sources = {"reel": (Start(build / "bench/start") if row == "start" else asked["ops" if row.startswith("op_") else "reel"], row)}
         for name in names:
             if name.startswith("reel:"):
                 sources[name] = (asked["reel"], name[5:])
@@ -167,11 +164,18 @@ def main():
             value, text, met = judge(min(ns["reel"]), min(ns[best]), target, kind)
         else:
             value, text, met = judge(ours, medians.get(best), target, kind)
-        results.append({"row": shown, "id": row, "ours": ours, "peer_name": best, "peer": medians.get(best), "peers": medians, "value": value,
+        if row == "op_triad":
+            triad = size / ours
+        share = size / ours / triad if size and triad and row != "op_triad" else None
+        results.append({"row": shown, "bytes": size, "share": share, "id": row, "ours": ours, "peer_name": best, "peer": medians.get(best), "peers": medians, "value": value,
                         "shown": text, "target": target, "kind": kind, "met": met})
         state = "" if met is None else "met" if met else "MISSED"
         peer = f"{best} {nice(medians[best])}" if best else ""
-        print(f"{shown:40} {nice(ours):>10}  {peer:24} {text:>9}  target {target:g}  {state}", flush=True)
+        print(f"{shown:40} {nice(ours):>10}  {peer:24} {text:>9}  target {target:g}  {state}"
+              + (f"  {size / ours:.1f} GB/s" if size else "") + (f", {share:.2f} of triad" if share else ""), flush=True)
+    ratios = [r["value"] for r in results if r["id"].startswith("op_") and r["value"] is not None]
+    if ratios:
+        print(f"==> single ops: geometric mean {geometric(ratios):.2f} of {len(ratios)} rows, {sum(x <= 1 for x in ratios)} at most 1")
     for process in asked.values():
         process.end()
     if args.peers and not args.rows and not args.quick:

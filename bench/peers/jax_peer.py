@@ -5,6 +5,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 import jax
 import jax.numpy as jnp
 
+import jax_ops
 from serve import serve
 
 
@@ -65,4 +66,6 @@ def chain():
     return run, 1000
 
 
-serve({"digits_replay": step, "eager_add4": add, "replay_matmul8": chain})
+rows = {"digits_replay": step, "eager_add4": add, "replay_matmul8": chain}
+rows.update({f"op_{name}": row for name, row in jax_ops.rows().items()})
+serve(rows)

@@ -2,6 +2,7 @@
 import torch
 import torch.nn.functional as F
 
+import torch_ops
 from serve import serve
 
 
@@ -69,4 +70,5 @@ def step():
 
 rows = {"eager_add4": add, "eager_add4_tape": add_tape, "replay_matmul8": chain, "digits_eager": step}
 rows.update({f"matmul_{n}": matmul(n) for n in (32, 64, 128, 256, 512, 1024, 2048)})
+rows.update({f"op_{name}": row for name, row in torch_ops.rows().items()})
 serve(rows)

@@ -1,0 +1,150 @@
+"""JAX's side of the rows of single ops, each jitted; the same names as in torch_ops.py."""
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+N = 1024
+
+
+def forward(f, *inputs):
+    def make():
+        g = jax.jit(f)
+
+        def run(times):
+            for _ in range(times):
+                jax.block_until_ready(g(*inputs))
+
+        return run, 1
+
+    return make
+
+
+def train(f, *inputs):
+    def make():
+        floats = [i for i, x in enumerate(inputs) if jnp.issubdtype(x.dtype, jnp.floating)]
+
+        @jax.jit
+        def g(*xs):
+            def of(*ys):
+                full = list(xs)
+                for i, y in zip(floats, ys):
+                    full[i] = y
+                return f(*full)
+
+            y, back = jax.vjp(of, *[xs[i] for i in floats])
+            return back(jnp.ones_like(y))
+
+        def run(times):
+            for _ in range(times):
+                jax.block_until_ready(g(*inputs))
+
+        return run, 1
+
+    return make
+
+
+def both(name, f, *inputs):
+    return {name: forward(f, *inputs), name + "_train": train(f, *inputs)}
+
+
+key = [jax.random.PRNGKey(0)]
+
+
+def randn(*shape):
+    key[0], use = jax.random.split(key[0])
+    return jax.random.normal(use, shape, dtype=jnp.float32)
+
+
+def conv(batch, channels, size, filters, kernel):
+    def f(x, w):
+        return lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NCHW", "OIHW", "NCHW"))
+
+    return f, randn(batch, channels, size, size), randn(filters, channels, kernel, kernel)
+
+
+def pool(x, start, op, scale=1.0):
+    return lax.reduce_window(x, start, op, (1, 1, 2, 2), (1, 1, 2, 2), "VALID") * scale
+
+
+def layer_norm(x, w, b):
+    mean = x.mean(-1, keepdims=True)
+    var = jnp.square(x - mean).mean(-1, keepdims=True)
+    return (x - mean) * lax.rsqrt(var + 1e-5) * w + b
+
+
+def batch_norm(x, w, b):
+    mean = x.mean((0, 2, 3), keepdims=True)
+    var = jnp.square(x - mean).mean((0, 2, 3), keepdims=True)
+    return (x - mean) * lax.rsqrt(var + 1e-5) * w[:, None, None] + b[:, None, None]
+
+
+def attend(q, k, v):
+    t = q.shape[-2]
+    scores = jnp.einsum("bhqd,bhkd->bhqk", q, k) / jnp.sqrt(q.shape[-1])
+    scores = jnp.where(jnp.tril(jnp.ones((t, t), bool)), scores, -jnp.inf)
+    return jnp.einsum("bhqk,bhkd->bhqd", jax.nn.softmax(scores), v)
+
+
+def attention(*shape):
+    return attend, randn(*shape), randn(*shape), randn(*shape)
+
+
+def lstm(w, r, b, x):
+    def step(state, xt):
+        h, c = state
+        i, f, g, o = jnp.split(xt + h @ r, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    zero = jnp.zeros((x.shape[1], r.shape[0]))
+    return lax.scan(step, (zero, zero), x @ w + b)[1]
+
+
+def rows():
+    m, square = randn(N * N), randn(N, N)
+    positive = jnp.abs(m) + 0.1
+    table, images = randn(10000, 128), randn(64, 32, 28, 28)
+    picked = jnp.arange(8192) * 7919 % 10000
+    feature, ones = randn(64, 64, 28, 28), jnp.ones(64)
+    q, k = randn(12, 4, 64, 32), randn(12, 4, 64, 32)
+    a, b, c = randn(256, 64), randn(64, 512), randn(512, 128)
+    norm = jnp.ones(N)
+    weights = [randn(128, 512) * 0.1, randn(128, 512) * 0.1, randn(512) * 0.1]
+    x = randn(32, 16, 128)
+    return {
+        "chain": forward(lambda x: (x * 2 + 1) * jnp.tanh(x) - x / 3, m),
+        "exp": forward(jnp.exp, m),
+        "log": forward(jnp.log, positive),
+        "sin": forward(jnp.sin, m),
+        "tanh": forward(jnp.tanh, m),
+        "erf": forward(lax.erf, m),
+        **both("gelu", lambda x: jax.nn.gelu(x, approximate=False), m),
+        "sum_all": forward(jnp.sum, m),
+        "sum_axis0": forward(lambda x: x.sum(0), square),
+        "sum_axis1": forward(lambda x: x.sum(1), square),
+        "max_axis1": forward(lambda x: x.max(1), square),
+        **both("softmax", jax.nn.softmax, square),
+        **both("layer_norm", layer_norm, square, norm, norm),
+        "transpose_copy": forward(lambda x: x.T + 0, square),
+        "strided_copy": forward(lambda x: x[:, ::2], square),
+        "gather": forward(lambda t, i: t[i], table, picked),
+        **both("embedding", lambda t, i: t[i], table, picked.reshape(32, 256)),
+        "scatter_add": forward(lambda t, i, v: t.at[i].add(v), table, picked, randn(8192, 128)),
+        **both("conv_lenet1", *conv(64, 1, 28, 32, 3)),
+        **both("conv_lenet2", *conv(64, 32, 14, 64, 3)),
+        **both("conv_resnet56", *conv(8, 64, 56, 64, 3)),
+        **both("conv_resnet14", *conv(8, 256, 14, 256, 3)),
+        **both("max_pool", lambda x: pool(x, -jnp.inf, lax.max), images),
+        **both("avg_pool", lambda x: pool(x, 0.0, lax.add, 0.25), images),
+        **both("batch_norm", batch_norm, feature, ones, ones),
+        **both("attention_small", *attention(12, 4, 64, 32)),
+        **both("attention_long", *attention(1, 8, 1024, 64)),
+        "lstm": forward(lstm, *weights, x),
+        "lstm_train": train(lambda *p: lstm(*p, x), *weights),
+        "einsum_scores": forward(lambda q, k: jnp.einsum("bhqd,bhkd->bhqk", q, k), q, k),
+        "einsum_chain": forward(lambda a, b, c: jnp.einsum("ij,jk,kl->il", a, b, c), a, b, c),
+        "sort": forward(jnp.sort, m),
+        "sort_rows": forward(lambda x: jnp.sort(x, -1), square),
+        "topk": forward(lambda x: lax.top_k(x, 100)[0], m),
+    }
