@@ -18,6 +18,10 @@ from rows import QUICK, ROWS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
+class NotThere(Exception):
+    """A process does not know the row."""
+
+
 class Asked:
     """A process that answers rows."""
 
@@ -29,6 +33,8 @@ class Asked:
         self.p.stdin.flush()
         line = self.p.stdout.readline()
         answer = json.loads(line) if line else {"error": "it ended"}
+        if answer.get("error") == "no such row":
+            raise NotThere(f"{self.p.args[-1]} has no row {row}")
         if "error" in answer:
             raise SystemExit(f"bench: {self.p.args[-1]}, row {row}: {answer['error']}")
         return answer["ns"]
@@ -138,7 +144,7 @@ def main():
         more, versions = peers(build, args.venv)
         asked.update(more)
     results = []
-    triad = None
+    triad, absent = None, 0
     for shown, row, names, target, kind, *size in ROWS:
         if (args.quick and row not in QUICK) or args.rows not in row:
             continue
@@ -150,9 +156,14 @@ def main():
             elif name in asked:
                 sources[name] = (asked[name], row)
         ns = {name: [] for name in sources}
-        for _ in range(args.rounds):
-            for name, (process, its_row) in sources.items():
-                ns[name].append(process.ask(its_row, args.seconds))
+        try:
+            for _ in range(args.rounds):
+                for name, (process, its_row) in sources.items():
+                    ns[name].append(process.ask(its_row, args.seconds))
+        except NotThere as error:
+            print(f"{shown:40} {error}", flush=True)
+            absent += 1
+            continue
         medians = {name: statistics.median(v) for name, v in ns.items()}
         ours = medians.pop("reel")
         best = min(medians, key=medians.get) if medians else None
@@ -192,7 +203,7 @@ def main():
             note = f"{record['machine']}, {record['cores']} cores, {record['date']}; PyTorch {versions.get('torch')}, JAX {versions.get('jax')}."
             readme.write_text(head + begin + "\n" + "\n".join(table(results)) + "\n\n" + note + "\n" + end + tail)
             print("==> README.md: table written")
-    return 0
+    return 1 if absent else 0
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def rows():
         **both("softmax", jax.nn.softmax, square),
         **both("layer_norm", layer_norm, square, norm, norm),
         "transpose_copy": forward(lambda x: x.T + 0, square),
-        "strided_copy": forward(lambda x: x[:, ::2], square),
+        "strided_copy": forward(lambda x: x[:, 1:-1:2], square),
         "gather": forward(lambda t, i: t[i], table, picked),
         **both("embedding", lambda t, i: t[i], table, picked.reshape(32, 256)),
         "scatter_add": forward(lambda t, i, v: t.at[i].add(v), table, picked, randn(8192, 128)),

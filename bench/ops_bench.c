@@ -1,0 +1,200 @@
+/* ops_bench.c: our side of bench/run.py for single ops. A case is a body and its inputs; rows named ..._train also take the
+   gradients of the float inputs, for an output gradient of ones. */
+#include <math.h>
+#include <reel/reel.h>
+#include "bench.h"
+
+enum { MAX_IN = 4, N = 1024 };
+
+typedef struct op_case {
+    const char *name;
+    reel_body *body;
+    /* kind, then dims: n normal, p positive, o ones, i ids below 10,000 */
+    const char *in[MAX_IN];
+    bool replay; /* through a function, not eagerly */
+} op_case;
+#define CASE(name, ...)                           \
+    {                                             \
+#name, name##_body, {__VA_ARGS__ }, false \
+    }
+#define REPLAYED(name, ...)                      \
+    {                                            \
+#name, name##_body, {__VA_ARGS__ }, true \
+    }
+
+/* ---- bodies -------------------------------------------------------------------------------------- */
+#define BODY(name, value)                                                           \
+    static int name##_body(void *self, reel_tensor *const in[], reel_tensor *out[]) \
+    {                                                                               \
+        (void)self;                                                                 \
+        out[0] = value;                                                             \
+        return reel_status();                                                       \
+    }
+BODY(exp, reel_exp(in[0]))
+BODY(log, reel_log(in[0]))
+BODY(tanh, reel_tanh(in[0]))
+BODY(chain, reel_sub(reel_mul(reel_add(reel_mul(in[0], reel_num(2)), reel_num(1)), reel_tanh(in[0])),
+                     reel_div(in[0], reel_num(3))))
+BODY(sum_all, reel_sum(in[0]))
+BODY(sum_axis0, reel_sum_axes(in[0], REEL_AXES(0), false))
+BODY(sum_axis1, reel_sum_axes(in[0], REEL_AXES(1), false))
+BODY(max_axis1, reel_max(in[0], 1))
+BODY(softmax, reel_softmax(in[0], -1))
+BODY(transpose_copy, reel_reshape(reel_transpose(in[0], REEL_ALL_AXES), REEL_SHAPE(N *N)))
+BODY(strided_copy, reel_reshape(reel_slice(in[0], 2, REEL_RANGES(REEL_ALL, {1, N - 1, 2})), REEL_SHAPE(N *(N / 2 - 1))))
+BODY(attention, reel_attention(in[0], in[1], in[2], NULL, REEL_OPTS(attention, .causal = REEL_CAUSAL)))
+BODY(einsum_scores, reel_einsum("bhqd,bhkd->bhqk", REEL_LIST(in[0], in[1])))
+BODY(einsum_chain, reel_einsum("ij,jk,kl->il", REEL_LIST(in[0], in[1], in[2])))
+
+static const op_case cases[] = {
+    CASE(exp, "n1048576"),
+    CASE(log, "p1048576"),
+    CASE(tanh, "n1048576"),
+    REPLAYED(chain, "n1048576"),
+    CASE(sum_all, "n1048576"),
+    CASE(sum_axis0, "n1024,1024"),
+    CASE(sum_axis1, "n1024,1024"),
+    CASE(max_axis1, "n1024,1024"),
+    CASE(softmax, "n1024,1024"),
+    CASE(transpose_copy, "n1024,1024"),
+    CASE(strided_copy, "n1024,1024"),
+    {"attention_small", attention_body, {"n12,4,64,32", "n12,4,64,32", "n12,4,64,32"}, false},
+    {"attention_long", attention_body, {"n1,8,1024,64", "n1,8,1024,64", "n1,8,1024,64"}, false},
+    CASE(einsum_scores, "n12,4,64,32", "n12,4,64,32"),
+    CASE(einsum_chain, "n256,64", "n64,512", "n512,128"),
+};
+enum { N_CASES = sizeof cases / sizeof *cases };
+
+/* ---- running ------------------------------------------------------------------------------------- */
+static struct {
+    const op_case *c;
+    reel_scope *scope;
+    reel_function *function;
+    reel_tensor *in[MAX_IN], *x[MAX_IN], *dy;
+    int n, n_x;
+} now;
+
+static reel_tensor *input(const char *spec)
+{
+    reel_shape s = {0};
+    for (const char *p = spec + 1; *p; p += *p == ',') {
+        char *end;
+        s.dims[s.rank++] = strtoll(p, &end, 10);
+        p = end;
+    }
+    const int64_t n = reel_shape_count(s);
+    if (spec[0] == 'n') return reel_randn(REEL_F32, s);
+    if (spec[0] == 'p') return reel_uniform(REEL_F32, s, 0.1, 1.1, NULL);
+    if (spec[0] == 'o') return reel_ones(REEL_F32, s);
+    int32_t *ids = malloc((size_t)n * sizeof *ids);
+    for (int64_t i = 0; ids && i < n; i++) ids[i] = (int32_t)(i * 7919 % 10000);
+    reel_tensor *t = ids ? reel_from_i32(s, ids, (size_t)n) : NULL;
+    free(ids);
+    return t;
+}
+
+static int healthy(const char *what)
+{
+    reel_error e;
+    if (!reel_take_error(&e)) return 1;
+    fprintf(stderr, "%s: %s\n", what, e.text);
+    return 0;
+}
+
+static int begin(int k)
+{
+    now.c = &cases[k];
+    now.scope = reel_scope_begin(REEL_HERE, "bench");
+    now.n = now.n_x = 0;
+    for (int i = 0; i < MAX_IN && now.c->in[i]; i++) {
+        now.in[now.n++] = input(now.c->in[i]);
+        if (now.c->in[i][0] != 'i') now.x[now.n_x++] = now.in[i];
+    }
+    reel_tensor *out[1] = {0};
+    if (reel_invoke((reel_fn){now.c->body, NULL, now.n, 1, now.c->name}, (reel_list){now.n, now.in}, out))
+        return healthy(now.c->name);
+    now.dy = reel_ones_like(out[0]);
+    if (now.c->replay) now.function = reel_function_new((reel_fn){now.c->body, NULL, now.n, 1, now.c->name}, NULL);
+    return healthy(now.c->name);
+}
+
+static void forward(int64_t times)
+{
+    for (int64_t i = 0; i < times; i++) {
+        REEL_SCOPED;
+        reel_tensor *out[1] = {0};
+        if (now.function)
+            reel_function_call(now.function, (reel_list){now.n, now.in}, out);
+        else
+            now.c->body(NULL, now.in, out);
+    }
+}
+
+static void backward(int64_t times)
+{
+    for (int64_t i = 0; i < times; i++) {
+        REEL_SCOPED;
+        reel_tensor *out[1] = {0}, *dx[MAX_IN];
+        reel_tape *tape = reel_tape_begin(NULL);
+        reel_watch(tape, (reel_list){now.n_x, now.x});
+        now.c->body(NULL, now.in, out);
+        reel_vjp(tape, (reel_list){1, out}, REEL_LIST(now.dy), (reel_list){now.n_x, now.x}, dx);
+    }
+}
+
+static void end(void)
+{
+    reel_function_free(now.function);
+    now.function = NULL;
+    reel_scope_end(now.scope);
+    healthy("end");
+}
+
+/* ---- the machine: a + s b on 1M floats, on all threads --------------------------------------------- */
+static float *triad_x, *triad_a, *triad_b;
+
+static int begin_triad(int n)
+{
+    float **const all[3] = {&triad_x, &triad_a, &triad_b};
+    for (int k = 0; k < 3; k++) {
+        *all[k] = aligned_alloc(64, (size_t)n * sizeof(float));
+        for (int i = 0; *all[k] && i < n; i++) (*all[k])[i] = (float)i;
+    }
+    return triad_x && triad_a && triad_b;
+}
+
+static void triad_part(void *arg, int64_t from, int64_t to)
+{
+    float *restrict x = triad_x;
+    const float *restrict a = triad_a, *restrict b = triad_b;
+    (void)arg;
+    for (int64_t i = from; i < to; i++) x[i] = a[i] + 3 * b[i];
+}
+
+static void triad(int64_t times)
+{
+    for (int64_t i = 0; i < times; i++) reel_parallel_for(N * N, 65536, triad_part, NULL);
+}
+
+static void end_triad(void)
+{
+    free(triad_x);
+    free(triad_a);
+    free(triad_b);
+}
+
+int main(void)
+{
+    static bench_row rows[2 * N_CASES + 1];
+    static char names[2 * N_CASES][64];
+    int n = 0;
+    for (int k = 0; k < N_CASES; k++) {
+        for (int train = 0; train < 2; train++) {
+            snprintf(names[n], sizeof names[n], "op_%s%s", cases[k].name, train ? "_train" : "");
+            rows[n] = (bench_row){names[n], begin, train ? backward : forward, end, k, 1};
+            n++;
+        }
+    }
+    rows[n++] = (bench_row){"op_triad", begin_triad, triad, end_triad, N * N, 1};
+    return bench_serve(rows, (size_t)n);
+}
