@@ -96,6 +96,18 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(softmax_cross_entropy, cross_entropy),
 
     /* convolution, pooling, resampling */
+    K(conv, conv),
+    K(conv_transpose, conv),
+    K(conv_input, conv),
+    K(conv_weights, conv),
+    K(max_pool, pool),
+    K(max_pool_indices, pool),
+    K(max_pool_grad, pool),
+    K(avg_pool, pool),
+    K(avg_pool_grad, pool),
+    K(pool_gather, pool_index),
+    K(pool_scatter, pool_index),
+    K(max_unpool, pool_index),
 
     /* embedding, attention, recurrent layers */
     K(attention, attention),

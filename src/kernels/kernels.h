@@ -34,6 +34,7 @@ extern const reel_kernel reel_k_pad_, reel_k_pad_grad_, reel_k_triangle_, reel_k
 extern const reel_kernel reel_k_einsum_;
 /* normalisation, losses */
 /* convolution, pooling, resampling */
+extern const reel_kernel reel_k_conv_, reel_k_pool_, reel_k_pool_index_;
 /* attention, recurrent layers */
 extern const reel_kernel reel_k_attention_, reel_k_attention_grad_, reel_k_recurrent_, reel_k_recurrent_grad_;
 

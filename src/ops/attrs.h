@@ -2,6 +2,7 @@
 #ifndef REEL_OPS_ATTRS_H
 #define REEL_OPS_ATTRS_H
 #include "core/op.h"
+#include "core/window.h"
 #include "reel/base.h"
 
 typedef struct reel_attr_none {
@@ -97,6 +98,15 @@ typedef struct reel_attr_einsum {
 /* normalisation, losses */
 
 /* convolution, pooling, resampling */
+typedef struct reel_attr_conv {
+    reel_window_rule window; /* of the convolution whose gradient it may be; kernel unused */
+    int64_t groups;
+} reel_attr_conv;
+typedef struct reel_attr_pool {
+    reel_window_rule window;
+    int64_t divisor;                   /* avg_pool: 0: the number of elements */
+    int32_t include_pad, column_major; /* does that number include the padding; how indices are counted */
+} reel_attr_pool;
 
 /* attention, recurrent layers */
 typedef struct reel_attr_attention {

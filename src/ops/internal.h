@@ -54,6 +54,24 @@ reel_tensor *reel_swap_last_at_(const char *site, reel_tensor *x); /* the last t
 /* softmax, normalisation, losses */
 
 /* convolution, pooling, resampling */
+/* a is that of the convolution; like is its x, or its w, of which only the shape counts */
+reel_tensor *reel_conv_input_at_(const char *site, reel_tensor *like, reel_tensor *g, reel_tensor *w,
+                                 const reel_attr_conv *a);
+reel_tensor *reel_conv_weights_at_(const char *site, reel_tensor *like, reel_tensor *g, reel_tensor *x,
+                                   const reel_attr_conv *a);
+reel_tensor *reel_max_pool_grad_at_(const char *site, reel_tensor *x, reel_tensor *g, const reel_attr_pool *a);
+reel_tensor *reel_avg_pool_grad_at_(const char *site, reel_tensor *like, reel_tensor *g, const reel_attr_pool *a);
+/* by max_pool_indices: v[n, c, indices[n, c, i]], and zeros of like's shape with g added there */
+reel_tensor *reel_pool_gather_at_(const char *site, reel_tensor *v, reel_tensor *indices, const reel_attr_pool *a);
+reel_tensor *reel_pool_scatter_at_(const char *site, reel_tensor *like, reel_tensor *indices, reel_tensor *g,
+                                   const reel_attr_pool *a);
+/* A window rule of n spatial axes from a caller's options; 0 or the code of what it raised at site for fn. */
+typedef struct reel_window_words {
+    const int *stride, *dilation, *pad, *before, *after, *more; /* more: output_padding, NULL: none */
+    int padding;
+    bool channels_last;
+} reel_window_words;
+int reel_fill_window_(const char *site, const char *fn, reel_window_rule *r, int n, const reel_window_words *o);
 
 /* attention, recurrent layers */
 /* out: y and, of shape [..., H, T], ln sum e^score, -inf where there is nothing to attend to (f32 for f16 and bf16) */
