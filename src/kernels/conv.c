@@ -75,15 +75,15 @@ static int conv_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     if (!code && p->ib >= 0) code = reel_operand_plan_(&p->b, &in[p->ib], p->compute, workspace);
     if (!code && p->compute != p->dtype) code = reel_room_(workspace, p->out_count, reel_size_(p->compute), &p->out_at);
     if (code || p->out_count == 0) return code;
-    if (!p->s.f64 && !want_portable()) code = conv_dnn_new_(&p->s, &p->dnn, workspace);
+    if (!p->s.f64 && !want_portable()) code = reel_conv_dnn_new_(&p->s, &p->dnn, workspace);
     if (code || p->dnn) return code;
-    return conv_plain_plan_(&p->plain, &p->s, workspace);
+    return reel_conv_plain_plan_(&p->plain, &p->s, workspace);
 }
 
 static void conv_drop(void *plan)
 {
     conv_plan *p = plan;
-    conv_dnn_free_(p->dnn);
+    reel_conv_dnn_free_(p->dnn);
 }
 
 static int conv_run(const void *plan, void *const *ptr, void *work)
@@ -96,9 +96,9 @@ static int conv_run(const void *plan, void *const *ptr, void *work)
     const void *b = p->ib >= 0 ? reel_operand_ready_(&p->b, ptr[p->ib], work) : NULL;
     void *const out = p->compute != p->dtype ? (char *)work + p->out_at : ptr[p->iout];
     if (!p->dnn)
-        conv_plain_run_(&p->plain, &p->s, x, w, y, b, out, work);
-    else if (!conv_dnn_run_(p->dnn, &p->s, x, w, y, b, out, work))
-        return reel_fail(REEL_EDEVICE, "oneDNN (%s) failed", conv_dnn_name_(p->dnn));
+        reel_conv_plain_run_(&p->plain, &p->s, x, w, y, b, out, work);
+    else if (!reel_conv_dnn_run_(p->dnn, &p->s, x, w, y, b, out, work))
+        return reel_fail(REEL_EDEVICE, "oneDNN (%s) failed", reel_conv_dnn_name_(p->dnn));
     if (p->compute != p->dtype) reel_convert_dense_(ptr[p->iout], p->dtype, out, p->compute, p->out_count);
     return 0;
 }

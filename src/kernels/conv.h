@@ -42,14 +42,14 @@ typedef struct conv_plan {
     int64_t out_count;
 } conv_plan;
 
-int conv_plain_plan_(conv_plain *p, const conv_shape *s, size_t *workspace);
-void conv_plain_run_(const conv_plain *p, const conv_shape *s, const void *x, const void *w, const void *y,
-                     const void *bias, void *out, void *work);
+int reel_conv_plain_plan_(conv_plain *p, const conv_shape *s, size_t *workspace);
+void reel_conv_plain_run_(const conv_plain *p, const conv_shape *s, const void *x, const void *w, const void *y,
+                          const void *bias, void *out, void *work);
 
 /* *out stays NULL where oneDNN is missing or has only a reference kernel for this. Returns 0 or REEL_ENOMEM. */
-int conv_dnn_new_(const conv_shape *s, conv_dnn **out, size_t *workspace);
-void conv_dnn_free_(conv_dnn *d);
-const char *conv_dnn_name_(const conv_dnn *d);
-bool conv_dnn_run_(const conv_dnn *d, const conv_shape *s, const void *x, const void *w, const void *y,
-                   const void *bias, void *out, void *work);
+int reel_conv_dnn_new_(const conv_shape *s, conv_dnn **out, size_t *workspace);
+void reel_conv_dnn_free_(conv_dnn *d);
+const char *reel_conv_dnn_name_(const conv_dnn *d);
+bool reel_conv_dnn_run_(const conv_dnn *d, const conv_shape *s, const void *x, const void *w, const void *y,
+                        const void *bias, void *out, void *work);
 #endif

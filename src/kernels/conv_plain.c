@@ -55,7 +55,7 @@ static int64_t clamp(int64_t x, int64_t low, int64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-int conv_plain_plan_(conv_plain *p, const conv_shape *s, size_t *workspace)
+int reel_conv_plain_plan_(conv_plain *p, const conv_shape *s, size_t *workspace)
 {
     const size_t size = s->f64 ? sizeof(double) : sizeof(float);
     const reel_gemm_table *table = REEL_PICK(reel_gemm_levels);
@@ -100,8 +100,8 @@ int conv_plain_plan_(conv_plain *p, const conv_shape *s, size_t *workspace)
     return code;
 }
 
-void conv_plain_run_(const conv_plain *p, const conv_shape *s, const void *x, const void *w, const void *y,
-                     const void *bias, void *out, void *work)
+void reel_conv_plain_run_(const conv_plain *p, const conv_shape *s, const void *x, const void *w, const void *y,
+                          const void *bias, void *out, void *work)
 {
     plain_job j = {.p = p, .s = s, .x = x, .w = w, .y = y, .bias = bias, .out = out, .work = work};
     atomic_init(&j.regions.used, 0);
