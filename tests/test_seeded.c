@@ -8,7 +8,7 @@
 #include "reel/reel.h"
 #include "tap.h"
 
-enum { MAX = 3 };
+enum { MAX = 4 };
 enum kind { SPREAD, POSITIVE, MASK, LABELS };
 
 /* Inputs are [3,3] unless said otherwise. wide: input whose gradient sums over what broadcasting to [3,3] (or [2,3,3])
@@ -96,6 +96,26 @@ static const sample samples[] = {
      .attr = ATTR(axis, .axis = 0, .index = 1),
      .shape = {{.rank = 2, .dims = {6, 3}}, {0}, {0}},
      .wide = -1},
+    {.op = REEL_OP_compress,
+     .n_in = 2,
+     .attr = ATTR(axis, .axis = 1),
+     .kind = {SPREAD, MASK},
+     .shape = {{0}, ROW3},
+     .wide = -1},
+    {.op = REEL_OP_uncompress,
+     .n_in = 3,
+     .attr = ATTR(axis, .axis = 1),
+     .kind = {SPREAD, SPREAD, MASK},
+     .shape = {{.rank = 2, .dims = {3, 1}}, {0}, ROW3},
+     .wide = -1},
+    {.op = REEL_OP_unique_all, .n_in = 1, .attr = ATTR(unique, .flat = 1), .wide = -1},
+    {.op = REEL_OP_embedding,
+     .n_in = 2,
+     .attr = ATTR(embedding, .padding = REEL_ANY),
+     .kind = {SPREAD, LABELS},
+     .shape = {{0}, ROW3},
+     .wide = -1},
+    {.op = REEL_OP_put_rows, .n_in = 3, .kind = {SPREAD, SPREAD, LABELS}, .shape = {{0}, {0}, ROW3}, .wide = -1},
     {.op = REEL_OP_matmul, .n_in = 2, .shape = {BATCH, {0}}, .wide = 1, .scalar_wide = true},
     {.op = REEL_OP_softmax, .n_in = 1, .attr = ATTR(axis, .axis = 1), .wide = -1},
     {.op = REEL_OP_log_softmax, .n_in = 1, .attr = ATTR(axis, .axis = 0), .wide = -1},
@@ -136,7 +156,7 @@ static int forward(void *self, reel_tensor *const in[], reel_tensor *out[])
 static int right_vjp(const wrapped *w, reel_tensor *const in[], reel_tensor *const out[], reel_tensor *const dout[],
                      reel_tensor *din[])
 {
-    const bool need[MAX] = {true, true, true};
+    const bool need[MAX] = {true, true, true, true};
     const reel_vjp_args v = {.op = w->op,
                              .attr = w->s->attr,
                              .site = "test",
@@ -154,7 +174,7 @@ static int right_vjp(const wrapped *w, reel_tensor *const in[], reel_tensor *con
 static reel_tensor *unsummed(const wrapped *w, reel_tensor *const in[], reel_tensor *const out[],
                              reel_tensor *const dout[])
 {
-    reel_tensor *wide[MAX] = {NULL, NULL, NULL}, *din[MAX] = {NULL, NULL, NULL};
+    reel_tensor *wide[MAX] = {NULL}, *din[MAX] = {NULL};
     const reel_shape to = w->s->scalar_wide ? REEL_SHAPE(2, 3, 3) : REEL_SHAPE(3, 3);
     for (int i = 0; i < w->s->n_in; i++) wide[i] = in[i];
     wide[w->at] = reel_broadcast_to(in[w->at], to);
@@ -235,7 +255,7 @@ static void check_sample(const sample *s)
 {
     REEL_SCOPED;
     reel_tensor *in[MAX], *out[MAX];
-    wrapped w = {.s = s, .op = &reel_rows_[s->op], .n_out = s->op == REEL_OP_split ? 3 : 1};
+    wrapped w = {.s = s, .op = &reel_rows_[s->op], .n_out = s->op == REEL_OP_split ? 3 : reel_rows_[s->op].n_out};
     for (int i = 0; i < s->n_in; i++) in[i] = make_input(s, i);
     const reel_list list = {s->n_in, in};
     reel_gradcheck_report r;

@@ -42,7 +42,7 @@ typedef struct {
     size_t size;
     int max_plans; /* plans kept, one per set of fed shapes; 0: 8 */
     const int64_t *
-        buckets; /* ascending; when set, the first unknown dimension is padded with zeros up to the next one and outputs cut back */
+        buckets; /* ascending; when set, the first unknown dimension is padded with zeros up to the next one and outputs cut back; not used where sizes depend on data */
     int n_buckets;
     bool effects; /* every run also makes all assignments of the graph: a session that trains */
 } reel_session_opts;

@@ -4,6 +4,16 @@
 #include "base.h"
 REEL_BEGIN_DECLS
 
+/* ---- embedding ------------------------------------------------------------------------------------------ */
+typedef struct {
+    size_t size;
+    bool has_padding;
+    int64_t padding;     /* this row's gradient is zero */
+    bool dense_gradient; /* the gradient of table is an ordinary tensor, not a row-sparse one */
+} reel_embedding_opts;
+/* table[ids]: table [m, ...], ids integers of any shape in [0, m): [ids' shape, ...]. PyTorch's embedding. */
+reel_tensor *reel_embedding_at(const char *site, reel_tensor *table, reel_tensor *ids, const reel_embedding_opts *o);
+
 /* ---- attention ------------------------------------------------------------------------------------ */
 enum {
     REEL_CAUSAL = 1,    /* query t sees keys 0 .. past + t */

@@ -240,6 +240,15 @@ reel_rec *reel_assigned_in_graph_(const reel_ctx *c, const reel_rec *cell)
     return NULL;
 }
 
+const reel_type *reel_counted_type_(const reel_rec *r)
+{
+    for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next) {
+        const reel_type *t = l->paused || !l->type ? NULL : l->type(l, r);
+        if (t) return t;
+    }
+    return &r->type;
+}
+
 int reel_listeners_host_(reel_rec *r, bool made, const char *site, const char *what)
 {
     reel_listener *next;

@@ -35,6 +35,17 @@ typedef struct reel_kernel {
     void (*drop)(void *plan); /* NULL: nothing to drop */
 } reel_kernel;
 
+/* The kernel of an op flagged DYNAMIC. count: the number that stands for every dimension the shape rule left unknown. It comes
+   between prepare, which sees REEL_ANY there, and run; ptr has no outputs yet. What it leaves in the workspace stays. Raises. */
+typedef struct reel_counting_kernel {
+    reel_kernel kernel;
+    int (*count)(const void *plan, void *const *ptr, void *work, int64_t *n);
+} reel_counting_kernel;
+static inline const reel_counting_kernel *reel_counting_(const reel_kernel *k)
+{
+    return (const reel_counting_kernel *)k;
+}
+
 typedef struct reel_device {
     const char *name;
     const reel_kernel *const *kernels; /* by op id */

@@ -237,7 +237,7 @@ int64_t reel_dim_at(const char *site, reel_tensor *t, int axis)
     const reel_rec *r = reel_live_(site, "reel_dim", "t", t);
     if (!r) return -2;
     const int rank = r->type.shape.rank, i = axis < 0 ? axis + rank : axis;
-    if (i >= 0 && i < rank) return r->type.shape.dims[i];
+    if (i >= 0 && i < rank) return reel_traced_type_(r)->shape.dims[i];
     reel_fail_at_(site, REEL_EARG, "reel_dim: axis %d is out of range for rank %d", axis, rank);
     return -2;
 }
@@ -245,7 +245,7 @@ int64_t reel_dim_at(const char *site, reel_tensor *t, int axis)
 reel_shape reel_shape_of(reel_tensor *t)
 {
     const reel_rec *r = reel_live_("", "reel_shape_of", "t", t);
-    if (r) return r->type.shape;
+    if (r) return reel_traced_type_(r)->shape;
     reel_shape none = {.rank = -1};
     return none;
 }

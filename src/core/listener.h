@@ -30,6 +30,8 @@ typedef struct reel_listener {
     reel_rec *(*read)(struct reel_listener *self, const reel_rec *cell);
     /* r is the value of old under an id of its own, made by no op. May be NULL */
     int (*same)(struct reel_listener *self, const reel_rec *r, const reel_rec *old);
+    /* The type of r as far as it does not depend on data, NULL: it is what the record says. May be NULL */
+    const reel_type *(*type)(struct reel_listener *self, const reel_rec *r);
     /* Its scope ends with it still open: unlink is done already; free everything. */
     void (*drop)(struct reel_listener *self);
 } reel_listener;
@@ -37,6 +39,13 @@ typedef struct reel_listener {
 void reel_listener_push_(reel_listener *l);      /* scope and next are filled in */
 void reel_listener_remove_(reel_listener *l);    /* wherever it stands in the thread's list; not there: nothing */
 int reel_listeners_hear_(const reel_call *call); /* every unpaused one, innermost first; the first failure ends it */
+/* What vjps and users see of a tensor's type: inside a trace that is to be replayed with other data, dimensions that
+   depend on data are REEL_ANY, as in a graph of placeholders. */
+const reel_type *reel_counted_type_(const reel_rec *r);
+static inline const reel_type *reel_traced_type_(const reel_rec *r)
+{
+    return REEL_UNLIKELY((r->flags & REEL_R_COUNTED) != 0) ? reel_counted_type_(r) : &r->type;
+}
 /* Tells every listener; first failure wins. */
 int reel_listeners_host_(reel_rec *r, bool made, const char *site, const char *what);
 #endif

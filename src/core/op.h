@@ -15,7 +15,7 @@ enum reel_op_flags {
     REEL_OPF_REDUCTION = 4,
     REEL_OPF_RANDOM = 8,      /* draws from a generator: attr begins with reel_attr_random */
     REEL_OPF_EFFECT = 16,     /* changes state: keeps program order, never pruned from a function */
-    REEL_OPF_DYNAMIC = 32,    /* output size depends on data */
+    REEL_OPF_DYNAMIC = 32,    /* output sizes depend on data: the shape rule leaves REEL_ANY, the kernel counts */
     REEL_OPF_LIKE0 = 64,      /* of input 0 only the shape is read (input may be a ghost) */
     REEL_OPF_LIKE1 = 128,     /* of input 1 */
     REEL_OPF_LIKE_REST = 256, /* of all inputs from 1 on */

@@ -340,7 +340,7 @@ reel_rec *reel_make_alias_(const char *site, reel_rec *src)
                                                : reel_make_view_(site, &src->type, src->strides, src, 0);
     if (r) {
         r->id = src->id;
-        r->flags |= REEL_R_ALIAS;
+        r->flags = (uint8_t)(r->flags | REEL_R_ALIAS | (src->flags & REEL_R_COUNTED));
     }
     return r;
 }

@@ -63,7 +63,8 @@ enum {
     REEL_R_NUM = 2,      /* weak number: data holds it in every dtype, see reel_num_at_ */
     REEL_R_SYMBOLIC = 4, /* of a graph being built: no storage, dims may be ANY */
     REEL_R_DENSE = 8,    /* C order without gaps */
-    REEL_R_ALIAS = 16    /* has the id of another record */
+    REEL_R_ALIAS = 16,   /* has the id of another record */
+    REEL_R_COUNTED = 32  /* inside a trace: its sizes depend on data, see reel_traced_type_ */
 };
 _Static_assert(sizeof(reel_rec) <= REEL_DATA_AT, "record overlaps inline data");
 #define REEL_MERGED ((int32_t)1 << 30)

@@ -255,10 +255,11 @@ static int check_lists(const backward *b, reel_tensor *const *dys)
         if (!reel_is_float_(y->type.dtype))
             return reel_fail_at_(b->site, REEL_EDTYPE, "%s: y, made at %s, is %s: only floats have gradients", b->fn,
                                  y->made, reel_dtype_name(y->type.dtype));
-        if (!dys && !(reel_shape_known_(&y->type.shape) && reel_count_(&y->type.shape) == 1))
+        const reel_shape *shape = &reel_traced_type_(y)->shape;
+        if (!dys && !(reel_shape_known_(shape) && reel_count_(shape) == 1))
             return reel_fail_at_(b->site, REEL_ESHAPE,
                                  "%s: y, made at %s, has shape %s, not one element; sum it, or use reel_vjp", b->fn,
-                                 y->made, reel_shape_text_(&y->type.shape, text));
+                                 y->made, reel_shape_text_(shape, text));
         if (!dys) continue;
         const reel_rec *d = reel_live_value_(b->site, b->fn, "dys", dys[i]);
         if (!d) return reel_status();

@@ -159,11 +159,46 @@ static void view_of(reel_kview *v, const reel_rec *r, reel_dtype d)
     v->data = r->flags & REEL_R_NUM ? r->data + reel_num_offset_(d) : r->data;
 }
 
+/* Between the two halves of an op whose sizes depend on data. */
+static int make_counted(void *arg, int64_t n, void **ptr, bool *empty)
+{
+    door_call *d = arg;
+    int64_t elements = 0;
+    for (int j = 0; j < d->n_out; j++) {
+        reel_shape *s = &d->out_type[j].shape;
+        for (int i = 0; i < s->rank; i++)
+            if (s->dims[i] == REEL_ANY) s->dims[i] = n;
+        const int rc = reel_shape_check_(*s, false);
+        if (rc) return rc;
+        d->out[j] = reel_make_(d->site, &d->out_type[j]);
+        if (!d->out[j]) return REEL_ENOMEM;
+        ptr[d->n_in + j] = d->out[j]->data;
+        elements += reel_count_(s);
+    }
+    *empty = elements == 0;
+    return 0;
+}
+
+REEL_NOINLINE static int run_counting(door_call *d, const reel_kernel *k)
+{
+    reel_kview in[REEL_MAX_IN], out[REEL_MAX_OUT];
+    int64_t strides[REEL_MAX_OUT][REEL_MAX_RANK];
+    for (int i = 0; i < d->n_in; i++) view_of(&in[i], d->val[i], d->in_dtype[i]);
+    for (int j = 0; j < d->n_out; j++) {
+        const reel_shape *s = &d->out_type[j].shape;
+        memset(strides[j], 0, sizeof strides[j]);
+        out[j] = (reel_kview){.dtype = d->out_type[j].dtype, .rank = s->rank, .dims = s->dims, .strides = strides[j]};
+    }
+    const reel_ksig sig = {.op = d->op, .attr = d->attr, .n_in = d->n_in, .n_out = d->n_out, .in = in, .out = out};
+    return reel_eager_run_(k, &sig, &(reel_sizing){make_counted, d});
+}
+
 static int run_kernel(door_call *d)
 {
     const reel_device *device = reel_device_(0);
     const reel_kernel *k = reel_kernel_(device, d->op);
     if (REEL_UNLIKELY(!k)) return reel_fail(REEL_EDEVICE, "has no kernel on device %s", device->name);
+    if (REEL_UNLIKELY(d->op->flags & REEL_OPF_DYNAMIC)) return run_counting(d, k);
     reel_kview in[REEL_MAX_IN], out[REEL_MAX_OUT];
     int64_t elements = 0;
     for (int j = 0; j < d->n_out; j++) {
@@ -177,7 +212,7 @@ static int run_kernel(door_call *d)
     if (elements == 0 && !(d->op->flags & REEL_OPF_RANDOM)) return 0;
     for (int i = 0; i < d->n_in; i++) view_of(&in[i], d->val[i], d->in_dtype[i]);
     const reel_ksig sig = {.op = d->op, .attr = d->attr, .n_in = d->n_in, .n_out = d->n_out, .in = in, .out = out};
-    return reel_eager_run_(k, &sig);
+    return reel_eager_run_(k, &sig, NULL);
 }
 
 /* A variable's value is always dense and strong, so that plans may rely on its layout. */
@@ -197,7 +232,7 @@ static int assign(door_call *d)
     view_of(&out, copy, cell->type.dtype);
     const reel_op *op = &reel_rows_[REEL_OP_stop_gradient];
     const reel_ksig sig = {.op = op, .attr = NULL, .n_in = 1, .n_out = 1, .in = &in, .out = &out};
-    const int rc = reel_eager_run_(reel_kernel_(reel_device_(0), op), &sig);
+    const int rc = reel_eager_run_(reel_kernel_(reel_device_(0), op), &sig, NULL);
     if (!rc) reel_cell_set_(cell, copy);
     reel_disown_(copy);
     return rc;

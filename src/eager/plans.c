@@ -87,17 +87,32 @@ static uint64_t hash_key(const uint64_t *key, size_t n)
     return h | 1;
 }
 
-/* Runs with a workspace: from the stack when small. */
-static int run_with_work(const reel_kernel *k, const void *plan, void *const *ptr, size_t work)
+/* Both halves of an op whose sizes depend on data: the outputs are made in between. */
+static int count_and_run(const reel_kernel *k, const void *plan, void **ptr, void *work, const reel_sizing *s)
 {
-    if (work == 0) return k->run(plan, ptr, NULL);
+    int64_t n = 0;
+    bool empty = false;
+    int rc = reel_counting_(k)->count(plan, ptr, work, &n);
+    if (!rc) rc = s->make(s->arg, n, ptr, &empty);
+    return rc || empty ? rc : k->run(plan, ptr, work);
+}
+
+static inline int run_in(const reel_kernel *k, const void *plan, void **ptr, void *work, const reel_sizing *s)
+{
+    return REEL_UNLIKELY(s != NULL) ? count_and_run(k, plan, ptr, work, s) : k->run(plan, ptr, work);
+}
+
+/* Runs with a workspace: from the stack when small. */
+static int run_with_work(const reel_kernel *k, const void *plan, void **ptr, size_t work, const reel_sizing *s)
+{
+    if (work == 0) return run_in(k, plan, ptr, NULL, s);
     if (work <= WORK_STACK) {
         _Alignas(64) char buf[WORK_STACK];
-        return k->run(plan, ptr, buf);
+        return run_in(k, plan, ptr, buf, s);
     }
     void *buf = reel_alloc_(work);
     if (!buf) return REEL_ENOMEM;
-    const int rc = k->run(plan, ptr, buf);
+    const int rc = run_in(k, plan, ptr, buf, s);
     reel_free_(buf, work);
     return rc;
 }
@@ -126,7 +141,7 @@ static int prepare_entry(plan_entry *e, const reel_kernel *k, const reel_ksig *s
     return 0;
 }
 
-static int run_cached(const reel_kernel *k, const reel_ksig *sig, void *const *ptr)
+static int run_cached(const reel_kernel *k, const reel_ksig *sig, void **ptr, const reel_sizing *s)
 {
     plan_cache *cache = cache_of(reel_ctx_());
     if (!cache) return REEL_ENOMEM;
@@ -145,17 +160,17 @@ static int run_cached(const reel_kernel *k, const reel_ksig *sig, void *const *p
     if (rc) return rc;
 run:
     e->used = ++cache->clock;
-    return run_with_work(k, e->plan, ptr, e->work);
+    return run_with_work(k, e->plan, ptr, e->work, s);
 }
 
-int reel_eager_run_(const reel_kernel *k, const reel_ksig *sig)
+int reel_eager_run_(const reel_kernel *k, const reel_ksig *sig, const reel_sizing *s)
 {
     void *ptr[REEL_MAX_IN + REEL_MAX_OUT];
     for (int i = 0; i < sig->n_in; i++) ptr[i] = sig->in[i].data;
     for (int j = 0; j < sig->n_out; j++) ptr[sig->n_in + j] = sig->out[j].data;
-    if (!(k->flags & REEL_K_CHEAP)) return run_cached(k, sig, ptr);
+    if (!(k->flags & REEL_K_CHEAP)) return run_cached(k, sig, ptr, s);
     _Alignas(64) char plan[REEL_PLAN_STACK];
     size_t work = 0;
     const int rc = k->prepare(sig, plan, &work);
-    return rc ? rc : run_with_work(k, plan, ptr, work);
+    return rc ? rc : run_with_work(k, plan, ptr, work, s);
 }

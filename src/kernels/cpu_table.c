@@ -52,7 +52,13 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(logcumsumexp, scan),
     K(linear_scan, scan),
 
-    /* sizes that depend on data */
+    /* sizes that depend on data, rows of a table */
+    [REEL_OP_nonzero] = &reel_k_nonzero_.kernel,
+    [REEL_OP_compress] = &reel_k_compress_.kernel,
+    [REEL_OP_unique_all] = &reel_k_unique_.kernel,
+    K(uncompress, uncompress),
+    K(embedding, embedding),
+    K(put_rows, put_rows),
 
     /* shape */
     K(reshape, copy),

@@ -67,6 +67,15 @@ typedef struct reel_attr_scan {
     int axis, exclusive, reverse;
 } reel_attr_scan;
 
+/* sizes that depend on data, rows of a table */
+typedef struct reel_attr_unique {
+    int flat, axis, unsorted;
+} reel_attr_unique;
+typedef struct reel_attr_embedding {
+    int64_t padding; /* the row whose gradient is zero, REEL_ANY: none */
+    int64_t dense;   /* its gradient is dense */
+} reel_attr_embedding;
+
 /* shape, elements picked and put by index */
 typedef struct reel_attr_unflatten {
     int64_t axis;

@@ -3,6 +3,7 @@
 #ifndef REEL_OPS_INTERNAL_H
 #define REEL_OPS_INTERNAL_H
 #include "attrs.h"
+#include "core/listener.h"
 #include "core/tensor.h"
 #include "ids.h"
 #include "reel/ops.h"
@@ -34,6 +35,8 @@ reel_tensor *reel_scan_(int id, const char *site, reel_tensor *x, int axis, bool
 reel_tensor *reel_linear_scan_at_(const char *site, reel_tensor *b, reel_tensor *a, const reel_attr_scan *how);
 
 /* sizes that depend on data, rows of a table */
+reel_tensor *reel_uncompress_at_(const char *site, reel_tensor *g, reel_tensor *like, reel_tensor *cond, int axis);
+reel_tensor *reel_put_rows_at_(const char *site, reel_tensor *g, reel_tensor *like, reel_tensor *ids);
 
 /* shape */
 reel_tensor *reel_unslice_at_(const char *site, reel_tensor *g, reel_tensor *like, const reel_attr_slice *a);
@@ -122,10 +125,11 @@ static inline void reel_put_axes_(reel_axes *to, const reel_axes *a)
 }
 
 /* ---- for vjps ---------------------------------------------------------------------------------------- */
-/* What handle t stands for, dead or alive: a vjp's handles keep at least id and type. */
+/* What handle t stands for, dead or alive: a vjp's handles keep at least id and type. In graphs, and in traces where sizes
+   depend on data, dimensions may be REEL_ANY. */
 static inline const reel_type *reel_type_of_(const reel_tensor *t)
 {
-    return &reel_rec_of_(t)->type;
+    return reel_traced_type_(reel_rec_of_(t));
 }
 
 /* g summed to the shape of x; g itself where the shapes are known to agree. */

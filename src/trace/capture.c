@@ -145,6 +145,37 @@ static int hear_assign(reel_capture *c, const reel_call *call)
     return reel_map_put_(&c->graph->cells, cell->id, in[1]) ? REEL_ENOMEM : note_assigned(c, cell, value);
 }
 
+/* ---- sizes that depend on data --------------------------------------------------------------------- */
+
+/* A replay with other data has other sizes, so the graph has what the shape rules say without knowing them; so do vjps
+   and users who ask for the shape (see reel_traced_type_). */
+static bool is_sized_by_data(const reel_capture *c, const reel_call *call, const int32_t *in)
+{
+    if (c->base.symbolic || !c->graph->dynamic) return !c->base.symbolic && call->op->flags & REEL_OPF_DYNAMIC;
+    bool known = !(call->op->flags & REEL_OPF_DYNAMIC);
+    for (int i = 0; i < call->n_in && known; i++) known = reel_shape_known_(&c->graph->values[in[i]].type.shape);
+    return !known;
+}
+
+static int note_sized(reel_capture *c, reel_rec *r, const reel_type *type)
+{
+    if (c->base.symbolic || reel_shape_known_(&type->shape)) return 0;
+    if (reel_grow_((void **)&c->sized_type, &c->cap_sized, c->n_sized + 1, sizeof *c->sized_type)) return REEL_ENOMEM;
+    reel_type *own = reel_alloc_(sizeof *own); /* where it lies it stays: vjps have pointers to it */
+    if (!own) return REEL_ENOMEM;
+    *own = *type;
+    c->sized_type[c->n_sized++] = own;
+    r->flags |= REEL_R_COUNTED;
+    return reel_map_put_(&c->sized, r->id, (int32_t)c->n_sized - 1);
+}
+
+static const reel_type *known_type(reel_listener *self, const reel_rec *r)
+{
+    const reel_capture *c = (const reel_capture *)self;
+    const int32_t i = reel_map_get_(&c->sized, r->id);
+    return i >= 0 ? c->sized_type[i] : NULL;
+}
+
 static int hear(reel_listener *self, const reel_call *call)
 {
     reel_capture *c = (reel_capture *)self;
@@ -170,13 +201,18 @@ static int hear(reel_listener *self, const reel_call *call)
         in[i] = lookup(c, call->site, fn, reel_arg_name_(call->op, i, buf), call->arg[i], call->in[i]);
         if (in[i] < 0) return reel_status();
     }
-    for (int i = 0; i < call->n_out; i++) out[i] = &call->out[i]->type;
+    reel_type type[REEL_MAX_OUT];
+    const bool sized = is_sized_by_data(c, call, in);
+    if (sized && reel_graph_infer_(c->graph, call->op, call->attr, call->site, in, call->n_in, type, call->n_out))
+        return reel_status();
+    for (int i = 0; i < call->n_out; i++) out[i] = sized ? &type[i] : &call->out[i]->type;
     const reel_node n = {
         .op = call->op, .kind = REEL_NODE_OP, .site = call->site, .n_in = call->n_in, .n_out = call->n_out};
     const int32_t v = reel_graph_node_(c->graph, &n, call->attr, in, out);
     if (v < 0) return reel_status();
     for (int i = 0; i < call->n_out; i++)
-        if (reel_map_put_(&c->graph->ids, call->out[i]->id, v + i)) return REEL_ENOMEM;
+        if (reel_map_put_(&c->graph->ids, call->out[i]->id, v + i) || (sized && note_sized(c, call->out[i], &type[i])))
+            return REEL_ENOMEM;
     return 0;
 }
 
@@ -204,7 +240,9 @@ static int same_value(reel_listener *self, const reel_rec *r, const reel_rec *ol
 {
     reel_capture *c = (reel_capture *)self;
     const int32_t v = reel_map_get_(&c->graph->ids, old->id);
-    return v >= 0 && reel_map_put_(&c->graph->ids, r->id, v) ? REEL_ENOMEM : 0;
+    if (v < 0) return 0;
+    if (reel_map_put_(&c->graph->ids, r->id, v)) return REEL_ENOMEM;
+    return old->flags & REEL_R_COUNTED ? note_sized(c, reel_rec_of_(reel_handle_(r)), &c->graph->values[v].type) : 0;
 }
 
 static void drop(reel_listener *self)
@@ -223,6 +261,9 @@ void reel_capture_end_(reel_capture *c)
     for (size_t i = 0; i < c->n_assigned; i++) reel_release_rec_(c->assigned_rec[i]);
     reel_free_(c->assigned_rec, c->cap_assigned * sizeof *c->assigned_rec);
     reel_map_free_(&c->assigned);
+    for (size_t i = 0; i < c->n_sized; i++) reel_free_(c->sized_type[i], sizeof *c->sized_type[i]);
+    reel_free_(c->sized_type, c->cap_sized * sizeof *c->sized_type);
+    reel_map_free_(&c->sized);
 }
 
 void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool symbolic)
@@ -235,6 +276,7 @@ void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool 
     c->base.host = host;
     c->base.read = read_assigned;
     c->base.same = same_value;
+    c->base.type = known_type;
     c->base.drop = drop;
     reel_listener_push_(&c->base);
 }

@@ -365,6 +365,7 @@ static int listen(const call *c, reel_graph *g, reel_tensor *const *in, reel_ten
         rc = reel_fail_at_(c->site, REEL_ETRACE, "%s: %s ended a scope that it had not begun", FN, name_of(f));
     if (!rc) rc = add_outputs(c, &capture, out);
     if (capture.open) reel_listener_remove_(&capture.base);
+    reel_capture_end_(&capture);
     *keep = !capture.ambiguous;
 #ifndef NDEBUG
     if (!rc) rc = reel_graph_verify(g);

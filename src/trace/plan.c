@@ -1,64 +1,11 @@
 /* plan.c: a graph specialised for what is fed and fetched: shapes inferred, views aliased, kernels prepared, memory
-   laid out. What comes out is an array of steps with their pointers, which replaying only has to walk. */
+   laid out. What comes out is an array of steps with their pointers, which replaying only has to walk. Where a size depends on
+   data the plan ends at a seam; the rest is planned like a graph of its own for each number that turns up there. */
 #include <stdio.h>
 #include <string.h>
 #include "core/alloc.h"
 #include "core/error.h"
-#include "core/random.h"
-#include "ops/ids.h"
-#include "trace.h"
-
-/* A value while planning. Its memory is that of its root, `offset` bytes in. */
-typedef struct pvalue {
-    reel_type type;
-    int64_t strides[REEL_MAX_RANK], offset;
-    int32_t root;
-    bool weak, shape_only;
-} pvalue;
-
-typedef struct proot {
-    uint8_t kind;      /* REEL_AT_...; NOTHING: not needed */
-    bool fresh;        /* EXT: number ext of the fresh ones */
-    int32_t ext, last; /* last: the last step that reads it */
-    int32_t block;     /* in the arena while it lives, else -1 */
-    int64_t at;        /* offset in the arena */
-    reel_rec *rec;     /* CONST */
-} proot;
-
-typedef struct pslot {
-    int32_t value;    /* -1: only the shape is read */
-    reel_dtype dtype; /* a weak number's, as this step reads it */
-} pslot;
-
-typedef struct pstep {
-    int32_t node, slot; /* node -1: copies a value into fresh memory */
-    int n_in, n_out;
-    int32_t from, to; /* of a copy: value, fresh number */
-    bool reserve;     /* a random node that nobody reads: only takes its counters */
-} pstep;
-
-typedef struct planner {
-    const reel_graph *g;
-    const reel_request *rq;
-    reel_plan *plan;
-    bool *fed;
-    uint8_t *need;
-    int32_t *given; /* of a fed value: which feed */
-    pvalue *v;
-    proot *r;
-    pslot *slots;
-    pstep *steps;
-    reel_rec **vars;
-    reel_type *fresh;
-    reel_result *results;
-    size_t n_slots, cap_slots, n_steps, cap_steps, n_vars, cap_vars, n_fresh, cap_fresh, n_results, cap_results;
-    reel_arena *arena;
-} planner;
-
-static bool same_type(const reel_type *a, const reel_type *b)
-{
-    return a->dtype == b->dtype && reel_shape_same_(&a->shape, &b->shape);
-}
+#include "planner.h"
 
 /* ---- what is needed -------------------------------------------------------------------------------- */
 
@@ -210,17 +157,18 @@ static bool as_views(planner *p, const reel_node *n, const reel_type *out)
     return true;
 }
 
-static pstep *add_step(planner *p, int32_t node, int n_in, int n_out)
+int reel_planner_step_(planner *p, pstep step)
 {
-    if (reel_grow_((void **)&p->steps, &p->cap_steps, p->n_steps + 1, sizeof *p->steps)) return NULL;
-    if (reel_grow_((void **)&p->slots, &p->cap_slots, p->n_slots + (size_t)(n_in + n_out), sizeof *p->slots))
-        return NULL;
-    pstep *s = &p->steps[p->n_steps++];
-    *s = (pstep){.node = node, .slot = (int32_t)p->n_slots, .n_in = n_in, .n_out = n_out};
-    return s;
+    if (reel_grow_((void **)&p->steps, &p->cap_steps, p->n_steps + 1, sizeof *p->steps)) return REEL_ENOMEM;
+    if (reel_grow_((void **)&p->slots, &p->cap_slots, p->n_slots + (size_t)(step.n_in + step.n_out) + 1,
+                   sizeof *p->slots))
+        return REEL_ENOMEM;
+    step.slot = (int32_t)p->n_slots;
+    p->steps[p->n_steps++] = step;
+    return 0;
 }
 
-static void read_slot(planner *p, int32_t value, reel_dtype dtype, bool whole)
+void reel_planner_read_(planner *p, int32_t value, reel_dtype dtype, bool whole)
 {
     if (whole) p->r[p->v[value].root].last = (int32_t)p->n_steps - 1;
     p->slots[p->n_slots++] = (pslot){whole ? value : -1, dtype};
@@ -233,11 +181,37 @@ static int check_numbers(planner *p, const reel_node *n, const reel_dtype *in_dt
         const int32_t value = p->g->ins[n->first_in + k];
         if (!p->v[value].weak || !p->fed[value] || reel_is_float_(in_dtype[k])) continue;
         const int feed = p->given[value];
-        p->plan->feed_weak[feed] = 2;
-        if (!reel_num_fits_(p->plan->feed_number[feed], in_dtype[k]))
-            return reel_fail(REEL_EDTYPE, "the number %g does not fit %s", p->plan->feed_number[feed],
-                             reel_dtype_name(in_dtype[k]));
+        const double x = reel_load_number_(p->rq->given[feed]->data, REEL_F64);
+        if (!p->parent) p->plan->feed_weak[feed] = 2;
+        if (!reel_num_fits_(x, in_dtype[k]))
+            return reel_fail(REEL_EDTYPE, "the number %g does not fit %s", x, reel_dtype_name(in_dtype[k]));
     }
+    return 0;
+}
+
+/* Where it is known: in the segment behind the seam. */
+static int put_size(const planner *p, const reel_node *n, reel_type *out)
+{
+    for (int k = 0; k < n->n_out; k++) {
+        for (int i = 0; i < out[k].shape.rank; i++)
+            if (out[k].shape.dims[i] == REEL_ANY) out[k].shape.dims[i] = p->plan->size;
+        const int rc = reel_shape_check_(out[k].shape, false);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int add_op_step(planner *p, size_t i, int kind, const reel_dtype *in_dtype, const reel_type *out)
+{
+    const reel_node *n = &p->g->nodes[i];
+    const int n_out = kind == STEP_COUNT ? 0 : n->n_out;
+    if (reel_planner_step_(p, (pstep){.node = (int32_t)i, .n_in = n->n_in, .n_out = n_out, .kind = kind}))
+        return REEL_ENOMEM;
+    if (kind == STEP_FILL) p->slots[p->n_slots++] = (pslot){-1, REEL_U8};
+    for (int k = 0; k < n->n_in; k++)
+        reel_planner_read_(p, p->g->ins[n->first_in + k], in_dtype[k], !reel_shape_only_(n->op->flags, k));
+    for (int k = 0; k < n_out; k++) reel_planner_read_(p, n->first_out + k, out[k].dtype, true);
+    if (kind == STEP_COUNT) p->slots[p->n_slots++] = (pslot){-1, REEL_I64};
     return 0;
 }
 
@@ -248,21 +222,23 @@ static int take_op(planner *p, size_t i, bool types_only)
     reel_type out[REEL_MAX_OUT];
     int rc = infer(p, n, in_dtype, out);
     if (!rc && !types_only) rc = check_numbers(p, n, in_dtype);
+    int kind = STEP_RUN;
+    if ((n->op->flags & REEL_OPF_DYNAMIC) && !types_only) kind = p->parent && i == p->first ? STEP_FILL : STEP_COUNT;
+    if (kind == STEP_FILL && !rc) rc = put_size(p, n, out);
     if (rc) return rc;
     bool empty = n->n_out > 0;
     for (int k = 0; k < n->n_out; k++) {
         if (!p->fed[n->first_out + k]) set_dense(&p->v[n->first_out + k], &out[k], n->first_out + k);
         empty = empty && reel_count_(&out[k].shape) == 0;
     }
+    if (kind == STEP_COUNT) {
+        p->seam = (int32_t)i;
+        return add_op_step(p, i, kind, in_dtype, out);
+    }
     if (types_only || !(p->need[i] & REEL_NEED_VALUE) || reel_is_assign_(n) || as_views(p, n, out)) return 0;
     for (int k = 0; k < n->n_out; k++)
         if (!p->fed[n->first_out + k]) p->r[n->first_out + k].kind = REEL_AT_ARENA;
-    if (empty) return 0;
-    if (!add_step(p, (int32_t)i, n->n_in, n->n_out)) return REEL_ENOMEM;
-    for (int k = 0; k < n->n_in; k++)
-        read_slot(p, p->g->ins[n->first_in + k], in_dtype[k], !reel_shape_only_(n->op->flags, k));
-    for (int k = 0; k < n->n_out; k++) read_slot(p, n->first_out + k, out[k].dtype, true);
-    return 0;
+    return empty ? 0 : add_op_step(p, i, kind, in_dtype, out);
 }
 
 static bool all_fed(const planner *p, const reel_node *n)
@@ -272,6 +248,15 @@ static bool all_fed(const planner *p, const reel_node *n)
     return n->n_out > 0;
 }
 
+/* A random node of which nothing is read draws all the same. */
+static int draw_unread(planner *p, size_t i, bool unused)
+{
+    const reel_node *n = &p->g->nodes[i];
+    if (!p->rq->effects || !n->op || !(n->op->flags & REEL_OPF_RANDOM)) return 0;
+    if (!unused && (p->need[i] & REEL_NEED_VALUE)) return 0;
+    return reel_planner_step_(p, (pstep){.node = (int32_t)i, .kind = STEP_RESERVE});
+}
+
 static int walk(planner *p, const reel_type *given)
 {
     reel_ctx *c = reel_ctx_();
@@ -279,18 +264,13 @@ static int walk(planner *p, const reel_type *given)
     const bool widen = c->widen;
     int rc = 0;
     c->widen = p->g->widen;
-    for (int i = 0; i < p->rq->n_feeds && !rc; i++) rc = take_feed(p, p->rq->feed[i], given);
-    for (size_t i = 0; i < p->g->n_nodes && !rc; i++) {
+    for (int i = 0; i < p->rq->n_feeds && !rc && !p->parent; i++) rc = take_feed(p, p->rq->feed[i], given);
+    for (size_t i = p->first; i < p->g->n_nodes && !rc; i++) {
         const reel_node *n = &p->g->nodes[i];
-        const bool unused = !p->need[i] || all_fed(p, n);
-        if (p->rq->effects && !given && n->op && (n->op->flags & REEL_OPF_RANDOM) &&
-            (unused || !(p->need[i] & REEL_NEED_VALUE))) { /* it draws all the same */
-            pstep *s = add_step(p, (int32_t)i, 0, 0);
-            if (s)
-                s->reserve = true;
-            else
-                rc = REEL_ENOMEM;
-        }
+        const bool unused = !p->need[i] || all_fed(p, n), var = n->kind == REEL_NODE_VAR;
+        if (p->seam >= 0 && !var) continue; /* all variables are read before the first step */
+        if (p->parent && var) continue;
+        if (!given) rc = draw_unread(p, i, unused);
         if (unused || rc) continue;
         c->site = n->op ? n->site : p->rq->site;
         c->op = n->op ? n->op->name : NULL;
@@ -300,253 +280,6 @@ static int walk(planner *p, const reel_type *given)
     c->op = op;
     c->widen = widen;
     return rc;
-}
-
-/* ---- results: fetches, then commits ----------------------------------------------------------------- */
-
-static int add_fresh(planner *p, const reel_type *t, int32_t *number)
-{
-    if (reel_grow_((void **)&p->fresh, &p->cap_fresh, p->n_fresh + 1, sizeof *p->fresh)) return REEL_ENOMEM;
-    *number = (int32_t)p->n_fresh;
-    p->fresh[p->n_fresh++] = *t;
-    return 0;
-}
-
-static int add_result(planner *p, int32_t value, reel_rec *cell)
-{
-    if (reel_grow_((void **)&p->results, &p->cap_results, p->n_results + 1, sizeof *p->results)) return REEL_ENOMEM;
-    const pvalue *v = &p->v[value];
-    proot *root = &p->r[v->root];
-    reel_result *r = &p->results[p->n_results++];
-    *r = (reel_result){.type = v->type, .cell = cell, .weak = v->weak && !cell};
-    memcpy(r->strides, v->strides, sizeof r->strides);
-    r->place = (reel_place){.kind = REEL_AT_EXT, .offset = v->offset};
-    if (v->weak) {
-        if (cell) r->type.dtype = cell->type.dtype;
-        r->place.offset += cell ? (int64_t)reel_num_offset_(cell->type.dtype) : 0;
-    }
-    if (cell && !reel_is_dense_(&v->type.shape, v->strides)) { /* variables are dense */
-        pstep *s = add_step(p, -1, 1, 1);
-        if (!s) return REEL_ENOMEM;
-        s->from = value;
-        read_slot(p, value, v->type.dtype, true);
-        p->slots[p->n_slots++] = (pslot){-1, v->type.dtype};
-        if (add_fresh(p, &v->type, &s->to)) return REEL_ENOMEM;
-        r->place = (reel_place){.kind = REEL_AT_EXT, .ext = p->rq->n_feeds + (int32_t)p->n_vars + s->to};
-        r->whole = true;
-        reel_shape_strides_(&v->type.shape, r->strides);
-        return 0;
-    }
-    if (root->kind == REEL_AT_ARENA) { /* what leaves the run never lives in the arena */
-        root->kind = REEL_AT_EXT;
-        root->fresh = true;
-        if (add_fresh(p, &p->v[v->root].type, &root->ext)) return REEL_ENOMEM;
-        root->ext += p->rq->n_feeds + (int32_t)p->n_vars;
-        r->whole = v->root == value; /* later results of the same root are views */
-    }
-    if (root->kind == REEL_AT_CONST) r->place.kind = REEL_AT_CONST;
-    r->place.rec = root->rec;
-    r->place.ext = root->ext;
-    return 0;
-}
-
-static int add_commits(planner *p)
-{
-    const reel_graph *g = p->g;
-    int32_t *last = reel_alloc_array_(g->n_values + 1, sizeof *last); /* of a variable's first read: its last assign */
-    if (!last) return REEL_ENOMEM;
-    memset(last, 0xff, (g->n_values + 1) * sizeof *last);
-    for (size_t i = 0; i < g->n_nodes; i++)
-        if (p->need[i] && reel_is_assign_(&g->nodes[i])) last[g->ins[g->nodes[i].first_in]] = (int32_t)i;
-    int rc = 0;
-    for (size_t i = 0; i < g->n_nodes && !rc; i++) {
-        const reel_node *n = &g->nodes[i];
-        if (!p->need[i] || !reel_is_assign_(n) || last[g->ins[n->first_in]] != (int32_t)i) continue;
-        reel_rec *cell = g->nodes[g->values[g->ins[n->first_in]].node].rec;
-        rc = add_result(p, g->ins[n->first_in + 1], cell);
-        p->plan->write_locks |= 1u << (cell->id % 32);
-    }
-    reel_free_(last, (g->n_values + 1) * sizeof *last);
-    return rc;
-}
-
-/* ---- kernels and memory ---------------------------------------------------------------------------- */
-
-typedef struct reserve_plan {
-    reel_generator *generator;
-    uint64_t n;
-} reserve_plan;
-
-static int reserve_run(const void *plan, void *const *ptr, void *work)
-{
-    const reserve_plan *r = plan;
-    uint64_t key;
-    (void)ptr;
-    (void)work;
-    (void)reel_reserve_(r->generator, r->n, &key);
-    return 0;
-}
-static const reel_kernel reserve_kernel = {.plan_size = sizeof(reserve_plan), .run = reserve_run};
-
-static void kview_of(const planner *p, const pstep *s, int k, reel_kview *view)
-{
-    const pslot *slot = &p->slots[s->slot + k];
-    const reel_node *n = s->node >= 0 ? &p->g->nodes[s->node] : NULL;
-    const int32_t value = !n ? s->from : k < s->n_in ? p->g->ins[n->first_in + k] : n->first_out + (k - s->n_in);
-    const pvalue *v = &p->v[value];
-    *view = (reel_kview){
-        .dtype = slot->dtype, .rank = v->type.shape.rank, .dims = v->type.shape.dims, .strides = v->strides};
-}
-
-static int prepare(planner *p, size_t i, size_t *workspace)
-{
-    const pstep *s = &p->steps[i];
-    const reel_node *n = s->node >= 0 ? &p->g->nodes[s->node] : NULL;
-    const reel_op *op = n ? n->op : &reel_rows_[REEL_OP_stop_gradient]; /* the identity: its kernel copies */
-    const reel_kernel *k = s->reserve ? &reserve_kernel : reel_kernel_(reel_device_(0), op);
-    reel_plan *plan = p->plan;
-    if (!k)
-        return reel_fail_at_(n ? n->site : p->rq->site, REEL_EDEVICE, "%s: reel_%s has no kernel", p->rq->fn, op->name);
-    const size_t bytes = k->plan_size ? k->plan_size : 1;
-    char *kp = reel_zalloc_(bytes);
-    if (!kp) return REEL_ENOMEM;
-    int rc = 0;
-    if (s->reserve) {
-        const reel_type *t = &p->g->values[n->first_out].type;
-        *(reserve_plan *)(void *)kp =
-            (reserve_plan){reel_node_generator_(p->g, n), reel_draw_counters_(reel_count_(&t->shape), t->dtype)};
-    } else {
-        reel_kview views[REEL_MAX_IN + REEL_MAX_OUT];
-        int64_t dense[REEL_MAX_RANK];
-        for (int j = 0; j < s->n_in + s->n_out; j++) kview_of(p, s, j, &views[j]);
-        if (!n) {
-            reel_shape_strides_(&p->v[s->from].type.shape, dense);
-            views[1].strides = dense;
-        }
-        const reel_ksig sig = {.op = op,
-                               .attr = n ? reel_node_attr_(p->g, n) : NULL,
-                               .n_in = s->n_in,
-                               .n_out = s->n_out,
-                               .in = views,
-                               .out = views + s->n_in};
-        reel_ctx *c = reel_ctx_();
-        const char *site = c->site, *name = c->op;
-        c->site = n ? n->site : p->rq->site;
-        c->op = op->name;
-        rc = k->prepare(&sig, kp, workspace);
-        c->site = site;
-        c->op = name;
-    }
-    if (rc) {
-        reel_free_(kp, bytes);
-        return rc;
-    }
-    plan->kernels[i] = k;
-    plan->kernel_plans[i] = kp;
-    plan->kernel_bytes[i] = bytes;
-    plan->n_kernels = (int)i + 1;
-    plan->steps[i] = (reel_step){.run = k->run, .plan = kp, .slot = (uint32_t)s->slot, .node = s->node};
-    return 0;
-}
-
-/* The input whose memory an elementwise step may write over, or -1: it dies here and looks like the output. */
-static int32_t overwritable(const planner *p, size_t i)
-{
-    const pstep *s = &p->steps[i];
-    if (s->node < 0 || s->n_out != 1 || !(p->g->nodes[s->node].op->flags & REEL_OPF_ELEMENTWISE)) return -1;
-    const int32_t out = p->slots[s->slot + s->n_in].value;
-    for (int k = 0; k < s->n_in; k++) {
-        const int32_t value = p->slots[s->slot + k].value;
-        if (value < 0) continue;
-        const pvalue *v = &p->v[value];
-        const proot *r = &p->r[v->root];
-        if (r->kind != REEL_AT_ARENA || r->block < 0 || r->last != (int32_t)i) continue;
-        if (!same_type(&v->type, &p->v[out].type) ||
-            reel_type_bytes_(&p->v[v->root].type) != reel_type_bytes_(&v->type))
-            continue;
-        bool alike = true; /* every read of that memory in this step is of the same elements in the same order */
-        for (int j = 0; j < s->n_in && alike; j++) {
-            const int32_t other = p->slots[s->slot + j].value;
-            if (other < 0 || p->v[other].root != v->root) continue;
-            const pvalue *o = &p->v[other];
-            alike = o->offset == 0 && same_type(&o->type, &v->type) && reel_is_dense_(&o->type.shape, o->strides);
-        }
-        if (alike) return v->root;
-    }
-    return -1;
-}
-
-static int place_output(planner *p, size_t i, int32_t value)
-{
-    proot *r = &p->r[value];
-    if (r->kind != REEL_AT_ARENA) return 0;
-    const size_t bytes = reel_type_bytes_(&p->v[value].type);
-    p->plan->info.unplanned_bytes += (bytes + 63) & ~(size_t)63;
-    const int32_t over = overwritable(p, i);
-    if (over >= 0) {
-        r->block = p->r[over].block;
-        r->at = p->r[over].at;
-        p->r[over].block = -1;
-        p->plan->info.in_place++;
-        return 0;
-    }
-    r->block = reel_arena_take_(p->arena, bytes);
-    if (r->block < 0) return REEL_ENOMEM;
-    r->at = (int64_t)reel_arena_offset_(p->arena, r->block);
-    return 0;
-}
-
-static int lay_out(planner *p)
-{
-    for (size_t i = 0; i < p->n_steps; i++) {
-        const pstep *s = &p->steps[i];
-        size_t workspace = 0;
-        int rc = prepare(p, i, &workspace);
-        for (int k = 0; k < s->n_out && s->node >= 0 && !rc; k++)
-            rc = place_output(p, i, p->slots[s->slot + s->n_in + k].value);
-        if (rc) return rc;
-        if (workspace) {
-            const int32_t block = reel_arena_take_(p->arena, workspace);
-            if (block < 0) return REEL_ENOMEM;
-            p->plan->steps[i].work = reel_arena_offset_(p->arena, block);
-            reel_arena_give_(p->arena, block); /* later steps may have it; this step's inputs still hold theirs */
-        }
-        for (int k = 0; k < s->n_in + s->n_out; k++) {
-            const int32_t value = p->slots[s->slot + k].value;
-            proot *r = value >= 0 ? &p->r[p->v[value].root] : NULL;
-            if (!r || r->kind != REEL_AT_ARENA || r->block < 0 || r->last != (int32_t)i) continue;
-            reel_arena_give_(p->arena, r->block);
-            r->block = -1;
-        }
-    }
-    p->plan->arena_bytes = reel_arena_bytes_(p->arena);
-    return 0;
-}
-
-static void place_pointers(planner *p)
-{
-    reel_plan *plan = p->plan;
-    for (size_t i = 0; i < p->n_steps; i++) {
-        const pstep *s = &p->steps[i];
-        for (int k = 0; k < s->n_in + s->n_out; k++) {
-            const uint32_t slot = (uint32_t)(s->slot + k);
-            const int32_t value = p->slots[slot].value;
-            reel_place *at = &plan->slots[slot];
-            *at = (reel_place){.kind = REEL_AT_NOTHING};
-            if (value >= 0) {
-                const pvalue *v = &p->v[value];
-                const proot *r = &p->r[v->root];
-                at->kind = r->kind;
-                at->ext = r->ext;
-                at->rec = r->rec;
-                at->offset = v->offset + (r->kind == REEL_AT_ARENA ? r->at : 0);
-                if (v->weak) at->offset += (int64_t)reel_num_offset_(p->slots[slot].dtype);
-            } else if (s->node < 0 && k == 1) {
-                *at = (reel_place){.kind = REEL_AT_EXT, .ext = p->rq->n_feeds + (int32_t)p->n_vars + s->to};
-            }
-            if (at->kind == REEL_AT_EXT) plan->patches[plan->n_patches++] = (reel_patch){slot, at->ext, at->offset};
-        }
-    }
 }
 
 /* ---- putting it together ---------------------------------------------------------------------------- */
@@ -591,32 +324,33 @@ static int finish(planner *p)
     plan->n_vars = (int)p->n_vars;
     plan->n_fresh = (int)p->n_fresh;
     plan->n_results = (int)p->n_results;
+    if (p->seam >= 0) {
+        plan->seam = reel_zalloc_(sizeof *plan->seam);
+        if (!plan->seam) return REEL_ENOMEM;
+        plan->seam->node = p->seam;
+        for (int i = 0; i < plan->n_feeds && !p->parent; i++) /* which later segments may read as integers */
+            if (plan->feed_weak[i]) plan->feed_weak[i] = 2;
+    }
     plan->steps = reel_zalloc_((p->n_steps + 1) * sizeof *plan->steps);
     plan->kernels = reel_zalloc_((p->n_steps + 1) * sizeof *plan->kernels);
     plan->kernel_plans = reel_zalloc_((p->n_steps + 1) * sizeof *plan->kernel_plans);
     plan->kernel_bytes = reel_zalloc_((p->n_steps + 1) * sizeof *plan->kernel_bytes);
     plan->slots = reel_alloc_array_(p->n_slots + 1, sizeof *plan->slots);
     plan->patches = reel_alloc_array_(p->n_slots + 1, sizeof *plan->patches);
+    plan->carries = reel_alloc_array_(p->n_slots + 1, sizeof *plan->carries);
     plan->vars = copy_of(p->vars, p->n_vars, sizeof *plan->vars);
     plan->fresh = copy_of(p->fresh, p->n_fresh, sizeof *plan->fresh);
     plan->results = copy_of(p->results, p->n_results, sizeof *plan->results);
     if (!plan->steps || !plan->kernels || !plan->kernel_plans || !plan->kernel_bytes || !plan->slots ||
-        !plan->patches || !plan->vars || !plan->fresh || !plan->results)
+        !plan->patches || !plan->carries || !plan->vars || !plan->fresh || !plan->results)
         return REEL_ENOMEM;
-    const int rc = lay_out(p);
-    if (rc) return rc;
-    place_pointers(p);
-    plan->info.nodes = (int)p->g->n_nodes;
-    plan->info.steps = plan->n_steps;
-    plan->info.arena_bytes = plan->arena_bytes;
-    for (size_t i = 0; i < p->g->n_nodes; i++) plan->info.pruned += !(p->need[i] & REEL_NEED_VALUE);
-    return 0;
+    return reel_plan_layout_(p);
 }
 
-static int planner_init(planner *p, const reel_graph *g, const reel_request *rq)
+static int planner_init(planner *p, const reel_graph *g, const reel_request *rq, const reel_plan *parent)
 {
     const size_t nv = g->n_values + 1, nn = g->n_nodes + 1;
-    *p = (planner){.g = g, .rq = rq};
+    *p = (planner){.g = g, .rq = rq, .parent = parent, .seam = -1};
     p->fed = reel_zalloc_(nv * sizeof *p->fed);
     p->need = reel_zalloc_(nn);
     p->given = reel_zalloc_(nv * sizeof *p->given);
@@ -645,17 +379,64 @@ static void planner_drop(planner *p)
     reel_arena_free_(p->arena);
 }
 
-reel_plan *reel_plan_new_(const reel_graph *g, const reel_request *rq)
+void reel_seam_free_(reel_seam *seam)
+{
+    if (!seam) return;
+    while (seam->plans) {
+        reel_plan *plan = seam->plans;
+        seam->plans = plan->next;
+        reel_plan_free_(plan);
+    }
+    reel_free_(seam->carry, seam->room * sizeof *seam->carry);
+    reel_free_(seam->v, seam->n_values * sizeof *seam->v);
+    reel_free_(seam->r, seam->n_values * sizeof *seam->r);
+    reel_free_(seam, sizeof *seam);
+}
+
+/* Behind the seam: values, variables and numbers of memory go on from where the segment before left them. */
+static int go_on(planner *p, const reel_plan *parent, int64_t size)
+{
+    const reel_seam *seam = parent->seam;
+    reel_plan *plan = p->plan;
+    memcpy(p->v, seam->v, seam->n_values * sizeof *p->v);
+    memcpy(p->r, seam->r, seam->n_values * sizeof *p->r);
+    p->first = (size_t)seam->node;
+    plan->size = size;
+    plan->n_feeds = parent->n_feeds;
+    plan->n_fetches = parent->n_fetches;
+    plan->first_fresh = parent->first_fresh + parent->n_fresh;
+    plan->n_carry = seam->n_carry;
+    plan->info = parent->info;
+    if (reel_grow_((void **)&p->vars, &p->cap_vars, (size_t)parent->n_vars, sizeof *p->vars)) return REEL_ENOMEM;
+    if (parent->n_vars) memcpy(p->vars, parent->vars, (size_t)parent->n_vars * sizeof *p->vars);
+    p->n_vars = (size_t)parent->n_vars;
+    return 0;
+}
+
+/* The locks of the variables that a run assigns. */
+static uint32_t locks_of(const planner *p)
+{
+    const reel_graph *g = p->g;
+    uint32_t mask = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const reel_node *n = &g->nodes[i];
+        if (p->need[i] && reel_is_assign_(n))
+            mask |= 1u << (g->nodes[g->values[g->ins[n->first_in]].node].rec->id % 32);
+    }
+    return mask;
+}
+
+static reel_plan *new_plan(const reel_graph *g, const reel_request *rq, const reel_plan *parent, int64_t size)
 {
     planner p;
     reel_plan *plan = reel_zalloc_(sizeof *plan);
-    int rc = planner_init(&p, g, rq);
+    int rc = planner_init(&p, g, rq, parent);
     if (!plan) rc = REEL_ENOMEM;
     p.plan = plan;
-    if (!rc) rc = keep_key(plan, rq);
+    if (!rc) rc = parent ? go_on(&p, parent, size) : keep_key(plan, rq);
     if (!rc) rc = walk(&p, NULL);
-    for (int i = 0; i < rq->n_fetches && !rc; i++) rc = add_result(&p, rq->fetch[i], NULL);
-    if (!rc) rc = add_commits(&p);
+    if (!rc) rc = reel_plan_results_(&p);
+    if (!rc && !parent) plan->write_locks = locks_of(&p);
     if (!rc) rc = finish(&p);
     planner_drop(&p);
     if (!rc) return plan;
@@ -663,10 +444,20 @@ reel_plan *reel_plan_new_(const reel_graph *g, const reel_request *rq)
     return NULL;
 }
 
+reel_plan *reel_plan_new_(const reel_graph *g, const reel_request *rq)
+{
+    return new_plan(g, rq, NULL, 0);
+}
+
+reel_plan *reel_plan_rest_(const reel_graph *g, const reel_request *rq, const reel_plan *parent, int64_t size)
+{
+    return new_plan(g, rq, parent, size);
+}
+
 int reel_plan_types_(const reel_graph *g, const reel_request *rq, const reel_type *feeds, reel_type *out)
 {
     planner p;
-    int rc = planner_init(&p, g, rq);
+    int rc = planner_init(&p, g, rq, NULL);
     if (!rc) rc = walk(&p, feeds);
     for (int i = 0; i < rq->n_fetches && !rc; i++) out[i] = p.v[rq->fetch[i]].type;
     planner_drop(&p);

@@ -38,27 +38,30 @@ static size_t arena_size(const reel_plan *plan)
 
 static size_t n_recs(const reel_plan *plan)
 {
-    return (size_t)(plan->n_feeds + plan->n_vars + plan->n_fresh) + 1;
+    return (size_t)(plan->n_feeds + plan->n_vars + plan->first_fresh + plan->n_fresh) + 1;
 }
 
 static void frame_free(const reel_plan *plan, reel_frame *f)
 {
     reel_free_(f->arena, arena_size(plan));
     reel_free_(f->ptr, ((size_t)plan->n_slots + 1) * sizeof *f->ptr);
+    reel_free_(f->carry, ((size_t)plan->n_carry + 1) * sizeof *f->carry);
     reel_free_(f->recs, n_recs(plan) * sizeof *f->recs);
     reel_free_(f->made, ((size_t)plan->n_results + 1) * sizeof *f->made);
     reel_free_(f, sizeof *f);
 }
 
-static reel_frame *frame_new(const reel_plan *plan)
+static reel_frame *frame_new(reel_plan *plan)
 {
     reel_frame *f = reel_zalloc_(sizeof *f);
     if (!f) return NULL;
+    f->plan = plan;
     f->arena = reel_alloc_(arena_size(plan));
     f->ptr = reel_zalloc_(((size_t)plan->n_slots + 1) * sizeof *f->ptr);
+    f->carry = reel_zalloc_(((size_t)plan->n_carry + 1) * sizeof *f->carry);
     f->recs = reel_zalloc_(n_recs(plan) * sizeof *f->recs);
     f->made = reel_zalloc_(((size_t)plan->n_results + 1) * sizeof *f->made);
-    if (!f->arena || !f->ptr || !f->recs || !f->made) {
+    if (!f->arena || !f->ptr || !f->carry || !f->recs || !f->made) {
         frame_free(plan, f);
         return NULL;
     }
@@ -75,6 +78,7 @@ static reel_frame *frame_new(const reel_plan *plan)
 void reel_plan_free_(reel_plan *plan)
 {
     if (!plan) return;
+    reel_seam_free_(plan->seam);
     for (int i = 0; i < plan->n_kernels; i++) {
         if (plan->kernels[i]->drop) plan->kernels[i]->drop(plan->kernel_plans[i]);
         reel_free_(plan->kernel_plans[i], plan->kernel_bytes[i]);
@@ -104,6 +108,7 @@ void reel_plan_free_(reel_plan *plan)
     reel_free_(plan->kernel_bytes, ns * sizeof *plan->kernel_bytes);
     reel_free_(plan->slots, slots * sizeof *plan->slots);
     reel_free_(plan->patches, slots * sizeof *plan->patches);
+    reel_free_(plan->carries, slots * sizeof *plan->carries);
     reel_free_(plan->vars, ((size_t)plan->n_vars + 1) * sizeof *plan->vars);
     reel_free_(plan->fresh, ((size_t)plan->n_fresh + 1) * sizeof *plan->fresh);
     reel_free_(plan->results, ((size_t)plan->n_results + 1) * sizeof *plan->results);
@@ -207,19 +212,96 @@ static reel_plan *acquire(reel_player *p, const reel_request *rq, reel_frame **f
     return NULL;
 }
 
-static void give_back(reel_player *p, reel_plan *plan, reel_frame *frame)
+/* frame is the last segment's; those before go too. */
+static void give_back(reel_player *p, reel_frame *frame)
 {
     pthread_mutex_lock(&p->lock);
-    p->info = plan->info;
+    p->info = frame->plan->info;
     p->used = true;
-    if (p->closed) {
-        frame_free(plan, frame);
-    } else {
-        frame->next = plan->frames;
-        plan->frames = frame;
+    while (frame) {
+        reel_plan *plan = frame->plan;
+        reel_frame *before = frame->before;
+        if (p->closed) {
+            frame_free(plan, frame);
+        } else {
+            frame->before = NULL;
+            frame->next = plan->frames;
+            plan->frames = frame;
+        }
+        unref(plan);
+        frame = before;
     }
-    unref(plan);
     pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- behind a seam --------------------------------------------------------------------------------- */
+
+/* Under the lock: what parent's seam has for that number. */
+static reel_plan *find_rest(reel_seam *seam, int64_t size)
+{
+    for (reel_plan **at = &seam->plans; *at; at = &(*at)->next) {
+        reel_plan *plan = *at;
+        if (plan->size != size) continue;
+        *at = plan->next;
+        plan->next = seam->plans;
+        seam->plans = plan;
+        plan->refs++;
+        return plan;
+    }
+    return NULL;
+}
+
+static void insert_rest(reel_seam *seam, reel_plan *plan)
+{
+    plan->refs = 2;
+    plan->next = seam->plans;
+    seam->plans = plan;
+    if (++seam->n_plans <= REEL_MAX_RESTS) return;
+    reel_plan **last = &seam->plans;
+    while ((*last)->next) last = &(*last)->next;
+    reel_plan *old = *last;
+    *last = NULL;
+    seam->n_plans--;
+    unref(old);
+}
+
+/* The frame of the segment that follows `before`, with what that one hands on. NULL: raised. */
+static reel_frame *next_frame(reel_player *p, const reel_request *rq, reel_frame *before)
+{
+    reel_seam *seam = before->plan->seam;
+    int64_t size;
+    memcpy(&size, before->arena + seam->number, sizeof size);
+    pthread_mutex_lock(&p->lock);
+    reel_plan *plan = find_rest(seam, size);
+    reel_frame *f = plan ? plan->frames : NULL;
+    if (f) plan->frames = f->next;
+    pthread_mutex_unlock(&p->lock);
+    if (!plan) {
+        plan = reel_plan_rest_(p->graph, rq, before->plan, size);
+        if (!plan) return NULL;
+        pthread_mutex_lock(&p->lock);
+        insert_rest(seam, plan);
+        pthread_mutex_unlock(&p->lock);
+    }
+    if (!f) f = frame_new(plan);
+    if (!f) {
+        pthread_mutex_lock(&p->lock);
+        unref(plan);
+        pthread_mutex_unlock(&p->lock);
+        return NULL;
+    }
+    f->before = before;
+    memcpy(f->recs, before->recs, (size_t)(plan->n_feeds + plan->n_vars + plan->first_fresh) * sizeof *f->recs);
+    for (int k = 0; k < seam->n_carry; k++) {
+        const reel_place *at = &seam->carry[k];
+        f->carry[k] = (at->kind == REEL_AT_ARENA ? before->arena : before->carry[at->ext]) + at->offset;
+    }
+    for (int i = 0; i < plan->n_carries; i++) {
+        const reel_patch *patch = &plan->carries[i];
+        f->ptr[patch->slot] = f->carry[patch->ext] + patch->offset;
+    }
+    if (p->poison) memset(f->arena, 0xff, arena_size(plan));
+    return f;
 }
 
 void reel_player_close_(reel_player *p)
@@ -278,10 +360,10 @@ static int read_variables(const reel_plan *plan, const reel_request *rq, reel_re
                          name ? name : "?");
 }
 
-/* All memory that outlives the run, before the first step: so a run that fails changes nothing. */
+/* All memory that outlives the run, before the first step (of a segment): so a run that fails changes nothing. */
 static int make_results(const reel_plan *plan, const reel_request *rq, const reel_type *cut, reel_frame *f)
 {
-    reel_rec **fresh = f->recs + plan->n_feeds + plan->n_vars;
+    reel_rec **fresh = f->recs + plan->n_feeds + plan->n_vars + plan->first_fresh;
     for (int i = 0; i < plan->n_fresh; i++)
         if (!(fresh[i] = reel_make_(rq->site, &plan->fresh[i]))) return REEL_ENOMEM;
     for (int i = 0; i < plan->n_results; i++) {
@@ -327,30 +409,40 @@ static void commit(const reel_plan *plan, const reel_frame *f)
     pthread_mutex_unlock(&moment);
 }
 
-static int replay(const reel_graph *g, const reel_plan *plan, reel_frame *f, const reel_request *rq,
-                  const reel_type *cut, reel_tensor *out[])
+static int run_segment(const reel_graph *g, const reel_request *rq, const reel_type *cut, reel_frame *f)
 {
+    const reel_plan *plan = f->plan;
+    int rc = make_results(plan, rq, cut, f);
+    if (rc) return rc;
     reel_ctx *c = reel_ctx_();
-    reel_scope_rec *outer = c->scope;
+    const char *site = c->site, *op = c->op;
+    const reel_step *failed = NULL;
+    c->site = c->op = NULL;
+    rc = walk(plan, f, &failed);
+    c->site = site;
+    c->op = op;
+    return rc ? step_failed(g, failed, rc) : 0;
+}
+
+/* *frame becomes that of the last segment that ran. */
+static int replay(reel_player *p, reel_frame **frame, const reel_request *rq, const reel_type *cut, reel_tensor *out[])
+{
+    reel_frame *f = *frame;
+    const reel_plan *plan = f->plan;
+    reel_scope_rec *outer = reel_ctx_()->scope;
     reel_scope *scope = reel_scope_begin(rq->site, rq->fn);
     if (!scope) return reel_status();
     for (int i = 0; i < plan->n_feeds; i++) f->recs[i] = rq->given[i];
     lock_writes(plan->write_locks);
     int rc = read_variables(plan, rq, f->recs + plan->n_feeds);
     if (!rc) {
-        rc = make_results(plan, rq, cut, f);
-        if (!rc) {
-            const char *site = c->site, *op = c->op;
-            const reel_step *failed = NULL;
-            c->site = c->op = NULL;
-            rc = walk(plan, f, &failed);
-            c->site = site;
-            c->op = op;
-            if (rc)
-                rc = step_failed(g, failed, rc);
-            else
-                commit(plan, f);
+        rc = run_segment(p->graph, rq, cut, f);
+        while (!rc && REEL_UNLIKELY(f->plan->seam != NULL)) {
+            reel_frame *next = next_frame(p, rq, f);
+            if (next) *frame = f = next;
+            rc = next ? run_segment(p->graph, rq, cut, f) : reel_status();
         }
+        if (!rc) commit(f->plan, f);
         for (int i = 0; i < plan->n_vars; i++) reel_release_rec_(f->recs[plan->n_feeds + i]);
     }
     unlock_writes(plan->write_locks);
@@ -395,7 +487,7 @@ int reel_player_run_(reel_player *p, const reel_request *rq, const reel_type *tr
     int rc = 0;
     const reel_type *cut = truth ? cut_types(p, plan, rq, truth, size) : NULL;
     if (truth && !cut) rc = reel_status();
-    if (!rc) rc = replay(p->graph, plan, frame, rq, cut, out);
-    give_back(p, plan, frame);
+    if (!rc) rc = replay(p, &frame, rq, cut, out);
+    give_back(p, frame);
     return rc;
 }

@@ -371,7 +371,7 @@ static int run(reel_session *s, const char *site, const wants *w, reel_tensor *o
                                  "%s: the value of feed \"%s\", made at %s, is part of a graph: it has no value here",
                                  FN, reel_node_name_(g, g->values[w->feed[i]].node), w->given[i]->made);
     if (listening()) return rerun(g, &rq, w, out);
-    const int64_t n = s->n_buckets ? fed_size(g, w) : -1;
+    const int64_t n = s->n_buckets && !g->dynamic ? fed_size(g, w) : -1; /* padding would be counted with the data */
     for (int i = 0; i < s->n_buckets && n >= 0; i++)
         if (s->buckets[i] >= n)
             return s->buckets[i] == n ? reel_player_run_(&s->player, &rq, NULL, 0, out)

@@ -49,6 +49,7 @@ struct reel_capture;
 struct reel_graph {
     _Atomic int refs;
     bool widen;   /* made while gradcheck widened: its creations are f64 */
+    bool dynamic; /* has an op whose sizes depend on data */
     bool own_vjp; /* assigns, reads by reel_value or has a gradient of its own: a tape cannot hear that from nodes */
     reel_node *nodes;
     reel_gvalue *values;
@@ -87,6 +88,10 @@ static inline bool reel_is_assign_(const reel_node *n)
 /* A random node's generator: its attributes begin with it (see ops/attrs.h). */
 reel_generator *reel_node_generator_(const reel_graph *g, const reel_node *n);
 
+/* The output types that the shape rules give for values of the graph. Raises. */
+int reel_graph_infer_(const reel_graph *g, const reel_op *op, const void *attr, const char *site, const int32_t *in,
+                      int n_in, reel_type *out, int n_out);
+
 /* ---- capture: the listener that writes a graph ----------------------------------------------------- */
 typedef struct reel_capture {
     reel_listener base;
@@ -99,6 +104,9 @@ typedef struct reel_capture {
     reel_map assigned; /* of a graph being built: a cell's id -> assigned_rec */
     reel_rec **assigned_rec;
     size_t n_assigned, cap_assigned;
+    reel_map sized; /* of a function: the id of a value whose sizes depend on data -> its type in the graph */
+    reel_type **sized_type;
+    size_t n_sized, cap_sized;
 } reel_capture;
 void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool symbolic);
 void reel_capture_end_(reel_capture *c); /* frees what it holds; it is off the listeners' list already */
@@ -142,8 +150,9 @@ typedef struct reel_step {
     size_t work; /* offset of its workspace in the arena */
 } reel_step;
 
-/* Where a pointer comes from. EXT: one of the run's records, in this order: feeds, variables, fresh ones. */
-typedef enum { REEL_AT_NOTHING, REEL_AT_ARENA, REEL_AT_CONST, REEL_AT_EXT } reel_place_kind;
+/* Where a pointer comes from. EXT: one of the run's records, in this order: feeds, variables, fresh ones. CARRY: one of
+   the pointers that the segment before hands on. */
+typedef enum { REEL_AT_NOTHING, REEL_AT_ARENA, REEL_AT_CONST, REEL_AT_EXT, REEL_AT_CARRY } reel_place_kind;
 typedef struct reel_place {
     uint8_t kind;
     int32_t ext;
@@ -169,11 +178,30 @@ typedef struct reel_result {
 
 typedef struct reel_frame {
     struct reel_frame *next;
+    struct reel_frame *before; /* of the segment before, while the run is under way */
+    struct reel_plan *plan;
     char *arena;
     void **ptr;
+    char **carry;    /* handed on by the segment before */
     reel_rec **recs; /* feeds, variables, fresh ones */
     reel_rec **made; /* of the results */
 } reel_frame;
+
+/* Where a plan ends because sizes depend on data: behind the count of a node. The rest is planned for each number that
+   turned up there, one plan a segment. */
+typedef struct reel_seam {
+    int32_t node;
+    size_t number;     /* where the number lies in the arena */
+    reel_place *carry; /* what the rest reads of this arena, or of those before; the first is the node's workspace */
+    int n_carry;
+    struct pvalue *v; /* the planner's state of all values */
+    struct proot *r;
+    size_t n_values, room;
+    struct reel_plan *plans; /* most recently used first */
+    int n_plans;
+} reel_seam;
+enum { REEL_MAX_RESTS = 32 };
+void reel_seam_free_(reel_seam *seam);
 
 typedef struct reel_plan {
     struct reel_plan *next; /* most recently used first */
@@ -190,10 +218,13 @@ typedef struct reel_plan {
     reel_step *steps;
     int n_steps, n_slots, n_patches, n_vars, n_fresh, n_results, n_kernels;
     reel_place *slots; /* of the pointers; patched ones are EXT */
-    reel_patch *patches;
+    reel_patch *patches, *carries;
     reel_rec **vars; /* cells, borrowed from the graph */
     reel_type *fresh;
-    reel_result *results; /* fetches first, then commits */
+    reel_result *results; /* fetches first, then commits; those of the last segment are the run's */
+    reel_seam *seam;      /* NULL: this is the last segment */
+    int64_t size;         /* the number it was planned for, behind a seam */
+    int first_fresh, n_carries, n_carry;
     const reel_kernel **kernels;
     char **kernel_plans; /* of the prepared kernels */
     size_t *kernel_bytes;
@@ -211,6 +242,8 @@ typedef struct reel_cut {
 /* Raises unless a feed of that type fits the value. */
 int reel_feed_check_(const reel_graph *g, const char *site, const char *fn, int32_t value, const reel_type *t);
 reel_plan *reel_plan_new_(const reel_graph *g, const reel_request *rq);
+/* What follows parent's seam if the number there is size. */
+reel_plan *reel_plan_rest_(const reel_graph *g, const reel_request *rq, const reel_plan *parent, int64_t size);
 void reel_plan_free_(reel_plan *p);
 /* Types of the fetches for feeds of other types, by the shape rules alone. */
 int reel_plan_types_(const reel_graph *g, const reel_request *rq, const reel_type *feeds, reel_type *out);

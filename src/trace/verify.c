@@ -15,29 +15,37 @@ static bool same_type(const reel_type *a, const reel_type *b)
     return a->dtype == b->dtype && reel_shape_same_(&a->shape, &b->shape);
 }
 
-static int check_types(const reel_graph *g, size_t i)
+int reel_graph_infer_(const reel_graph *g, const reel_op *op, const void *attr, const char *site, const int32_t *ins,
+                      int n_in, reel_type *out, int n_out)
 {
-    const reel_node *n = &g->nodes[i];
     const reel_type *in[REEL_MAX_IN];
     bool weak[REEL_MAX_IN];
     reel_dtype in_dtype[REEL_MAX_IN];
-    reel_type out[REEL_MAX_OUT];
-    for (int k = 0; k < n->n_in; k++) {
-        const reel_gvalue *v = &g->values[g->ins[n->first_in + k]];
+    for (int k = 0; k < n_in; k++) {
+        const reel_gvalue *v = &g->values[ins[k]];
         in[k] = &v->type;
         weak[k] = g->nodes[v->node].weak;
     }
-    memset(out, 0, sizeof out);
+    memset(out, 0, sizeof *out * (size_t)n_out);
     reel_ctx *c = reel_ctx_();
-    const char *site = c->site, *op = c->op;
+    const char *old_site = c->site, *old_op = c->op;
     const bool widen = c->widen;
-    c->site = n->site;
-    c->op = n->op->name;
-    c->widen = g->widen;
-    const int rc = reel_infer_(n->op, reel_node_attr_(g, n), in, weak, n->n_in, in_dtype, out, n->n_out);
     c->site = site;
-    c->op = op;
+    c->op = op->name;
+    c->widen = g->widen;
+    const int rc = reel_infer_(op, attr, in, weak, n_in, in_dtype, out, n_out);
+    c->site = old_site;
+    c->op = old_op;
     c->widen = widen;
+    return rc;
+}
+
+static int check_types(const reel_graph *g, size_t i)
+{
+    const reel_node *n = &g->nodes[i];
+    reel_type out[REEL_MAX_OUT];
+    const int rc =
+        reel_graph_infer_(g, n->op, reel_node_attr_(g, n), n->site, g->ins + n->first_in, n->n_in, out, n->n_out);
     if (rc) return rc;
     for (int k = 0; k < n->n_out; k++)
         if (!same_type(&out[k], &g->values[n->first_out + k].type))

@@ -1,0 +1,351 @@
+/* plan_layout.c: the steps' kernels prepared, an arena laid out for what lives between them, pointers placed; and, where
+   a segment ends because sizes depend on data, what the next ones need to know. */
+#include <string.h>
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/random.h"
+#include "ops/ids.h"
+#include "planner.h"
+
+/* ---- kernels --------------------------------------------------------------------------------------- */
+
+typedef struct reserve_plan {
+    reel_generator *generator;
+    uint64_t n;
+} reserve_plan;
+
+static int reserve_run(const void *plan, void *const *ptr, void *work)
+{
+    const reserve_plan *r = plan;
+    uint64_t key;
+    (void)ptr;
+    (void)work;
+    (void)reel_reserve_(r->generator, r->n, &key);
+    return 0;
+}
+static const reel_kernel reserve_kernel = {.plan_size = sizeof(reserve_plan), .run = reserve_run};
+
+/* The first half of an op whose sizes depend on data; the number goes where the last pointer says. */
+typedef struct count_plan {
+    const reel_kernel *kernel;
+    void *plan;
+    size_t bytes;
+    int n_in;
+} count_plan;
+
+static int count_run(const void *plan, void *const *ptr, void *work)
+{
+    const count_plan *c = plan;
+    return reel_counting_(c->kernel)->count(c->plan, ptr, work, ptr[c->n_in]);
+}
+
+static void count_drop(void *plan)
+{
+    const count_plan *c = plan;
+    if (c->plan && c->kernel->drop) c->kernel->drop(c->plan);
+    reel_free_(c->plan, c->bytes);
+}
+static const reel_kernel count_kernel = {.plan_size = sizeof(count_plan), .run = count_run, .drop = count_drop};
+
+/* The second half. The first pointer is the workspace. */
+static int fill_run(const void *plan, void *const *ptr, void *work)
+{
+    const count_plan *const *c = plan;
+    (void)work;
+    return (*c)->kernel->run((*c)->plan, ptr + 1, ptr[0]);
+}
+static const reel_kernel fill_kernel = {.plan_size = sizeof(count_plan *), .run = fill_run};
+
+static void kview_of(const planner *p, const pstep *s, int k, reel_kview *view)
+{
+    const pslot *slot = &p->slots[s->slot + k];
+    const reel_node *n = s->node >= 0 ? &p->g->nodes[s->node] : NULL;
+    const int32_t value = !n ? s->from : k < s->n_in ? p->g->ins[n->first_in + k] : n->first_out + (k - s->n_in);
+    const pvalue *v = &p->v[value];
+    *view = (reel_kview){.dtype = k < s->n_in ? slot->dtype : v->type.dtype,
+                         .rank = v->type.shape.rank,
+                         .dims = v->type.shape.dims,
+                         .strides = v->strides};
+}
+
+/* The op's own kernel, prepared into kp. */
+static int prepare_op(const planner *p, const pstep *s, const reel_kernel *k, void *kp, size_t *workspace)
+{
+    const reel_node *n = s->node >= 0 ? &p->g->nodes[s->node] : NULL;
+    const reel_op *op = n ? n->op : &reel_rows_[REEL_OP_stop_gradient]; /* the identity: its kernel copies */
+    reel_kview views[REEL_MAX_IN + REEL_MAX_OUT];
+    int64_t dense[REEL_MAX_RANK];
+    const int n_out = s->kind == STEP_COUNT ? n->n_out : s->n_out;
+    for (int j = 0; j < s->n_in + n_out; j++) kview_of(p, s, j, &views[j]);
+    if (!n) {
+        reel_shape_strides_(&p->v[s->from].type.shape, dense);
+        views[1].strides = dense;
+    }
+    const reel_ksig sig = {.op = op,
+                           .attr = n ? reel_node_attr_(p->g, n) : NULL,
+                           .n_in = s->n_in,
+                           .n_out = n_out,
+                           .in = views,
+                           .out = views + s->n_in};
+    reel_ctx *c = reel_ctx_();
+    const char *site = c->site, *name = c->op;
+    c->site = n ? n->site : p->rq->site;
+    c->op = op->name;
+    const int rc = k->prepare(&sig, kp, workspace);
+    c->site = site;
+    c->op = name;
+    return rc;
+}
+
+static int prepare_count(const planner *p, const pstep *s, const reel_kernel *k, count_plan *c, size_t *workspace)
+{
+    *c = (count_plan){.kernel = k, .bytes = k->plan_size ? k->plan_size : 1, .n_in = s->n_in};
+    c->plan = reel_zalloc_(c->bytes);
+    const int rc = c->plan ? prepare_op(p, s, k, c->plan, workspace) : REEL_ENOMEM;
+    if (!rc) return 0;
+    reel_free_(c->plan, c->bytes);
+    c->plan = NULL;
+    return rc;
+}
+
+static const reel_kernel *kernel_of(const planner *p, const pstep *s)
+{
+    switch (s->kind) {
+    case STEP_RESERVE: return &reserve_kernel;
+    case STEP_COUNT: return &count_kernel;
+    case STEP_FILL: return &fill_kernel;
+    default:
+        return reel_kernel_(reel_device_(0),
+                            s->node >= 0 ? p->g->nodes[s->node].op : &reel_rows_[REEL_OP_stop_gradient]);
+    }
+}
+
+static int prepare(planner *p, size_t i, size_t *workspace)
+{
+    const pstep *s = &p->steps[i];
+    const reel_node *n = s->node >= 0 ? &p->g->nodes[s->node] : NULL;
+    const reel_kernel *k = kernel_of(p, s), *own = s->kind == STEP_COUNT ? reel_kernel_(reel_device_(0), n->op) : k;
+    reel_plan *plan = p->plan;
+    if (!own)
+        return reel_fail_at_(n ? n->site : p->rq->site, REEL_EDEVICE, "%s: reel_%s has no kernel", p->rq->fn,
+                             n ? n->op->name : "assign");
+    const size_t bytes = k->plan_size ? k->plan_size : 1;
+    char *kp = reel_zalloc_(bytes);
+    if (!kp) return REEL_ENOMEM;
+    int rc = 0;
+    if (s->kind == STEP_RESERVE) {
+        const reel_type *t = &p->g->values[n->first_out].type;
+        *(reserve_plan *)(void *)kp =
+            (reserve_plan){reel_node_generator_(p->g, n), reel_draw_counters_(reel_count_(&t->shape), t->dtype)};
+    } else if (s->kind == STEP_COUNT) {
+        rc = prepare_count(p, s, own, (count_plan *)(void *)kp, workspace);
+    } else if (s->kind == STEP_FILL) {
+        memcpy(kp, &p->parent->kernel_plans[p->parent->n_steps - 1], sizeof(char *));
+    } else {
+        rc = prepare_op(p, s, k, kp, workspace);
+    }
+    if (rc) {
+        reel_free_(kp, bytes);
+        return rc;
+    }
+    plan->kernels[i] = k;
+    plan->kernel_plans[i] = kp;
+    plan->kernel_bytes[i] = bytes;
+    plan->n_kernels = (int)i + 1;
+    plan->steps[i] = (reel_step){.run = k->run, .plan = kp, .slot = (uint32_t)s->slot, .node = s->node};
+    return 0;
+}
+
+/* ---- memory ---------------------------------------------------------------------------------------- */
+
+/* The input whose memory an elementwise step may write over, or -1: it dies here and looks like the output. */
+static int32_t overwritable(const planner *p, size_t i)
+{
+    const pstep *s = &p->steps[i];
+    if (s->node < 0 || s->kind != STEP_RUN || s->n_out != 1 || !(p->g->nodes[s->node].op->flags & REEL_OPF_ELEMENTWISE))
+        return -1;
+    const int32_t out = p->slots[s->slot + s->n_in].value;
+    for (int k = 0; k < s->n_in; k++) {
+        const int32_t value = p->slots[s->slot + k].value;
+        if (value < 0) continue;
+        const pvalue *v = &p->v[value];
+        const proot *r = &p->r[v->root];
+        if (r->kind != REEL_AT_ARENA || r->block < 0 || r->last != (int32_t)i) continue;
+        if (!reel_same_type_(&v->type, &p->v[out].type) ||
+            reel_type_bytes_(&p->v[v->root].type) != reel_type_bytes_(&v->type))
+            continue;
+        bool alike = true; /* every read of that memory in this step is of the same elements in the same order */
+        for (int j = 0; j < s->n_in && alike; j++) {
+            const int32_t other = p->slots[s->slot + j].value;
+            if (other < 0 || p->v[other].root != v->root) continue;
+            const pvalue *o = &p->v[other];
+            alike = o->offset == 0 && reel_same_type_(&o->type, &v->type) && reel_is_dense_(&o->type.shape, o->strides);
+        }
+        if (alike) return v->root;
+    }
+    return -1;
+}
+
+static int place_output(planner *p, size_t i, int32_t value)
+{
+    proot *r = &p->r[value];
+    if (r->kind != REEL_AT_ARENA) return 0;
+    const size_t bytes = reel_type_bytes_(&p->v[value].type);
+    p->plan->info.unplanned_bytes += (bytes + 63) & ~(size_t)63;
+    const int32_t over = overwritable(p, i);
+    if (over >= 0) {
+        r->block = p->r[over].block;
+        r->at = p->r[over].at;
+        p->r[over].block = -1;
+        p->plan->info.in_place++;
+        return 0;
+    }
+    r->block = reel_arena_take_(p->arena, bytes);
+    if (r->block < 0) return REEL_ENOMEM;
+    r->at = (int64_t)reel_arena_offset_(p->arena, r->block);
+    return 0;
+}
+
+/* Where the operands of a step begin among its slots: behind the workspace, if that is one. */
+static int32_t first_operand(const pstep *s)
+{
+    return s->slot + (s->kind == STEP_FILL);
+}
+
+static int lay_out(planner *p)
+{
+    for (size_t i = 0; i < p->n_steps; i++) {
+        const pstep *s = &p->steps[i];
+        const int32_t slot = first_operand(s);
+        size_t workspace = 0;
+        int rc = prepare(p, i, &workspace);
+        for (int k = 0; k < s->n_out && s->node >= 0 && !rc; k++)
+            rc = place_output(p, i, p->slots[slot + s->n_in + k].value);
+        if (rc) return rc;
+        if (workspace || s->kind == STEP_COUNT) {
+            const int32_t block = reel_arena_take_(p->arena, workspace + (s->kind == STEP_COUNT ? 64 : 0));
+            if (block < 0) return REEL_ENOMEM;
+            p->plan->steps[i].work = reel_arena_offset_(p->arena, block);
+            if (s->kind == STEP_COUNT) { /* the number behind it; both are read by the next segment */
+                p->plan->seam->number = p->plan->steps[i].work + ((workspace + 63) & ~(size_t)63);
+                break;
+            }
+            reel_arena_give_(p->arena, block); /* later steps may have it; this step's inputs still hold theirs */
+        }
+        for (int k = 0; k < s->n_in + s->n_out; k++) {
+            const int32_t value = p->slots[slot + k].value;
+            proot *r = value >= 0 ? &p->r[p->v[value].root] : NULL;
+            if (!r || r->kind != REEL_AT_ARENA || r->block < 0 || r->last != (int32_t)i) continue;
+            reel_arena_give_(p->arena, r->block);
+            r->block = -1;
+        }
+    }
+    p->plan->arena_bytes = reel_arena_bytes_(p->arena);
+    return 0;
+}
+
+static reel_place place_of(const planner *p, int32_t value, reel_dtype dtype)
+{
+    const pvalue *v = &p->v[value];
+    const proot *r = &p->r[v->root];
+    reel_place at = {.kind = r->kind, .ext = r->ext, .rec = r->rec};
+    at.offset = v->offset + (r->kind == REEL_AT_ARENA ? r->at : 0);
+    if (v->weak) at.offset += (int64_t)reel_num_offset_(dtype);
+    return at;
+}
+
+static void place(reel_plan *plan, uint32_t slot, reel_place at)
+{
+    plan->slots[slot] = at;
+    const reel_patch patch = {slot, at.ext, at.offset};
+    if (at.kind == REEL_AT_EXT) plan->patches[plan->n_patches++] = patch;
+    if (at.kind == REEL_AT_CARRY) plan->carries[plan->n_carries++] = patch;
+}
+
+static void place_pointers(planner *p)
+{
+    reel_plan *plan = p->plan;
+    for (size_t i = 0; i < p->n_steps; i++) {
+        const pstep *s = &p->steps[i];
+        uint32_t slot = (uint32_t)s->slot;
+        if (s->kind == STEP_FILL)
+            place(plan, slot++, (reel_place){.kind = REEL_AT_CARRY}); /* the workspace is the first */
+        for (int k = 0; k < s->n_in + s->n_out; k++, slot++) {
+            const int32_t value = p->slots[slot].value;
+            if (value >= 0)
+                place(plan, slot, place_of(p, value, p->slots[slot].dtype));
+            else if (s->node < 0 && k == 1)
+                place(plan, slot,
+                      (reel_place){.kind = REEL_AT_EXT, .ext = p->rq->n_feeds + (int32_t)p->n_vars + s->to});
+            else
+                place(plan, slot, (reel_place){.kind = REEL_AT_NOTHING});
+        }
+        if (s->kind == STEP_COUNT)
+            place(plan, slot, (reel_place){.kind = REEL_AT_ARENA, .offset = (int64_t)plan->seam->number});
+    }
+}
+
+/* ---- seams ----------------------------------------------------------------------------------------- */
+
+/* What later segments read of this one stays in the arena until the run ends. */
+static void keep_for_later(planner *p)
+{
+    const reel_graph *g = p->g;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const reel_node *n = &g->nodes[i];
+        if (n->kind != REEL_NODE_OP || !(p->need[i] & REEL_NEED_VALUE)) continue;
+        if (i < (size_t)p->seam && !reel_is_assign_(n)) continue; /* variables get their values at the run's end */
+        for (int k = 0; k < n->n_in; k++) {
+            const pvalue *v = &p->v[g->ins[n->first_in + k]];
+            if (v->type.dtype && !reel_shape_only_(n->op->flags, k)) p->r[v->root].last = KEPT;
+        }
+    }
+    for (int i = 0; i < p->rq->n_fetches; i++) {
+        const pvalue *v = &p->v[p->rq->fetch[i]];
+        if (v->type.dtype) p->r[v->root].last = KEPT;
+    }
+}
+
+/* The values as they stand, for planning the rest: whatever lies in an arena is a pointer handed on from now. */
+static int note_seam(planner *p)
+{
+    reel_seam *seam = p->plan->seam;
+    const size_t nv = p->g->n_values + 1;
+    size_t n = 1;
+    for (size_t i = 0; i < nv; i++) n += p->r[i].kind == REEL_AT_ARENA || p->r[i].kind == REEL_AT_CARRY;
+    seam->carry = reel_zalloc_(n * sizeof *seam->carry);
+    if (!seam->carry) return REEL_ENOMEM;
+    seam->room = n;
+    seam->carry[0] = (reel_place){.kind = REEL_AT_ARENA, .offset = (int64_t)p->plan->steps[p->n_steps - 1].work};
+    seam->n_carry = 1;
+    for (size_t i = 0; i < nv; i++) {
+        proot *r = &p->r[i];
+        if (r->kind != REEL_AT_ARENA && r->kind != REEL_AT_CARRY) continue;
+        if (r->last != KEPT) {
+            r->kind = REEL_AT_NOTHING;
+            continue;
+        }
+        seam->carry[seam->n_carry] =
+            (reel_place){.kind = r->kind, .ext = r->ext, .offset = r->kind == REEL_AT_ARENA ? r->at : 0};
+        *r = (proot){.kind = REEL_AT_CARRY, .ext = seam->n_carry++, .last = -1, .block = -1};
+    }
+    seam->v = p->v;
+    seam->r = p->r;
+    seam->n_values = nv;
+    p->v = NULL; /* they are the seam's now */
+    p->r = NULL;
+    return 0;
+}
+
+int reel_plan_layout_(planner *p)
+{
+    if (p->seam >= 0) keep_for_later(p);
+    int rc = lay_out(p);
+    if (rc) return rc;
+    place_pointers(p);
+    p->plan->info.nodes = (int)p->g->n_nodes;
+    p->plan->info.steps += (int)p->n_steps;
+    p->plan->info.arena_bytes += p->plan->arena_bytes;
+    for (size_t i = 0; i < p->g->n_nodes && !p->parent; i++) p->plan->info.pruned += !(p->need[i] & REEL_NEED_VALUE);
+    return p->seam >= 0 ? note_seam(p) : 0;
+}

@@ -1,0 +1,72 @@
+/* planner.h: what plan.c, plan_results.c and plan_layout.c share: the state of planning one segment. */
+#ifndef REEL_TRACE_PLANNER_H
+#define REEL_TRACE_PLANNER_H
+#include "trace.h"
+
+/* A value while planning. Its memory is that of its root, `offset` bytes in. */
+typedef struct pvalue {
+    reel_type type;
+    int64_t strides[REEL_MAX_RANK], offset;
+    int32_t root;
+    bool weak, shape_only;
+} pvalue; /* its dtype is 0 until the walk has come to it */
+
+typedef struct proot {
+    uint8_t kind;      /* REEL_AT_...; NOTHING: not needed */
+    bool fresh;        /* EXT: number ext of the fresh ones */
+    int32_t ext, last; /* last: the last step that reads it; KEPT: a later segment does */
+    int32_t block;     /* in the arena while it lives, else -1 */
+    int64_t at;        /* offset in the arena */
+    reel_rec *rec;     /* CONST */
+} proot;
+
+typedef struct pslot {
+    int32_t value;    /* -1: only the shape is read */
+    reel_dtype dtype; /* a weak number's, as this step reads it */
+} pslot;
+
+typedef struct pstep {
+    int32_t node, slot; /* node -1: copies a value into fresh memory */
+    int n_in, n_out;
+    int32_t from, to; /* of a copy: value, fresh number */
+    enum {
+        STEP_RUN,
+        STEP_RESERVE, /* a random node that nobody reads: only takes its counters */
+        STEP_COUNT,   /* of an op whose sizes depend on data: its inputs, then the number; the segment's last step */
+        STEP_FILL     /* and its second half, the next one's first: the workspace, inputs, outputs */
+    } kind;
+} pstep;
+enum { KEPT = INT32_MAX };
+
+typedef struct planner {
+    const reel_graph *g;
+    const reel_request *rq;
+    reel_plan *plan;
+    const reel_plan *parent; /* of the segment before; NULL: this is the first */
+    size_t first;            /* node */
+    int32_t seam;            /* the node whose sizes end this segment, -1: none */
+    bool *fed;
+    uint8_t *need;
+    int32_t *given; /* of a fed value: which feed */
+    pvalue *v;
+    proot *r;
+    pslot *slots;
+    pstep *steps;
+    reel_rec **vars;
+    reel_type *fresh;
+    reel_result *results;
+    size_t n_slots, cap_slots, n_steps, cap_steps, n_vars, cap_vars, n_fresh, cap_fresh, n_results, cap_results;
+    reel_arena *arena;
+} planner;
+
+int reel_planner_step_(planner *p, pstep step); /* appends it, with room for its slots (and one more) */
+void reel_planner_read_(planner *p, int32_t value, reel_dtype dtype, bool whole);
+/* plan_results.c: what leaves the run. Before a seam only memory for it is set apart. */
+int reel_plan_results_(planner *p);
+/* plan_layout.c: kernels prepared, memory laid out, pointers placed. */
+int reel_plan_layout_(planner *p);
+static inline bool reel_same_type_(const reel_type *a, const reel_type *b)
+{
+    return a->dtype == b->dtype && reel_shape_same_(&a->shape, &b->shape);
+}
+#endif
