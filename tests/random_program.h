@@ -102,7 +102,7 @@ static void gradient(run *r, int depth)
 
 static void step(run *r)
 {
-    const int k = below(&r->rng, 24);
+    const int k = below(&r->rng, 26);
     if (k < 4)
         unary(r);
     else if (k < 9)
@@ -127,6 +127,8 @@ static void step(run *r)
         calling(r);
     else if (k < 23)
         gradient(r, r->p->grads ? 0 : below(&r->rng, 2));
+    else if (k < 25)
+        picking(r);
     else {
         const value a = pick(r);
         push(r, reel_cast(a.t, random_dtype(&r->rng)), a.batch);

@@ -416,6 +416,42 @@ static void losses(run *r)
     }
 }
 
+/* Sizes that depend on data, brought back to known ones in the same step: the generator must write one program in all modes. */
+static void picking(run *r)
+{
+    const value a = pick_number(r);
+    const reel_shape s = shape_of(a);
+    reel_tensor *positive = reel_greater(a.t, reel_num(0)), *u[4] = {NULL};
+    const int low = a.batch ? 1 : 0, axis = s.rank > low ? low + below(&r->rng, s.rank - low) : -1;
+    switch (below(&r->rng, 5)) {
+    case 0: push(r, reel_sum(reel_square(reel_masked_select(a.t, positive))), false); break;
+    case 1:
+        (void)reel_unique_all(a.t, REEL_OPTS(unique, .unsorted = below(&r->rng, 2) != 0), u);
+        push(r, reel_add(reel_sum(u[0]), reel_cast(reel_sum(reel_mul(u[1], u[3])), reel_dtype_of(a.t))), false);
+        push(r, u[2], a.batch);
+        break;
+    case 2: push(r, reel_sum_axes(reel_nonzero(positive), REEL_AXES(0), false), false); break;
+    case 3: {
+        if (axis < 0 || s.rank > 3) break;
+        reel_tensor *row = a.t; /* what holds in the first place of all other axes */
+        for (int i = s.rank - 1; i >= 0; i--)
+            if (i != axis && (s.dims[i] == 0 || (a.batch && i == 0))) return;
+        for (int i = s.rank - 1; i >= 0; i--)
+            if (i != axis) row = reel_select(row, i, 0);
+        reel_tensor *some = reel_compress(a.t, reel_greater(row, reel_num(0)), axis);
+        push(r, reel_sum_axes(reel_abs(some), REEL_AXES(axis), below(&r->rng, 2)), a.batch);
+        break;
+    }
+    default: {
+        if (s.rank == 0 || a.batch || s.rank > 3) break;
+        reel_tensor *flat = reel_reshape(a.t, REEL_SHAPE(count_of(a), 1));
+        reel_tensor *at = reel_squeeze(reel_nonzero(reel_reshape(positive, REEL_SHAPE(count_of(a)))), REEL_AXES(1));
+        push(r, reel_sum_axes(reel_embedding(flat, at, NULL), REEL_AXES(0), false), false);
+        break;
+    }
+    }
+}
+
 static void creation(run *r)
 {
     const reel_shape s = random_shape(&r->rng, 3);

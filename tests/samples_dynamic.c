@@ -144,7 +144,9 @@ static void uncompress_bad(void)
 }
 
 /* conditions of operand() hold at every other element, beginning with the second (seed 2: the first value is ...) */
-static const sample uncompress_good[] = {{IN("[2]", "[5]", "[5]?")},
+static const sample uncompress_good[] = {{IN("[1]", "[1]", "[1]?")},
+                                         {IN("[34653]", "[70000]", "[70000]?")},
+                                         {IN("[2]", "[5]", "[5]?")},
                                          {IN("[0]", "[3]", "[0]?")},
                                          {IN("[0]", "[0]", "[0]?")},
                                          {IN("[2,3]", "[5,3]", "[5]?")},
@@ -277,8 +279,10 @@ static void unique_all_bad(void)
     BAD_CODE(reel_unique_all(symbol(), NULL, out), REEL_ETRACE, "part of a graph");
 }
 
-static const sample unique_all_good[] = {{IN("[7]=")},
-                                         {IN("[7]="), WITH(0, 0, 1)},
+static const sample unique_all_good[] = {{IN("[7]="), .flags = NO_GRAD},
+                                         {IN("[7]="), WITH(0, 0, 1), .flags = NO_GRAD},
+                                         {IN("[1]")},
+                                         {IN("[5000]="), .flags = NO_GRAD},
                                          {IN("[3,4]=t"), .flags = NO_GRAD},
                                          {IN("[2,3]")},
                                          {IN("[3,2]"), WITH(1, 0)},
@@ -408,6 +412,8 @@ static void put_rows_bad(void)
 }
 
 static const sample put_rows_good[] = {
+    {IN("[1,1]", "[1,1]", "[1]L1")},
+
     {IN("[5]", "[4]", "[5]L4")},          {IN("[5,2]", "[4,2]", "[5]L4")},
     {IN("[5,2]t", "[4,2]", "[5]L4r")},    {IN("[5,2]r", "[4,2]", "[5]L4s")},
     {IN("[5,2]s", "[4,2]", "[5]L4o")},    {IN("[5,2]o", "[4,2]", "[5]L1")},

@@ -116,6 +116,35 @@ static int session(void)
     return reel_status();
 }
 
+/* Sizes that depend on data: eagerly, traced, replayed with others; with their gradients. */
+static int pick(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    reel_tape *tape = reel_tape_begin(NULL);
+    (void)reel_watch(tape, REEL_LIST(in[0]));
+    reel_tensor *p = reel_masked_select(in[0], reel_greater(in[0], reel_num(0.5)));
+    reel_tensor *u = reel_unique(reel_mul(p, reel_num(2)));
+    out[0] = reel_add(reel_sum(reel_square(p)), reel_sum(u));
+    return reel_grad(tape, out[0], REEL_LIST(in[0]), out + 1);
+}
+
+static int picking(void)
+{
+    reel_function *f = reel_function_new(REEL_FN(pick, NULL, 1, 2), NULL);
+    (void)reel_seed(3);
+    for (int i = 0; i < 4 && reel_status() == 0; i++) {
+        REEL_SCOPED;
+        reel_tensor *out[2], *x = reel_uniform(REEL_F32, REEL_SHAPE(90), 0, 1, NULL);
+        if (i)
+            reel_function_call(f, REEL_LIST(x), out);
+        else
+            reel_invoke(REEL_FN(pick, NULL, 1, 2), REEL_LIST(x), out);
+        value = reel_item(out[0]) + reel_item(reel_sum(out[1]));
+    }
+    reel_function_free(f);
+    return reel_status();
+}
+
 struct attempt {
     int (*body)(void);
     int64_t fail_at;
@@ -189,6 +218,7 @@ static void all(void)
     every_allocation(expression, "a forward expression");
     every_allocation(backward, "a backward pass");
     every_allocation(trace, "a trace and its replays");
+    every_allocation(picking, "sizes that depend on data");
     every_allocation(session, "a session run");
 }
 
