@@ -25,13 +25,13 @@ extern const reel_kernel reel_k_custom_;
 /* scans, sorting, searching */
 extern const reel_kernel reel_k_scan_;
 /* sizes that depend on data, rows of a table */
-/* shape: pad.c, triangle.c, unfold.c, and the diagonals of join.c */
-extern const reel_kernel reel_k_pad_, reel_k_pad_grad_, reel_k_triangle_, reel_k_unfold_, reel_k_fold_,
-    reel_k_undiagonal_;
 extern const reel_counting_kernel reel_k_nonzero_, reel_k_compress_, reel_k_unique_;
 extern const reel_kernel reel_k_uncompress_, reel_k_embedding_, reel_k_put_rows_;
 /* key and perm sorted by key, stable, a byte of bytes at a time; key2 and perm2: room for as many */
 void reel_radix_(uint64_t *key, uint64_t *key2, int64_t *perm, int64_t *perm2, int64_t n, int bytes);
+/* shape: pad.c, triangle.c, unfold.c, and the diagonals of join.c */
+extern const reel_kernel reel_k_pad_, reel_k_pad_grad_, reel_k_triangle_, reel_k_unfold_, reel_k_fold_,
+    reel_k_undiagonal_;
 /* elements picked and put by index */
 /* linear algebra */
 /* einsum.c */
