@@ -32,6 +32,7 @@ static const samples *const sets[N_SWEPT + 1] = {
 enum { /* the words of ALSO */
        ANY = -1,
        FLOATS = REEL_FLOATS,
+       REALS = REEL_REALS,
        INTS = REEL_INTS,
        NUMBERS = REEL_NUMBERS,
        ALL_DTYPES = REEL_ALL_DTYPES,

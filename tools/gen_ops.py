@@ -12,7 +12,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MARKS = ("<!-- ops: begin -->", "<!-- ops: end -->")
-GROUPS = {"FLOATS": "f32 f64 f16 bf16", "INTS": "i8 u8 i32 i64", "NUMBERS": "floats, integers", "ALL_DTYPES": "all",
+GROUPS = {"FLOATS": "f32 f64 f16 bf16", "REALS": "f32 f64", "INTS": "i8 u8 i32 i64", "NUMBERS": "floats, integers", "ALL_DTYPES": "all",
           "FLOATS | INTS": "floats, integers"}
 
 

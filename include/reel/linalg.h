@@ -32,5 +32,53 @@ reel_tensor *reel_gemm_at(const char *site, reel_tensor *a, reel_tensor *b, reel
 reel_tensor *reel_addmm_at(const char *site, reel_tensor *c, reel_tensor *a, reel_tensor *b, double beta,
                            double alpha); /* PyTorch's: beta c + alpha a b; zeros are zeros here */
 
+/* ---- systems and factorizations: f32 and f64, each matrix of a batch [..., m, n] on its own --------------------------
+   Computed in double by one thread a matrix; LAPACK does the larger ones where the library was built with it. An error names
+   the first matrix of the batch that fails: "a[2,0] is singular ...". Gradients of all orders are those of the function as
+   computed: of a symmetric matrix only the triangle that is read has one. */
+/* L with a = L L^T, lower; upper: U = L^T, from a's upper triangle. Of a only that triangle is read. Error: not positive
+   definite, with the order of the first leading minor that is not positive. */
+reel_tensor *reel_cholesky_at(const char *site, reel_tensor *a, bool upper);
+/* op(a)^-1 b for a triangular a, of which only that triangle is read; b [..., n, k], or a vector [n]; leading axes broadcast.
+   Error: a zero on the diagonal. */
+typedef struct {
+    size_t size;
+    bool upper, transposed, unit; /* unit: the diagonal counts as ones */
+} reel_triangular_solve_opts;
+reel_tensor *reel_triangular_solve_at(const char *site, reel_tensor *a, reel_tensor *b,
+                                      const reel_triangular_solve_opts *o);
+/* a^-1 b by LU with row exchanges; b as above. Error: a is singular (a pivot is exactly zero). */
+reel_tensor *reel_solve_at(const char *site, reel_tensor *a, reel_tensor *b);
+reel_tensor *reel_inverse_at(const char *site, reel_tensor *a);
+/* The gradient is the matrix of cofactors: right for singular a too (its own derivative, the second, then is not finite). */
+reel_tensor *reel_det_at(const char *site, reel_tensor *a);
+/* out: sign and ln |det a|; 0 and -inf if a is singular, which its gradient refuses. */
+int reel_slogdet_at(const char *site, reel_tensor *a, reel_tensor *out[2]);
+/* a = P L U, pivots by largest magnitude. lu: P [m,m], L [m,k], U [k,n], k = min(m, n). lu_factor: L below, U on and above the
+   diagonal, and perm i32[m]: row i of L U is row perm[i] of a (gradient: square a). lu_solve takes what lu_factor gave. */
+int reel_lu_at(const char *site, reel_tensor *a, reel_tensor *out[3]);
+int reel_lu_factor_at(const char *site, reel_tensor *a, reel_tensor *out[2]);
+reel_tensor *reel_lu_solve_at(const char *site, reel_tensor *lu, reel_tensor *perm, reel_tensor *b);
+/* a = Q R with R's diagonal nonnegative, which makes them unique for full rank: Q [m,k], R [k,n], k = min(m, n); complete:
+   Q [m,m], R [m,n] (no gradient if m > n). Gradient infinite where a's first k columns are dependent. */
+int reel_qr_at(const char *site, reel_tensor *a, bool complete, reel_tensor *out[2]);
+/* Of a symmetric matrix (one triangle is read): w ascending [n] and V [n,n], a = V diag(w) V^T. A column's sign, and the basis
+   for equal values, are arbitrary: gradients are of what does not depend on them, and equal values count as not mixing.
+   Error: NaN or infinite elements. */
+int reel_eigh_at(const char *site, reel_tensor *a, bool upper, reel_tensor *out[2]);
+reel_tensor *reel_eigvalsh_at(const char *site, reel_tensor *a, bool upper);
+/* a = U diag(s) Vh, s descending [k]: U [m,k], Vh [k,n]; full: U [m,m], Vh [n,n] (gradient through s only, unless square).
+   Arbitrary signs, equal values and errors as eigh's. Gradient of svdvals at 0: of the branch that the vectors give. */
+int reel_svd_at(const char *site, reel_tensor *a, bool full, reel_tensor *out[3]);
+reel_tensor *reel_svdvals_at(const char *site, reel_tensor *a);
+/* Moore and Penrose's inverse [n,m]: singular values up to rtol times the largest count as zero. rtol 0: max(m, n) times the
+   dtype's epsilon; REEL_ZERO: 0. The gradient is that at constant rank. */
+reel_tensor *reel_pinv_at(const char *site, reel_tensor *a, double rtol);
+reel_tensor *reel_matrix_rank_at(const char *site, reel_tensor *a, double rtol); /* i64; rtol as above */
+reel_tensor *reel_lstsq_at(const char *site, reel_tensor *a, reel_tensor *b,
+                           double rtol); /* pinv(a) b: the shortest x that brings a x nearest to b */
+/* a a ... a, n times; 0: the identity; negative: of the inverse. Half types and integers too, but for negative n. */
+reel_tensor *reel_matrix_power_at(const char *site, reel_tensor *a, int n);
+
 REEL_END_DECLS
 #endif

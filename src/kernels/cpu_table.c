@@ -95,6 +95,22 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     /* linear algebra */
     K(matmul, matmul),
     K(einsum, einsum),
+    K(cholesky, linalg),
+    K(triangular_solve, linalg),
+    K(solve, linalg),
+    K(inverse, linalg),
+    K(det, linalg),
+    K(slogdet, linalg),
+    K(lu_factor, linalg),
+    K(lu, linalg),
+    K(qr, linalg),
+    K(eigh, linalg),
+    K(eigvalsh, linalg),
+    K(svd, linalg),
+    K(svdvals, linalg),
+    K(pinv, linalg),
+    K(matrix_rank, linalg),
+    K(cofactor, linalg),
 
     /* softmax, normalisation, losses */
     K(softmax, softmax),

@@ -36,6 +36,8 @@ extern const reel_kernel reel_k_pad_, reel_k_pad_grad_, reel_k_triangle_, reel_k
 /* linear algebra */
 /* einsum.c */
 extern const reel_kernel reel_k_einsum_;
+/* linalg.c */
+extern const reel_kernel reel_k_linalg_;
 /* normalisation, losses */
 /* convolution, pooling, resampling */
 extern const reel_kernel reel_k_conv_, reel_k_pool_, reel_k_pool_index_;

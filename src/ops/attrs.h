@@ -103,6 +103,11 @@ typedef struct reel_attr_einsum {
     int n_out;
     uint8_t label[REEL_EINSUM_AXES];
 } reel_attr_einsum;
+typedef struct reel_attr_linalg {
+    int upper, unit, transposed; /* which triangle, a diagonal of ones, a^T */
+    int full;                    /* complete Q, U, Vh */
+    double tol;                  /* relative; 0: the default */
+} reel_attr_linalg;
 
 /* normalisation, losses */
 

@@ -53,6 +53,7 @@ reel_tensor *reel_swap_last_at_(const char *site, reel_tensor *x); /* the last t
 /* elements picked and put by index */
 
 /* linear algebra */
+reel_tensor *reel_cofactor_at_(const char *site, reel_tensor *a);
 
 /* softmax, normalisation, losses */
 
