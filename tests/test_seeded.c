@@ -9,7 +9,7 @@
 #include "tap.h"
 
 enum { MAX = 4 };
-enum kind { SPREAD, POSITIVE, MASK, LABELS };
+enum kind { SPREAD, POSITIVE, MASK, LABELS, DOMINANT /* 4 more on the diagonal */ };
 
 /* Inputs are [3,3] unless said otherwise. wide: input whose gradient sums over what broadcasting to [3,3] (or [2,3,3])
    added; -1: none. */
@@ -117,6 +117,22 @@ static const sample samples[] = {
      .wide = -1},
     {.op = REEL_OP_put_rows, .n_in = 3, .kind = {SPREAD, SPREAD, LABELS}, .shape = {{0}, {0}, ROW3}, .wide = -1},
     {.op = REEL_OP_matmul, .n_in = 2, .shape = {BATCH, {0}}, .wide = 1, .scalar_wide = true},
+    {.op = REEL_OP_einsum, .n_in = 2, .attr = ATTR(einsum, .n_out = 2, .label = {1, 2, 2, 3, 3, 1}), .wide = -1},
+    {.op = REEL_OP_cholesky, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .kind = {DOMINANT}, .wide = -1},
+    {.op = REEL_OP_inverse, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .kind = {DOMINANT}, .wide = -1},
+    {.op = REEL_OP_det, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .kind = {DOMINANT}, .wide = -1},
+    {.op = REEL_OP_slogdet, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .kind = {DOMINANT}, .wide = -1},
+    {.op = REEL_OP_lu, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .kind = {DOMINANT}, .wide = -1},
+    {.op = REEL_OP_qr, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .kind = {DOMINANT}, .wide = -1},
+    {.op = REEL_OP_cofactor, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .kind = {DOMINANT}, .wide = -1},
+    {.op = REEL_OP_pinv, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .kind = {DOMINANT}, .wide = -1},
+    {.op = REEL_OP_eigh, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .wide = -1},
+    {.op = REEL_OP_eigvalsh, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .wide = -1},
+    {.op = REEL_OP_svd, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .wide = -1},
+    {.op = REEL_OP_svdvals, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .wide = -1},
+    {.op = REEL_OP_triangular_solve, .n_in = 2, .attr = ATTR(linalg, .upper = 0), .kind = {DOMINANT, SPREAD}, .wide = -1},
+    {.op = REEL_OP_solve, .n_in = 2, .attr = ATTR(linalg, .upper = 0), .kind = {DOMINANT, SPREAD}, .wide = -1},
+    {.op = REEL_OP_lu_factor, .n_in = 1, .attr = ATTR(linalg, .upper = 0), .kind = {DOMINANT}, .wide = -1},
     {.op = REEL_OP_softmax, .n_in = 1, .attr = ATTR(axis, .axis = 1), .wide = -1},
     {.op = REEL_OP_log_softmax, .n_in = 1, .attr = ATTR(axis, .axis = 0), .wide = -1},
     {.op = REEL_OP_softmax_cross_entropy, .n_in = 2, .kind = {SPREAD, LABELS}, .shape = {{0}, ROW3}, .wide = -1},
@@ -233,6 +249,7 @@ static reel_tensor *make_input(const sample *s, int i)
         x[e] = s->kind[i] == SPREAD && r >> 31 ? -u : u;
         k[e] = (int32_t)((r >> 12) % 3);
         b[e] = (uint8_t)(e % 2);
+        if (s->kind[i] == DOMINANT && e % 4 == 0) x[e] += 4;
     }
     if (s->kind[i] == MASK) return reel_from((reel_type){REEL_BOOL, shape}, b, (size_t)n);
     if (s->kind[i] == LABELS) return reel_from_i32(shape, k, (size_t)n);
