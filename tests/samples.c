@@ -90,7 +90,7 @@ static description parse(const char *spec)
             d.f32 = true;
         else
             d.values = *s;
-        if (*s == 'L') {
+        if (*s == 'L' || *s == 'M') {
             d.classes = (int)strtol(s + 1, NULL, 10);
             while (s[1] >= '0' && s[1] <= '9') s++;
         }
@@ -111,6 +111,7 @@ static double element(const description *d, reel_dtype dtype, int64_t i, int see
     const int64_t k = (i * 37 + seed * 13 + 5) % 101;
     const double size = 0.15 + 1.7 * (double)k / 101 + 0.003 * seed, x = k % 2 ? size : -size;
     if (d->values == 'L') return (double)((i * 7 + seed) % d->classes);
+    if (d->values == 'M') return (double)((i * 11 + seed) % (2 * d->classes) - d->classes);
     if (d->values == '?' || dtype == REEL_BOOL) return (double)(k % 2);
     if (d->values == '=') return (double)(dtype == REEL_U8 ? k % 5 : k % 5 - 2);
     if (d->values == '!') return special(i + seed, dtype);
@@ -140,6 +141,7 @@ reel_tensor *operand(const char *spec, reel_dtype dtype, int seed)
     reel_range r[REEL_MAX_RANK];
     const int rank = d.shape.rank;
     if (d.values == 'L') dtype = REEL_I32;
+    if (d.values == 'M') dtype = REEL_I64;
     if (d.values == '?') dtype = REEL_BOOL;
     if (d.f32) dtype = REEL_F32;
     for (int i = 0; i < rank; i++) {

@@ -5,7 +5,7 @@
      layout   t a transposed view, r reversed along all axes, s every second element, o a piece of something larger,
               b the last axis broadcast with stride 0
      values   none: signed, never 0, distinct within 100 elements; + positive; = small integers with ties; ! NaN,
-              infinities and zeros (float dtypes only); ? bool; L7 i32 labels in [0, 7); F always f32
+              infinities and zeros (float dtypes only); ? bool; L7 i32 labels in [0, 7); M7 i64 indices in [-7, 7); F always f32
    or as "#2.5": the weak number. */
 #ifndef REEL_TESTS_SAMPLES_H
 #define REEL_TESTS_SAMPLES_H

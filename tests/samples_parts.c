@@ -218,7 +218,7 @@ static void meshgrid_bad(void)
     {IN("[2]", "[3]", "[4]"), WITH(p)}, {IN("[2]r", "[3]s", "[1]"), WITH(p)}, {IN("[]", "[3]o", "[2]"), WITH(p)}, \
         {IN("[0]", "[3]", "[2]"), WITH(p)}, {IN("[2]b", "[3]!", "[4]"), WITH(p)},                                 \
     {                                                                                                             \
-        IN("[20]", "[30]", "[40]r"), WITH(p)                                                                      \
+        IN("[2001]", "[3]", "[4]r"), WITH(p)                                                                      \
     }
 static const sample meshgrid_good[] = {GRIDS(0), GRIDS(1)};
 const samples samples_meshgrid = {GOOD_OF(meshgrid_good, 3), .apply = meshgrid_apply, .reference = meshgrid_reference,

@@ -1,4 +1,6 @@
-/* index.h: elements picked and put by index. The rules for all ops stand in ops.h. */
+/* index.h: elements picked and put by index. The rules for all ops stand in ops.h.
+   Indices are i8, u8, i32 or i64; negative ones count from the end. All of an op's indices are checked before anything is
+   written: one out of range is an error with its value, place, axis and size. Gradients go to the data, not to the indices. */
 #ifndef REEL_INDEX_H
 #define REEL_INDEX_H
 #include "base.h"
@@ -23,6 +25,44 @@ typedef struct {
    the first of each. */
 int reel_unique_all_at(const char *site, reel_tensor *x, const reel_unique_opts *o, reel_tensor *out[4]);
 reel_tensor *reel_unique_at(const char *site, reel_tensor *x); /* its values, ascending */
+
+/* ---- picked ---------------------------------------------------------------------------------------- */
+/* np.take, ONNX Gather: y[a.., i.., b..] = x[a.., indices[i..], b..]; the axis becomes the indices' axes. */
+reel_tensor *reel_gather_at(const char *site, reel_tensor *x, reel_tensor *indices, int axis);
+reel_tensor *reel_index_select_at(const char *site, reel_tensor *x, int axis, reel_tensor *indices); /* 1-d indices */
+/* y[i, j, k] = x[indices[i, j, k], j, k] for axis 0, with x and indices broadcast along the other axes (NumPy). */
+reel_tensor *reel_take_along_axis_at(const char *site, reel_tensor *x, reel_tensor *indices, int axis);
+/* The same, but along the other axes the indices may be shorter than x (ONNX GatherElements, torch.gather). */
+reel_tensor *reel_gather_elements_at(const char *site, reel_tensor *x, reel_tensor *indices, int axis);
+/* y[b.., i.., ..] = x[b.., indices[b.., i.., :], ..]: the last axis of indices holds a place in the axes of x after the first
+   batch_dims, which are common to both (ONNX, TensorFlow). */
+reel_tensor *reel_gather_nd_at(const char *site, reel_tensor *x, reel_tensor *indices, int batch_dims);
+reel_tensor *reel_pick_at(const char *site, reel_tensor *x, reel_tensor *labels); /* y[...] = x[..., labels[...]] */
+
+/* ---- put: x with elements replaced or joined with updates ------------------------------------------- */
+/* Where several updates meet one element: set takes the last one in C order; the others combine them all with x, in C order.
+   Derivatives: set to the update that stays; mul exact where factors are 0; max and min share equally among ties. */
+typedef enum {
+    REEL_SCATTER_SET,
+    REEL_SCATTER_ADD,
+    REEL_SCATTER_MUL,
+    REEL_SCATTER_MAX,
+    REEL_SCATTER_MIN
+} reel_scatter_mode;
+/* y[indices[i, j, k], j, k] from updates[i, j, k] for axis 0; updates has the indices' shape (ONNX ScatterElements). */
+reel_tensor *reel_scatter_at(const char *site, reel_tensor *x, reel_tensor *indices, reel_tensor *updates, int axis,
+                             reel_scatter_mode mode);
+/* y[indices[i.., :], ..] from updates[i.., ..] (ONNX ScatterND). */
+reel_tensor *reel_scatter_nd_at(const char *site, reel_tensor *x, reel_tensor *indices, reel_tensor *updates,
+                                reel_scatter_mode mode);
+/* y[a.., indices[i..], b..] from updates[a.., i.., b..]: added, or set (torch.index_add, index_copy; any indices' shape). */
+reel_tensor *reel_index_add_at(const char *site, reel_tensor *x, int axis, reel_tensor *indices, reel_tensor *updates);
+reel_tensor *reel_index_copy_at(const char *site, reel_tensor *x, int axis, reel_tensor *indices, reel_tensor *updates);
+/* value where mask, else x. mask is bool; both broadcast. */
+reel_tensor *reel_masked_fill_at(const char *site, reel_tensor *x, reel_tensor *mask, double value);
+/* y[b, t] = x[b, lengths[b] - 1 - t] for t < lengths[b], else x[b, t]; b and t along the given axes (ONNX). */
+reel_tensor *reel_reverse_sequence_at(const char *site, reel_tensor *x, reel_tensor *lengths, int batch_axis,
+                                      int time_axis);
 
 REEL_END_DECLS
 #endif

@@ -91,6 +91,21 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(fold, fold),
     K(fold_like, fold),
     /* elements picked and put by index */
+    K(gather, gather),
+    K(gather_nd, gather),
+    K(take_along_axis, along),
+    K(gather_elements, along),
+    K(reverse_sequence, reverse_sequence),
+    K(iota_like, iota),
+    K(gather_grad, scatter),
+    K(take_along_grad, scatter),
+    K(gather_nd_grad, scatter),
+    K(scatter, scatter),
+    K(scatter_reduce, scatter),
+    K(scatter_nd, scatter),
+    K(scatter_nd_reduce, scatter),
+    K(index_add, scatter),
+    K(index_copy, scatter),
 
     /* linear algebra */
     K(matmul, matmul),

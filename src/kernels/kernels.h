@@ -32,7 +32,8 @@ void reel_radix_(uint64_t *key, uint64_t *key2, int64_t *perm, int64_t *perm2, i
 /* shape: pad.c, triangle.c, unfold.c, and the diagonals of join.c */
 extern const reel_kernel reel_k_pad_, reel_k_pad_grad_, reel_k_triangle_, reel_k_unfold_, reel_k_fold_,
     reel_k_undiagonal_;
-/* elements picked and put by index */
+/* elements picked and put by index: gather.c, scatter.c */
+extern const reel_kernel reel_k_gather_, reel_k_along_, reel_k_reverse_sequence_, reel_k_iota_, reel_k_scatter_;
 /* linear algebra */
 /* einsum.c */
 extern const reel_kernel reel_k_einsum_;

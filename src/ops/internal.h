@@ -51,6 +51,22 @@ reel_tensor *reel_fold_like_at_(const char *site, reel_tensor *g, reel_tensor *l
 reel_tensor *reel_swap_last_at_(const char *site, reel_tensor *x); /* the last two axes swapped: a view */
 
 /* elements picked and put by index */
+int reel_check_indices_(const reel_type *indices); /* of an integer dtype */
+/* The shapes that gather, take_along_axis or gather_elements, and gather_nd read; raise. */
+int reel_gathered_shape_(const reel_shape *x, const reel_shape *indices, int given, int *axis, reel_shape *out);
+int reel_along_shape_(const reel_shape *x, const reel_shape *indices, int given, bool broadcasts, int *axis,
+                      reel_shape *out);
+int reel_gathered_nd_shape_(const reel_shape *x, const reel_shape *indices, int batch, reel_shape *out);
+reel_tensor *reel_gather_grad_at_(const char *site, reel_tensor *like, reel_tensor *g, reel_tensor *indices, int axis);
+reel_tensor *reel_take_along_grad_at_(const char *site, reel_tensor *like, reel_tensor *g, reel_tensor *indices,
+                                      int axis, bool elements);
+reel_tensor *reel_gather_nd_grad_at_(const char *site, reel_tensor *like, reel_tensor *g, reel_tensor *indices,
+                                     int batch);
+reel_tensor *reel_scatter_reduce_at_(const char *site, reel_tensor *x, reel_tensor *indices, reel_tensor *updates,
+                                     int axis, int mode);
+reel_tensor *reel_scatter_nd_reduce_at_(const char *site, reel_tensor *x, reel_tensor *indices, reel_tensor *updates,
+                                        int mode);
+reel_tensor *reel_iota_like_at_(const char *site, reel_tensor *x);
 
 /* linear algebra */
 reel_tensor *reel_cofactor_at_(const char *site, reel_tensor *a);

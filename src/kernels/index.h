@@ -1,0 +1,21 @@
+/* index.h: indices read, checked and turned into offsets, before any memory is touched. */
+#ifndef REEL_KERNELS_INDEX_H
+#define REEL_KERNELS_INDEX_H
+#include "core/device.h"
+#include "kernels/copy.h"
+
+/* n items of m indices each, for axes of the given sizes; item i's offset is the sum of index times stride. */
+typedef struct reel_indices {
+    reel_copy_plan pack;
+    bool packs;
+    reel_dtype dtype;
+    int m, axis[REEL_MAX_RANK];
+    int64_t n, size[REEL_MAX_RANK], stride[REEL_MAX_RANK];
+} reel_indices;
+
+/* Of view v; size, stride, axis and m are the caller's to fill in before it. */
+void reel_indices_plan_(reel_indices *p, const reel_kview *v);
+size_t reel_indices_scratch_(const reel_indices *p); /* bytes to work in, a multiple of 64 */
+/* offset[0..n). Raises: "index 9 at position 3 is out of range for axis 0 of size 5", the first in C order. */
+int reel_indices_run_(const reel_indices *p, int64_t *offset, void *scratch, const void *from);
+#endif
