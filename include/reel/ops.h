@@ -7,6 +7,7 @@
 #include "conv.h"
 #include "create.h"
 #include "elementwise.h"
+#include "image.h"
 #include "index.h"
 #include "linalg.h"
 #include "neural.h"

@@ -38,6 +38,16 @@ reel_tensor *reel_attention_at(const char *site, reel_tensor *q, reel_tensor *k,
 int reel_attention_cached_at(const char *site, reel_tensor *q, reel_tensor *k, reel_tensor *v, reel_tensor *past_k,
                              reel_tensor *past_v, reel_tensor *mask, const reel_attention_opts *o, reel_tensor *out[3]);
 
+/* ---- rotary position embedding (Su et al. 2021) ----------------------------------------------------
+   Of the last axis of x [..., T, d] the first 2 h numbers, in pairs (a, b), become (a cos - b sin, a sin + b cos); the rest stays.
+   cos, sin [..., T, h] broadcast to x without its last axis. Pair i is x[i], x[h + i], or with interleaved x[2 i], x[2 i + 1]. */
+typedef struct {
+    size_t size;
+    bool interleaved;
+} reel_rotary_opts;
+reel_tensor *reel_rotary_at(const char *site, reel_tensor *x, reel_tensor *cosine, reel_tensor *sine,
+                            const reel_rotary_opts *o);
+
 /* ---- recurrent layers -----------------------------------------------------------------------------
    x [T, B, I] (batch_first: [B, T, I]) is scanned over time by h' = f(x w^T + b, h r^T + rb): w [G H, I], r [G H, H], b and rb [G H], in
    PyTorch's layout and order of gates: LSTM i f g o, GRU r z n. (ONNX has i o f c and z r h: split along axis 0, concat in the other

@@ -145,10 +145,15 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(pool_gather, pool_index),
     K(pool_scatter, pool_index),
     K(max_unpool, pool_index),
+    K(resize_axis, resize),
+    K(resize_axis_grad, resize),
+    K(grid_sample, grid_sample),
+    K(grid_sample_grad, grid_sample_grad),
 
     /* embedding, attention, recurrent layers */
     K(attention, attention),
     K(attention_grad, attention_grad),
+    K(rotary, rotary),
     K(recurrent, recurrent),
     K(recurrent_grad, recurrent_grad),
 

@@ -121,6 +121,15 @@ typedef struct reel_attr_pool {
     int64_t divisor;                   /* avg_pool: 0: the number of elements */
     int32_t include_pad, column_major; /* does that number include the padding; how indices are counted */
 } reel_attr_pool;
+typedef struct reel_attr_resize {
+    int axis, mode, coordinates, rounding, antialias, exclude;
+    int64_t size; /* -1: by scale */
+    double scale; /* 0: by size */
+    double start, end, a, extrapolation;
+} reel_attr_resize;
+typedef struct reel_attr_grid {
+    int mode, padding, align;
+} reel_attr_grid;
 
 /* attention, recurrent layers */
 typedef struct reel_attr_attention {
@@ -128,6 +137,9 @@ typedef struct reel_attr_attention {
     int64_t past;
     int causal, own_scale;
 } reel_attr_attention;
+typedef struct reel_attr_rotary {
+    int interleaved;
+} reel_attr_rotary;
 enum { REEL_RNN_TANH, REEL_RNN_RELU, REEL_RNN_LSTM, REEL_RNN_GRU, REEL_RNN_GRU_BEFORE };
 enum { /* which optional operands there are, in this order */
        REEL_RNN_H0 = 1,
