@@ -9,7 +9,7 @@ enum { MAX_IN = 4, N = 1024 };
 typedef struct op_case {
     const char *name;
     reel_body *body;
-    /* kind, then dims: n normal, p positive, o ones, i ids below 10,000 */
+    /* kind, then dims: n normal, c normal and constant, p positive, o ones, i ids below 10,000 */
     const char *in[MAX_IN];
     bool replay; /* through a function, not eagerly */
 } op_case;
@@ -46,6 +46,18 @@ BODY(attention, reel_attention(in[0], in[1], in[2], NULL, REEL_OPTS(attention, .
 BODY(einsum_scores, reel_einsum("bhqd,bhkd->bhqk", REEL_LIST(in[0], in[1])))
 BODY(einsum_chain, reel_einsum("ij,jk,kl->il", REEL_LIST(in[0], in[1], in[2])))
 
+BODY(conv, reel_conv2d(in[0], in[1], REEL_OPTS(conv2d, .padding = REEL_SAME)))
+BODY(max_pool, reel_max_pool2d(in[0], REEL_SHAPE(2, 2), NULL))
+BODY(avg_pool, reel_avg_pool2d(in[0], REEL_SHAPE(2, 2), NULL))
+static int lstm_body(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *y[3];
+    (void)self;
+    const int code = reel_lstm(in[0], in[1], in[2], in[3], NULL, y);
+    out[0] = y[0];
+    return code;
+}
+
 static const op_case cases[] = {
     CASE(exp, "n1048576"),
     CASE(log, "p1048576"),
@@ -62,6 +74,13 @@ static const op_case cases[] = {
     {"attention_long", attention_body, {"n1,8,1024,64", "n1,8,1024,64", "n1,8,1024,64"}, false},
     CASE(einsum_scores, "n12,4,64,32", "n12,4,64,32"),
     CASE(einsum_chain, "n256,64", "n64,512", "n512,128"),
+    {"conv_lenet1", conv_body, {"n64,1,28,28", "n32,1,3,3"}, false},
+    {"conv_lenet2", conv_body, {"n64,32,14,14", "n64,32,3,3"}, false},
+    {"conv_resnet56", conv_body, {"n8,64,56,56", "n64,64,3,3"}, false},
+    {"conv_resnet14", conv_body, {"n8,256,14,14", "n256,256,3,3"}, false},
+    CASE(max_pool, "n64,32,28,28"),
+    CASE(avg_pool, "n64,32,28,28"),
+    CASE(lstm, "c32,16,128", "n512,128", "n512,128", "n512"),
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -83,7 +102,7 @@ static reel_tensor *input(const char *spec)
         p = end;
     }
     const int64_t n = reel_shape_count(s);
-    if (spec[0] == 'n') return reel_randn(REEL_F32, s);
+    if (spec[0] == 'n' || spec[0] == 'c') return reel_randn(REEL_F32, s);
     if (spec[0] == 'p') return reel_uniform(REEL_F32, s, 0.1, 1.1, NULL);
     if (spec[0] == 'o') return reel_ones(REEL_F32, s);
     int32_t *ids = malloc((size_t)n * sizeof *ids);
@@ -108,7 +127,7 @@ static int begin(int k)
     now.n = now.n_x = 0;
     for (int i = 0; i < MAX_IN && now.c->in[i]; i++) {
         now.in[now.n++] = input(now.c->in[i]);
-        if (now.c->in[i][0] != 'i') now.x[now.n_x++] = now.in[i];
+        if (now.c->in[i][0] != 'i' && now.c->in[i][0] != 'c') now.x[now.n_x++] = now.in[i];
     }
     reel_tensor *out[1] = {0};
     if (reel_invoke((reel_fn){now.c->body, NULL, now.n, 1, now.c->name}, (reel_list){now.n, now.in}, out))
