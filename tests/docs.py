@@ -67,6 +67,8 @@ def main():
                     continue
                 done, out = tap.run("git", "apply", "--check", "-", cwd=source, input=m[1])
                 tap.ok(done == 0, f"{shown}:{line}: the diff applies", out)
+    done, out = tap.run(sys.executable, source / "tools/gen_ops.py", "--check")
+    tap.ok(done == 0, "docs/ops.md and the README list every op, each with a line", out)
     tap.finish()
 
 
