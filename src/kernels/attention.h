@@ -61,7 +61,7 @@ typedef struct reel_att_mask {
 /* What forward and backward have in common. */
 typedef struct reel_att_common {
     const reel_att_table *table;
-    void (*gemm)(const reel_gemm *g, const void *a, const void *b, void *c);
+    void (*gemm)(const reel_gemm_args *g, const void *a, const void *b, void *c);
     reel_dtype dtype, compute;
     size_t size;                               /* bytes of an element as computed */
     int64_t batch, heads, groups, t, s, d, dv; /* groups: heads of k */
@@ -92,7 +92,7 @@ bool reel_att_bias_(const reel_att_common *c, const void *mask, int64_t batch, i
 static inline void reel_att_gemm_(const reel_att_common *c, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars,
                                   int64_t acs, const void *b, int64_t brs, int64_t bcs, void *out, int64_t ldc)
 {
-    const reel_gemm g = {m, n, k, ars, acs, brs, bcs, ldc};
+    const reel_gemm_args g = {m, n, k, ars, acs, brs, bcs, ldc};
     if (m > 0 && n > 0 && k > 0) c->gemm(&g, a, b, out);
 }
 static inline int64_t reel_att_columns_(int64_t rows)

@@ -26,7 +26,7 @@ typedef struct conv_plain {
     int64_t items, grain, region;
     int regions;
     size_t weights_at, regions_at, parts_at;
-    void (*gemm)(const reel_gemm *g, const void *a, const void *b, void *c);
+    void (*gemm)(const reel_gemm_args *g, const void *a, const void *b, void *c);
 } conv_plain;
 
 typedef struct conv_dnn conv_dnn; /* conv_onednn.c */

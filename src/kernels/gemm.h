@@ -7,16 +7,16 @@
 #include <stdint.h>
 
 /* c[m,n] = a[m,k] b[k,n]; strides in elements; c has unit column stride. */
-typedef struct reel_gemm {
+typedef struct reel_gemm_args {
     int64_t m, n, k;
     int64_t ars, acs; /* a's row and column stride */
     int64_t brs, bcs; /* b's */
     int64_t ldc;
-} reel_gemm;
+} reel_gemm_args;
 
 typedef struct reel_gemm_table {
-    void (*f32)(const reel_gemm *g, const void *a, const void *b, void *c);
-    void (*f64)(const reel_gemm *g, const void *a, const void *b, void *c);
+    void (*f32)(const reel_gemm_args *g, const void *a, const void *b, void *c);
+    void (*f64)(const reel_gemm_args *g, const void *a, const void *b, void *c);
     /* y[i] = row i of x (ldx apart, k long) times v: 16 (f64: 8) logical lanes, then a tree of halves */
     void (*dots_f32)(int64_t rows, int64_t k, const void *x, int64_t ldx, const void *v, void *y);
     void (*dots_f64)(int64_t rows, int64_t k, const void *x, int64_t ldx, const void *v, void *y);

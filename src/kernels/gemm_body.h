@@ -72,21 +72,21 @@ REEL_ALWAYS_INLINE void CAT(tile, BITS)(int mr, int nv, bool masked, int64_t k, 
 
 /* All rows of one panel of columns, in tiles of nearly equal height (short last tiles would wait for their own sums).
    */
-#define PANEL(name, nv, masked)                                                                           \
-    static void CAT(name, BITS)(const reel_gemm *g, int64_t k, const T *a, const T *b, int64_t ldb, T *c, \
-                                CAT(reel_m, BITS) tail, bool first)                                       \
-    {                                                                                                     \
-        const int64_t tiles = (g->m + REEL_GEMM_ROWS - 1) / REEL_GEMM_ROWS, rows = g->m / tiles;          \
-        int64_t longer = g->m % tiles;                                                                    \
-        for (int64_t t = 0; t < tiles; t++) {                                                             \
-            const int64_t mr = rows + (longer-- > 0);                                                     \
-            switch (mr) {                                                                                 \
-                TILE_CASES(nv, masked)                                                                    \
-            default: break;                                                                               \
-            }                                                                                             \
-            a += mr * g->ars;                                                                             \
-            c += mr * g->ldc;                                                                             \
-        }                                                                                                 \
+#define PANEL(name, nv, masked)                                                                                \
+    static void CAT(name, BITS)(const reel_gemm_args *g, int64_t k, const T *a, const T *b, int64_t ldb, T *c, \
+                                CAT(reel_m, BITS) tail, bool first)                                            \
+    {                                                                                                          \
+        const int64_t tiles = (g->m + REEL_GEMM_ROWS - 1) / REEL_GEMM_ROWS, rows = g->m / tiles;               \
+        int64_t longer = g->m % tiles;                                                                         \
+        for (int64_t t = 0; t < tiles; t++) {                                                                  \
+            const int64_t mr = rows + (longer-- > 0);                                                          \
+            switch (mr) {                                                                                      \
+                TILE_CASES(nv, masked)                                                                         \
+            default: break;                                                                                    \
+            }                                                                                                  \
+            a += mr * g->ars;                                                                                  \
+            c += mr * g->ldc;                                                                                  \
+        }                                                                                                      \
     }
 #define TILE_CASE(r, nv, masked)                                                              \
     case r:                                                                                   \
@@ -138,7 +138,7 @@ static void CAT(pack_panel, BITS)(T *panel, const T *b, int64_t brs, int64_t bcs
 /* One row: the same chains, with more of them under way at once. Narrow ones stay in registers, four or eight vectors
    wide; wide ones take four rows of b in one pass, so that b is read along its rows. */
 #define WIDE(v) s##v = V(fma)(x, V(load)(b + (v)*W), s##v)
-REEL_ALWAYS_INLINE void CAT(row_piece, BITS)(int nv, const reel_gemm *g, const T *a, const T *b, T *c)
+REEL_ALWAYS_INLINE void CAT(row_piece, BITS)(int nv, const reel_gemm_args *g, const T *a, const T *b, T *c)
 {
     const int W = CAT(w, BITS);
     CAT(reel_v, BITS) s0 = V(zero)(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
@@ -159,7 +159,7 @@ REEL_ALWAYS_INLINE CAT(reel_v, BITS)
     s = V(fma)(x[2], V(load)(b + 2 * ldb), s);
     return V(fma)(x[3], V(load)(b + 3 * ldb), s);
 }
-static void CAT(row_stream, BITS)(const reel_gemm *g, int64_t n, const T *a, const T *b, T *c)
+static void CAT(row_stream, BITS)(const reel_gemm_args *g, int64_t n, const T *a, const T *b, T *c)
 {
     enum { W = CAT(w, BITS) };
     for (int64_t j = 0; j < n; j += W) V(store)(c + j, V(zero)());
@@ -175,7 +175,7 @@ static void CAT(row_stream, BITS)(const reel_gemm *g, int64_t n, const T *a, con
         for (int64_t j = 0; j < n; j += W) V(store)(c + j, V(fma)(x, V(load)(b + p * g->brs + j), V(load)(c + j)));
     }
 }
-static void CAT(row, BITS)(const reel_gemm *g, const T *a, const T *b, T *c)
+static void CAT(row, BITS)(const reel_gemm_args *g, const T *a, const T *b, T *c)
 {
     enum { W = CAT(w, BITS) };
     int64_t j = 0;
@@ -227,7 +227,7 @@ static void CAT(dots, BITS)(int64_t rows, int64_t k, const void *xv, int64_t ldx
     for (; i < rows; i++) CAT(dots_rows, BITS)(1, k, x + i * ldx, ldx, v, y + i);
 }
 
-static void CAT(gemm, BITS)(const reel_gemm *g, const void *av, const void *bv, void *cv)
+static void CAT(gemm, BITS)(const reel_gemm_args *g, const void *av, const void *bv, void *cv)
 {
     enum { W = CAT(w, BITS), NR = CAT(nr, BITS), KC = CAT(kc, BITS) };
     T panel[KC * NR];

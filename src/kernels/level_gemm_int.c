@@ -22,7 +22,7 @@ enum { J = 128, K = 64 };
         for (; p < k; p++)                                                                                    \
             for (int64_t j = 0; j < n; j++) c[j] = (U)(c[j] + a[p * acs] * b[p * ldb + j]);                   \
     }                                                                                                         \
-    static void gemm##BITS(const reel_gemm *g, const void *av, const void *bv, void *cv)                      \
+    static void gemm##BITS(const reel_gemm_args *g, const void *av, const void *bv, void *cv)                 \
     {                                                                                                         \
         U panel[K * J];                                                                                       \
         const U *a = av, *b = bv;                                                                             \

@@ -461,7 +461,8 @@ static int linalg_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     if (doubles > 0x1p50 || MAX2(m, n) > 0x1p30)
         return reel_fail(REEL_ESHAPE, "the scratch memory for a %lld by %lld matrix would not fit", (long long)p->m,
                          (long long)p->n);
-    p->library = r->library_from && p->k >= r->library_from && reel_lapack_has_();
+    p->library =
+        r->library_from && p->k >= r->library_from && doubles < 0x1p31 && reel_lapack_has_(); /* 32-bit sizes */
     const double work = r->work * m * n * MAX2(k, (double)p->cols) + 1;
     p->grain = work >= GRAIN ? 1 : (int64_t)(GRAIN / work);
     p->regions = reel_regions_plan_((p->batches + p->grain - 1) / p->grain);

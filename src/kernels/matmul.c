@@ -226,7 +226,7 @@ static void gemm_plan(matmul_plan *p)
         p->gemm = ints->gemm[p->step];
         p->dot = ints->dots[p->step];
     }
-    p->g = (reel_gemm){p->m, p->n, p->k, p->a.ld, 1, p->b.ld, 1, p->n};
+    p->g = (reel_gemm_args){p->m, p->n, p->k, p->a.ld, 1, p->b.ld, 1, p->n};
     if (p->a.transposed) p->g.ars = 1, p->g.acs = p->a.ld;
     if (p->b.transposed) p->g.brs = 1, p->g.bcs = p->b.ld;
     p->whole =
@@ -327,7 +327,7 @@ static void vector_block(const matmul_plan *p, const char *a, const char *b, cha
         p->dot(n, p->k, both ? x : at(matrix, from * ld, p->step), both ? p->k : ld, both ? b : x,
                c + from * (int64_t)p->step);
     } else {
-        const reel_gemm g = {1, n, p->k, 0, 1, ld, 1, n};
+        const reel_gemm_args g = {1, n, p->k, 0, 1, ld, 1, n};
         p->gemm(&g, x, at(matrix, from, p->step), c + from * (int64_t)p->step);
     }
 }
@@ -348,7 +348,7 @@ static void matrix_block(matmul_job *j, const char *a, const char *b, char *c, i
     } else if (p->route == MATMUL_BLAS) {
         reel_blas_gemm_(p->compute, p->a.transposed, p->b.transposed, m, n, p->k, a, p->a.ld, b, p->b.ld, c, p->n);
     } else {
-        reel_gemm g = p->g;
+        reel_gemm_args g = p->g;
         g.m = m, g.n = n;
         p->gemm(&g, a, b, c);
     }

@@ -38,8 +38,8 @@ typedef struct matmul_plan {
     bool whole; /* one call of gemm on the operands as they are */
     bool serial, light, dots;
     reel_dtype dtype, compute;
-    reel_gemm g;
-    void (*gemm)(const reel_gemm *g, const void *a, const void *b, void *c);
+    reel_gemm_args g;
+    void (*gemm)(const reel_gemm_args *g, const void *a, const void *b, void *c);
     void (*dot)(int64_t rows, int64_t k, const void *x, int64_t ldx, const void *v, void *y);
     size_t step;            /* bytes of an element as it is computed */
     int64_t m, n, k, along; /* along: length of the result of a vector product */

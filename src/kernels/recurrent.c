@@ -17,7 +17,7 @@ typedef struct scan_plan {
     size_t size;
     int64_t t, b, h;
     const reel_cell_table *table;
-    void (*gemm)(const reel_gemm *g, const void *a, const void *b, void *c);
+    void (*gemm)(const reel_gemm_args *g, const void *a, const void *b, void *c);
     int n_in, n_out, at[32]; /* at[bit]: which input an optional operand is */
     reel_dense_in in[MAX_OPERANDS];
     reel_dense_out out[4];
@@ -130,7 +130,7 @@ typedef struct scan_job {
 static void product(const scan_plan *p, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda, const char *b,
                     int64_t ldb, void *c, int64_t ldc)
 {
-    const reel_gemm g = {m, n, k, lda, 1, ldb, 1, ldc};
+    const reel_gemm_args g = {m, n, k, lda, 1, ldb, 1, ldc};
     if (m > 0 && n > 0 && k > 0) p->gemm(&g, a, b, c);
 }
 
