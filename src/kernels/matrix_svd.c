@@ -75,9 +75,10 @@ bool reel_matrix_svd_(const reel_matrix *d, int64_t r, int64_t c, double *g, dou
         swap_rows(g + i * c, g + best * c, c);
         if (z) swap_rows(z + i * r, z + best * r, r);
     }
+    const double noise = r > 0 ? s[0] * DBL_EPSILON : 0;
     *rank = 0;
     for (int64_t i = 0; i < r; i++) {
-        if (s[i] > s[0] * DBL_EPSILON) {
+        if (s[i] > noise) {
             *rank = i + 1;
             for (int64_t j = 0; j < c; j++) g[i * c + j] /= s[i];
         }
