@@ -14,6 +14,7 @@
 #include "reduce.h"
 #include "sequence.h"
 #include "shape.h"
+#include "sort.h"
 REEL_BEGIN_DECLS
 
 /* ---- gradients ------------------------------------------------------------------------------------ */

@@ -1,4 +1,4 @@
-/* reduce.h: reductions, scans, sorting and searching. The rules for all ops stand in ops.h. */
+/* reduce.h: reductions and scans. The rules for all ops stand in ops.h. */
 #ifndef REEL_REDUCE_H
 #define REEL_REDUCE_H
 #include "base.h"

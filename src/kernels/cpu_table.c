@@ -51,6 +51,17 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(cummin, scan),
     K(logcumsumexp, scan),
     K(linear_scan, scan),
+    K(sort, sort),
+    K(argsort, sort),
+    K(topk, topk),
+    K(quantile_pick, quantile),
+    K(searchsorted, searchsorted),
+    K(bincount, bins),
+    K(histogram, bins),
+    K(segment_sum, segment),
+    K(segment_prod, segment),
+    K(segment_max, segment),
+    K(segment_min, segment),
 
     /* sizes that depend on data, rows of a table */
     [REEL_OP_nonzero] = &reel_k_nonzero_.kernel,

@@ -23,7 +23,8 @@ extern const reel_kernel reel_k_softmax_, reel_k_cross_entropy_;
 extern const reel_kernel reel_k_custom_;
 
 /* scans, sorting, searching */
-extern const reel_kernel reel_k_scan_;
+extern const reel_kernel reel_k_scan_, reel_k_sort_, reel_k_topk_, reel_k_quantile_, reel_k_searchsorted_, reel_k_bins_,
+    reel_k_segment_;
 /* sizes that depend on data, rows of a table */
 extern const reel_counting_kernel reel_k_nonzero_, reel_k_compress_, reel_k_unique_;
 extern const reel_kernel reel_k_uncompress_, reel_k_embedding_, reel_k_put_rows_;

@@ -66,6 +66,24 @@ typedef struct reel_attr_update {
 typedef struct reel_attr_scan {
     int axis, exclusive, reverse;
 } reel_attr_scan;
+typedef struct reel_attr_sort {
+    int axis, descending;
+} reel_attr_sort;
+typedef struct reel_attr_topk {
+    int64_t k;
+    int axis, smallest, unsorted;
+} reel_attr_topk;
+typedef struct reel_attr_quantile {
+    double q;
+    int axis, method;
+} reel_attr_quantile;
+typedef struct reel_attr_search {
+    int right;
+} reel_attr_search;
+typedef struct reel_attr_bins {
+    int64_t n;
+    double low, high; /* histogram */
+} reel_attr_bins;
 
 /* sizes that depend on data, rows of a table */
 typedef struct reel_attr_unique {
