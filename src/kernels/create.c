@@ -145,15 +145,66 @@ static int arange_run(const void *plan, void *const *ptr, void *work)
 const reel_kernel reel_k_arange_ = {
     .plan_size = sizeof(arange_plan), .flags = REEL_K_CHEAP, .prepare = arange_prepare, .run = arange_run};
 
+typedef struct linspace_plan {
+    reel_attr_linspace a;
+    double step, first, last;
+    reel_dtype dtype;
+} linspace_plan;
+
+static int linspace_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    (void)workspace;
+    linspace_plan *p = plan;
+    p->a = *(const reel_attr_linspace *)sig->attr;
+    p->dtype = sig->out[0].dtype;
+    const int64_t parts = p->a.endpoint ? p->a.count - 1 : p->a.count;
+    p->first = p->a.start;
+    p->last = p->a.stop;
+    if (isnan(p->a.base)) { /* between the logarithms, the sign put back at the end */
+        p->a.start = log(fabs(p->first));
+        p->a.stop = log(fabs(p->last));
+    }
+    p->step = parts > 0 ? (p->a.stop - p->a.start) / (double)parts : 0;
+    return 0;
+}
+static int linspace_run(const void *plan, void *const *ptr, void *work)
+{
+    (void)work;
+    const linspace_plan *p = plan;
+    double block[256];
+    char *out = ptr[0];
+    for (int64_t at = 0; at < p->a.count; at += 256) {
+        const int64_t k = p->a.count - at < 256 ? p->a.count - at : 256;
+        for (int64_t i = 0; i < k; i++) {
+            double x = p->a.start + (double)(at + i) * p->step;
+            if (p->a.endpoint && p->a.count > 1 && at + i == p->a.count - 1) {
+                x = p->a.stop;
+            }
+            if (p->a.base > 0) {
+                x = pow(p->a.base, x);
+            } else if (isnan(p->a.base)) { /* its ends are exact */
+                x = at + i == 0 ? p->first : x == p->a.stop ? p->last : copysign(exp(x), p->first);
+            }
+            block[i] = reel_is_float_(p->dtype) ? x : floor(x);
+        }
+        reel_convert_(out, p->dtype, 1, block, REEL_F64, 1, k);
+        out += (size_t)k * reel_size_(p->dtype);
+    }
+    return 0;
+}
+const reel_kernel reel_k_linspace_ = {
+    .plan_size = sizeof(linspace_plan), .flags = REEL_K_CHEAP, .prepare = linspace_prepare, .run = linspace_run};
+
 typedef struct eye_plan {
-    int64_t rows, cols;
+    int64_t rows, cols, k;
     reel_dtype dtype;
 } eye_plan;
 
 static int eye_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 {
     (void)workspace;
-    *(eye_plan *)plan = (eye_plan){sig->out[0].dims[0], sig->out[0].dims[1], sig->out[0].dtype};
+    *(eye_plan *)plan = (eye_plan){sig->out[0].dims[0], sig->out[0].dims[1],
+                                   (int64_t)((const reel_attr_full *)sig->attr)->value, sig->out[0].dtype};
     return 0;
 }
 static int eye_run(const void *plan, void *const *ptr, void *work)
@@ -166,8 +217,9 @@ static int eye_run(const void *plan, void *const *ptr, void *work)
     if (p->rows * p->cols > 0) {
         memset(ptr[0], 0, (size_t)(p->rows * p->cols) * size);
     }
-    for (int64_t i = 0; i < p->rows && i < p->cols && !code; i++) {
-        memcpy((char *)ptr[0] + (size_t)(i * p->cols + i) * size, one, size);
+    const int64_t first = p->k < 0 ? -p->k : 0;
+    for (int64_t i = first; i < p->rows && i + p->k < p->cols && !code; i++) {
+        memcpy((char *)ptr[0] + (size_t)(i * p->cols + i + p->k) * size, one, size);
     }
     return code;
 }
@@ -180,6 +232,7 @@ typedef struct random_plan {
     reel_draw_fn *fn;
     reel_draw draw;
     int64_t n;
+    int out; /* the like forms have an input before it */
     reel_dtype dtype;
 } random_plan;
 
@@ -232,7 +285,7 @@ static int random_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     (void)workspace;
     random_plan *p = plan;
     const reel_attr_random *a = sig->attr;
-    const bool uniform = sig->op->id == REEL_OP_uniform;
+    const bool uniform = sig->op->id == REEL_OP_uniform || sig->op->id == REEL_OP_uniform_like;
     const reel_random_table *t = REEL_PICK(reel_random_table);
     p->dtype = sig->out[0].dtype;
     p->fn = uniform ? t->uniform[p->dtype] : t->normal[p->dtype];
@@ -240,6 +293,7 @@ static int random_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
         return reel_fail(REEL_EDTYPE, "%s cannot be drawn, allowed: f32 f64 f16 bf16", reel_dtype_name(p->dtype));
     }
     p->generator = a->generator;
+    p->out = sig->n_in;
     p->n = count_of(&sig->out[0]);
     p->draw = (reel_draw){.a = a->a, .b = a->b};
     if (uniform) {
@@ -269,7 +323,7 @@ static int random_run(const void *plan, void *const *ptr, void *work)
     if (!before && reel_status()) {
         return reel_status(); /* no memory for the thread's generator */
     }
-    random_job job = {p, &draw, ptr[0]};
+    random_job job = {p, &draw, ptr[p->out]};
     if (p->n <= GRAIN_RANDOM) {
         random_some(&job, 0, p->n);
     } else {

@@ -9,7 +9,10 @@ extern const reel_kernel reel_k_elementwise_, reel_k_cast_, reel_k_where_, reel_
 extern const reel_kernel reel_k_copy_;
 /* create.c */
 extern const reel_kernel reel_k_num_, reel_k_full_, reel_k_arange_, reel_k_eye_, reel_k_random_, reel_k_one_hot_,
-    reel_k_count_;
+    reel_k_count_, reel_k_linspace_;
+/* random.c */
+extern const reel_kernel reel_k_truncated_, reel_k_bernoulli_, reel_k_randint_, reel_k_permutation_,
+    reel_k_categorical_, reel_k_candidates_;
 /* reduce.c */
 extern const reel_kernel reel_k_sum_, reel_k_max_, reel_k_sum_like_, reel_k_product_, reel_k_norm_, reel_k_variance_,
     reel_k_logsumexp_, reel_k_count_nonzero_;

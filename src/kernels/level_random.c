@@ -7,11 +7,11 @@
 enum { BATCH = 64 }; /* counters at a time: 256 floats or 128 doubles */
 typedef uint32_t batch_words[4][BATCH];
 
-static void philox(batch_words w, uint64_t key, uint64_t counter)
+static void philox(batch_words w, uint64_t key, uint64_t counter, uint64_t high)
 {
     for (uint32_t j = 0; j < BATCH; j++) {
         const uint64_t at = counter + j;
-        uint32_t c0 = (uint32_t)at, c1 = (uint32_t)(at >> 32), c2 = 0, c3 = 0;
+        uint32_t c0 = (uint32_t)at, c1 = (uint32_t)(at >> 32), c2 = (uint32_t)high, c3 = (uint32_t)(high >> 32);
         uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
         for (int round = 0; round < 10; round++) {
             const uint64_t p0 = (uint64_t)0xd2511f53u * c0, p1 = (uint64_t)0xcd9e8d57u * c2;
@@ -100,7 +100,7 @@ REEL_ALWAYS_INLINE void normal64(const uint32_t w[4], double mean, double dev, d
         E *o = (E *)out + begin, buffer[PER * BATCH];                             \
         batch_words w;                                                            \
         for (int64_t at = begin; at < end; at += PER * BATCH, o += PER * BATCH) { \
-            philox(w, d->key, d->counter + (uint64_t)at / PER);                   \
+            philox(w, d->key, d->counter + (uint64_t)at / PER, 0);                \
             for (int j = 0; j < BATCH; j++) {                                     \
                 __VA_ARGS__                                                       \
             }                                                                     \
@@ -142,8 +142,24 @@ DRAW(normal_f64, double, 2, {
     normal64(words, d->a, d->b, &buffer[2 * j], &buffer[2 * j + 1]);
 })
 
+/* ---- plain words ---------------------------------------------------------------------------------------- */
+static void words(uint32_t *out, int64_t begin, int64_t end, uint64_t key, uint64_t counter, uint64_t high)
+{
+    uint32_t buffer[4 * BATCH];
+    batch_words w;
+    for (int64_t at = begin; at < end; at += 4 * BATCH, out += 4 * BATCH) {
+        philox(w, key, counter + (uint64_t)at / 4, high);
+        for (int j = 0; j < 4 * BATCH; j++) {
+            buffer[j] = w[j % 4][j / 4];
+        }
+        const int64_t k = end - at < 4 * BATCH ? end - at : 4 * BATCH;
+        memcpy(out, buffer, (size_t)k * sizeof *out);
+    }
+}
+
 const reel_random_table REEL_LEVELED(reel_random_table) = {
     .uniform =
         {[REEL_F32] = uniform_f32, [REEL_F64] = uniform_f64, [REEL_F16] = uniform_f16, [REEL_BF16] = uniform_bf16},
     .normal = {[REEL_F32] = normal_f32, [REEL_F64] = normal_f64, [REEL_F16] = normal_f16, [REEL_BF16] = normal_bf16},
+    .words = words,
 };

@@ -13,6 +13,9 @@ typedef struct reel_draw {
 typedef void reel_draw_fn(void *out, int64_t begin, int64_t end, const reel_draw *d);
 typedef struct reel_random_table {
     reel_draw_fn *uniform[REEL_N_DTYPES], *normal[REEL_N_DTYPES]; /* f32, f64, f16, bf16 */
+    /* Words begin to end, of counters from `counter` on, four each; begin is a multiple of 4. high is the upper half of the counter:
+       a draw that needs more words than four a counter takes them from the next high. */
+    void (*words)(uint32_t *out, int64_t begin, int64_t end, uint64_t key, uint64_t counter, uint64_t high);
 } reel_random_table;
 REEL_DECLARE_LEVELS(reel_random_table, reel_random_table);
 #endif

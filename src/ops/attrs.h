@@ -25,6 +25,26 @@ typedef struct reel_attr_random {
     double a, b;               /* low, high or mean, stddev */
     reel_type type;
 } reel_attr_random;
+typedef struct reel_attr_linspace {
+    double start, stop, base; /* base 0: as they are; NaN: geometric, of powers of e */
+    int64_t count, endpoint, dtype;
+} reel_attr_linspace;
+typedef struct reel_attr_truncated {
+    reel_attr_random random; /* mean, stddev */
+    double low, high;
+} reel_attr_truncated;
+typedef struct reel_attr_randint {
+    reel_attr_random random;
+    int64_t low, high;
+} reel_attr_randint;
+typedef struct reel_attr_categorical {
+    reel_attr_random random;
+    int64_t n;
+} reel_attr_categorical; /* permutation_of: n is the axis */
+typedef struct reel_attr_candidates {
+    reel_attr_random random;
+    int64_t n, range, unique;
+} reel_attr_candidates;
 typedef struct reel_attr_one_hot {
     int64_t classes;
     int64_t dtype;

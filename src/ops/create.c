@@ -36,6 +36,30 @@ int reel_infer_full_(const reel_infer *io)
     return code ? code : check_value("value", a->value, a->type.dtype);
 }
 
+int reel_infer_eye_(const reel_infer *io) /* value: which diagonal */
+{
+    const reel_attr_full *a = io->attr;
+    return check_type(&a->type, &io->out[0]);
+}
+
+int reel_infer_linspace_(const reel_infer *io)
+{
+    const reel_attr_linspace *a = io->attr;
+    const reel_type t = {(reel_dtype)a->dtype, {1, {a->count}}};
+    if (a->count < 0) return reel_fail(REEL_EARG, "%lld elements", (long long)a->count);
+    const int code = check_type(&t, &io->out[0]);
+    if (code) return code;
+    if (t.dtype == REEL_BOOL) return reel_fail(REEL_EDTYPE, "bool has no sequence of numbers");
+    if (!isfinite(a->start) || !isfinite(a->stop))
+        return reel_fail(REEL_EARG, "start %g, stop %g: both finite", a->start, a->stop);
+    if (isinf(a->base) || a->base < 0) return reel_fail(REEL_EARG, "base %g", a->base);
+    if (isnan(a->base) && (a->start < 0) != (a->stop < 0))
+        return reel_fail(REEL_EARG, "start %g and stop %g differ in sign", a->start, a->stop);
+    if (isnan(a->base) && (a->start == 0 || a->stop == 0))
+        return reel_fail(REEL_EARG, "a geometric sequence does not contain 0");
+    return 0;
+}
+
 int reel_infer_arange_(const reel_infer *io)
 {
     const reel_attr_arange *a = io->attr;
@@ -120,6 +144,42 @@ reel_tensor *reel_eye_at(const char *site, reel_dtype d, int64_t rows, int64_t c
 {
     const reel_shape s = {2, {rows, cols}};
     return filled(REEL_OP_eye, site, d, &s, 0);
+}
+
+reel_tensor *reel_eye_k_at(const char *site, reel_dtype d, int64_t rows, int64_t cols, int64_t k)
+{
+    const reel_shape s = {2, {rows, cols}};
+    const int64_t most = (int64_t)1 << 53; /* far outside of any matrix is outside */
+    return filled(REEL_OP_eye, site, d, &s, (double)(k > most ? most : k < -most ? -most : k));
+}
+
+reel_tensor *reel_tri_at(const char *site, reel_dtype d, int64_t rows, int64_t cols, int64_t k)
+{
+    const reel_shape s = {2, {rows, cols}};
+    return reel_tril_at(site, filled(REEL_OP_full, site, d, &s, 1), k);
+}
+
+static reel_tensor *spaced(const char *site, reel_dtype d, double start, double stop, int64_t n, bool endpoint,
+                           double base)
+{
+    const reel_attr_linspace a = {start, stop, base, n, endpoint, (int64_t)(reel_is_dtype_(d) ? reel_widened_(d) : d)};
+    return create(REEL_OP_linspace, &a, site);
+}
+
+reel_tensor *reel_linspace_at(const char *site, reel_dtype d, double start, double stop, int64_t n, bool endpoint)
+{
+    return spaced(site, d, start, stop, n, endpoint, 0);
+}
+
+reel_tensor *reel_logspace_at(const char *site, reel_dtype d, double start, double stop, int64_t n, bool endpoint,
+                              double base)
+{
+    return spaced(site, d, start, stop, n, endpoint, base > 0 ? base : -1);
+}
+
+reel_tensor *reel_geomspace_at(const char *site, reel_dtype d, double start, double stop, int64_t n, bool endpoint)
+{
+    return spaced(site, d, start, stop, n, endpoint, (double)NAN);
 }
 
 reel_tensor *reel_arange_at(const char *site, reel_dtype d, double start, double stop, double step)

@@ -19,6 +19,8 @@
 /* ---- ops without a public function ------------------------------------------------------------------- */
 /* creation */
 reel_tensor *reel_full_like_at_(const char *site, reel_tensor *x, double value);
+reel_tensor *reel_permutation_of_at_(const char *site, reel_tensor *x, int axis,
+                                     reel_generator *g); /* of its indices */
 reel_tensor *reel_one_hot_like_at_(const char *site, reel_tensor *labels, reel_tensor *like);
 
 /* elementwise */

@@ -133,8 +133,15 @@ int reel_vjp_reshape_like_(const reel_vjp_args *v)
 /* ---- values made in another tensor's shape ----------------------------------------------------------- */
 int reel_infer_full_like_(const reel_infer *io)
 {
+    const reel_attr_num *a = io->attr;
     io->out[0] = *io->in[0];
-    return 0;
+    if (reel_num_fits_(a->value, io->in[0]->dtype)) return 0;
+    return reel_fail(REEL_EDTYPE, "value %.17g is not a value of %s", a->value, reel_dtype_name(io->in[0]->dtype));
+}
+
+reel_tensor *reel_full_like_at(const char *site, reel_tensor *x, double value)
+{
+    return reel_full_like_at_(site, x, value);
 }
 
 reel_tensor *reel_full_like_at_(const char *site, reel_tensor *x, double value)
