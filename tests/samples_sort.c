@@ -199,12 +199,12 @@ static const sample quantile_good[] = {{IN("[1]"), WITH(0, 0.3)},
                                        {IN("[7]"), WITH(0, 0.3)},
                                        {IN("[7]"), WITH(0, 0)},
                                        {IN("[7]"), WITH(0, 1, 0, 1)},
-                                       {IN("[6]r"), WITH(0, 0.45, REEL_LOWER)},
-                                       {IN("[6]"), WITH(0, 0.45, REEL_HIGHER)},
-                                       {IN("[6]s"), WITH(0, 0.45, REEL_NEAREST)},
-                                       {IN("[6]"), WITH(0, 0.5, REEL_NEAREST)},
-                                       {IN("[4]"), WITH(0, 0.5, REEL_NEAREST)},
-                                       {IN("[6]o"), WITH(0, 0.45, REEL_MIDPOINT)},
+                                       {IN("[6]r"), WITH(0, 0.45, REEL_QUANTILE_LOWER)},
+                                       {IN("[6]"), WITH(0, 0.45, REEL_QUANTILE_HIGHER)},
+                                       {IN("[6]s"), WITH(0, 0.45, REEL_QUANTILE_NEAREST)},
+                                       {IN("[6]"), WITH(0, 0.5, REEL_QUANTILE_NEAREST)},
+                                       {IN("[4]"), WITH(0, 0.5, REEL_QUANTILE_NEAREST)},
+                                       {IN("[6]o"), WITH(0, 0.45, REEL_QUANTILE_MIDPOINT)},
                                        {IN("[3,4]"), WITH(0, 0.25)},
                                        {IN("[3,4]t"), WITH(-1, 0.75, 0, 1)},
                                        {IN("[2,5,3]r"), WITH(1, 0.6)},
@@ -234,11 +234,11 @@ static const sample quantile_pick_good[] = {{IN("[1]"), WITH(0, 0.3)},
                                             {IN("[7]"), WITH(0, 0.3)},
                                             {IN("[7]"), WITH(0, 0)},
                                             {IN("[7]"), WITH(0, 1)},
-                                            {IN("[6]r"), WITH(0, 0.45, REEL_LOWER)},
-                                            {IN("[6]"), WITH(0, 0.45, REEL_HIGHER)},
-                                            {IN("[6]s"), WITH(0, 0.45, REEL_NEAREST)},
-                                            {IN("[6]"), WITH(0, 0.5, REEL_NEAREST)},
-                                            {IN("[6]o"), WITH(0, 0.45, REEL_MIDPOINT)},
+                                            {IN("[6]r"), WITH(0, 0.45, REEL_QUANTILE_LOWER)},
+                                            {IN("[6]"), WITH(0, 0.45, REEL_QUANTILE_HIGHER)},
+                                            {IN("[6]s"), WITH(0, 0.45, REEL_QUANTILE_NEAREST)},
+                                            {IN("[6]"), WITH(0, 0.5, REEL_QUANTILE_NEAREST)},
+                                            {IN("[6]o"), WITH(0, 0.45, REEL_QUANTILE_MIDPOINT)},
                                             {IN("[3,4]t"), WITH(-1, 0.75)},
                                             {IN("[2,0,3]"), WITH(0, 0.4)},
                                             {IN("[5,7]!"), WITH(1, 0.5)},
@@ -254,10 +254,10 @@ static void neighbours(const double *line, int64_t n, double q, int method, int6
     int64_t low = 0, nan = -1;
     for (int64_t i = n - 1; i >= 0; i--)
         if (isnan(line[i])) nan = i;
-    if (method == REEL_LOWER) w = 0;
-    if (method == REEL_HIGHER) w = w > 0;
-    if (method == REEL_NEAREST) w = w == 0.5 ? (double)(k & 1) : w > 0.5;
-    if (method == REEL_MIDPOINT) w = w > 0 ? 0.5 : 0;
+    if (method == REEL_QUANTILE_LOWER) w = 0;
+    if (method == REEL_QUANTILE_HIGHER) w = w > 0;
+    if (method == REEL_QUANTILE_NEAREST) w = w == 0.5 ? (double)(k & 1) : w > 0.5;
+    if (method == REEL_QUANTILE_MIDPOINT) w = w > 0 ? 0.5 : 0;
     low = w == 1 ? k + 1 : k;
     if (w == 1) w = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -325,7 +325,7 @@ static void quantile_reference(const sample *s, reel_dtype d, const nd *in, nd *
 static void median_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
 {
     (void)d;
-    quantiles(s, in, 0.5, REEL_LINEAR, s->p[3] != 0, NULL, NULL, NULL, out);
+    quantiles(s, in, 0.5, REEL_QUANTILE_LINEAR, s->p[3] != 0, NULL, NULL, NULL, out);
 }
 
 static void quantile_pick_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
@@ -336,18 +336,20 @@ static void quantile_pick_reference(const sample *s, reel_dtype d, const nd *in,
 
 static void quantile_bad(void)
 {
-    BAD(reel_quantile(NULL, 0.5, 0, REEL_LINEAR, false), REEL_EARG, "x is NULL");
-    BAD(reel_quantile(dead(), 0.5, 0, REEL_LINEAR, false), REEL_EARG, "x is |dead");
-    BAD(reel_quantile(X("[2,3]"), 0.5, 2, REEL_LINEAR, false), REEL_EARG, "axis 2 is out of range for rank 2");
-    BAD(reel_quantile(X("[2,3]"), 1.5, 0, REEL_LINEAR, false), REEL_EARG, "q is 1.5, it must be in [0, 1]");
-    BAD(reel_quantile(X("[2,3]"), -0.1, 0, REEL_LINEAR, false), REEL_EARG, "q is -0.1");
-    BAD(reel_quantile(X("[2,3]"), NAN, 0, REEL_LINEAR, false), REEL_EARG, "q is nan");
+    BAD(reel_quantile(NULL, 0.5, 0, REEL_QUANTILE_LINEAR, false), REEL_EARG, "x is NULL");
+    BAD(reel_quantile(dead(), 0.5, 0, REEL_QUANTILE_LINEAR, false), REEL_EARG, "x is |dead");
+    BAD(reel_quantile(X("[2,3]"), 0.5, 2, REEL_QUANTILE_LINEAR, false), REEL_EARG, "axis 2 is out of range for rank 2");
+    BAD(reel_quantile(X("[2,3]"), 1.5, 0, REEL_QUANTILE_LINEAR, false), REEL_EARG, "q is 1.5, it must be in [0, 1]");
+    BAD(reel_quantile(X("[2,3]"), -0.1, 0, REEL_QUANTILE_LINEAR, false), REEL_EARG, "q is -0.1");
+    BAD(reel_quantile(X("[2,3]"), NAN, 0, REEL_QUANTILE_LINEAR, false), REEL_EARG, "q is nan");
     BAD(reel_quantile(X("[2,3]"), 0.5, 0, (reel_quantile_method)5, false), REEL_EARG, "5 is no method");
-    BAD(reel_quantile(X("[2,0]"), 0.5, 1, REEL_LINEAR, false), REEL_ESHAPE, "axis 1 is empty: there is no quantile");
-    BAD(reel_quantile(XD("[2,3]", REEL_I32), 0.5, 0, REEL_LINEAR, false), REEL_EDTYPE, "x is i32, allowed: f32");
-    BAD(reel_quantile(X("[]"), 0.5, 0, REEL_LINEAR, false), REEL_EARG, "axis 0 is out of range for rank 0");
-    BAD(reel_quantile(unset(), 0.5, 0, REEL_LINEAR, false), REEL_EARG, "before it has a value");
-    BAD(reel_quantile(symbol(), 0.5, 0, REEL_LINEAR, false), REEL_ETRACE, "graph");
+    BAD(reel_quantile(X("[2,0]"), 0.5, 1, REEL_QUANTILE_LINEAR, false), REEL_ESHAPE,
+        "axis 1 is empty: there is no quantile");
+    BAD(reel_quantile(XD("[2,3]", REEL_I32), 0.5, 0, REEL_QUANTILE_LINEAR, false), REEL_EDTYPE,
+        "x is i32, allowed: f32");
+    BAD(reel_quantile(X("[]"), 0.5, 0, REEL_QUANTILE_LINEAR, false), REEL_EARG, "axis 0 is out of range for rank 0");
+    BAD(reel_quantile(unset(), 0.5, 0, REEL_QUANTILE_LINEAR, false), REEL_EARG, "before it has a value");
+    BAD(reel_quantile(symbol(), 0.5, 0, REEL_QUANTILE_LINEAR, false), REEL_ETRACE, "graph");
 }
 
 static void median_bad(void)

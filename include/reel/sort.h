@@ -17,7 +17,13 @@ typedef struct {
 int reel_topk_at(const char *site, reel_tensor *x, int64_t k, int axis, const reel_topk_opts *o, reel_tensor *out[2]);
 
 /* ---- order statistics of floats: NaN if an element is; an empty axis is an error ---------------------------- */
-typedef enum { REEL_LINEAR, REEL_LOWER, REEL_HIGHER, REEL_NEAREST, REEL_MIDPOINT } reel_quantile_method;
+typedef enum {
+    REEL_QUANTILE_LINEAR,
+    REEL_QUANTILE_LOWER,
+    REEL_QUANTILE_HIGHER,
+    REEL_QUANTILE_NEAREST,
+    REEL_QUANTILE_MIDPOINT
+} reel_quantile_method;
 /* The value at q (n - 1) of the n sorted, q in [0, 1]: between two neighbours a and b a + (b - a) fraction, or as the method
    says (numpy.quantile; nearest: half to even). */
 reel_tensor *reel_quantile_at(const char *site, reel_tensor *x, double q, int axis, reel_quantile_method method,

@@ -201,10 +201,10 @@ static int quantile_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     const double at = a->q * (double)(p->l.n - 1), below = floor(at), part = at - below;
     p->low = (int64_t)below;
     switch (a->method) {
-    case REEL_LOWER: p->weight = 0; break;
-    case REEL_HIGHER: p->weight = part > 0; break;
-    case REEL_NEAREST: p->weight = part > 0.5 || (part == 0.5 && p->low % 2); break;
-    case REEL_MIDPOINT: p->weight = part > 0 ? 0.5 : 0; break;
+    case REEL_QUANTILE_LOWER: p->weight = 0; break;
+    case REEL_QUANTILE_HIGHER: p->weight = part > 0; break;
+    case REEL_QUANTILE_NEAREST: p->weight = part > 0.5 || (part == 0.5 && p->low % 2); break;
+    case REEL_QUANTILE_MIDPOINT: p->weight = part > 0 ? 0.5 : 0; break;
     default: p->weight = part; break;
     }
     if (p->weight == 1) p->low++, p->weight = 0;

@@ -45,7 +45,7 @@ int reel_infer_quantile_pick_(const reel_infer *io)
     const int code = reel_axis_(a->axis, io->in[0]->shape.rank, &axis);
     if (code) return code;
     if (!(a->q >= 0 && a->q <= 1)) return reel_fail(REEL_EARG, "q is %g, it must be in [0, 1]", a->q);
-    if (a->method < REEL_LINEAR || a->method > REEL_MIDPOINT)
+    if (a->method < REEL_QUANTILE_LINEAR || a->method > REEL_QUANTILE_MIDPOINT)
         return reel_fail(REEL_EARG, "%d is no method of interpolation", a->method);
     if (io->in[0]->shape.dims[axis] == 0) return reel_fail(REEL_ESHAPE, "axis %d is empty: there is no quantile", axis);
     for (int j = 0; j < 3; j++) {
@@ -124,7 +124,7 @@ reel_tensor *reel_quantile_at(const char *site, reel_tensor *x, double q, int ax
 
 reel_tensor *reel_median_at(const char *site, reel_tensor *x, int axis, bool keepdims)
 {
-    return reel_quantile_at(site, x, 0.5, axis, REEL_LINEAR, keepdims);
+    return reel_quantile_at(site, x, 0.5, axis, REEL_QUANTILE_LINEAR, keepdims);
 }
 
 reel_tensor *reel_searchsorted_at(const char *site, reel_tensor *sorted, reel_tensor *values, bool right)
