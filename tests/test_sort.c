@@ -3,6 +3,7 @@
 #include "reel/reel.h"
 #include "tap.h"
 #include <stdint.h>
+#include <stdlib.h>
 
 static uint64_t state = 1;
 static uint64_t next_bits(void) /* SplitMix64 */
