@@ -16,7 +16,7 @@ enum {
     REEL_TF_CROP_AND_RESIZE /* start (n - 1) + i (end - start) (n - 1) / (m - 1), (start + end) / 2 (n - 1) if m is 1; outside
                                   the input the result is `extrapolation` */
 };
-enum { REEL_NEAREST = 0, REEL_LINEAR, REEL_CUBIC };
+enum { REEL_RESIZE_NEAREST = 0, REEL_RESIZE_LINEAR, REEL_RESIZE_CUBIC };
 enum { REEL_ROUND_PREFER_FLOOR = 0, REEL_ROUND_PREFER_CEIL, REEL_FLOOR, REEL_CEIL }; /* nearest: which neighbour of x */
 enum { REEL_STRETCH = 0, REEL_NOT_LARGER, REEL_NOT_SMALLER };
 typedef struct {
@@ -53,6 +53,20 @@ enum { REEL_SAMPLE_LINEAR = 0, REEL_SAMPLE_NEAREST, REEL_SAMPLE_CUBIC };
 reel_tensor *reel_grid_sample_at(const char *site, reel_tensor *x, reel_tensor *grid, const reel_grid_sample_opts *o);
 /* The grid of an affine map: theta [N, 2, 3] and size (H, W), or [N, 3, 4] and (D, H, W): grid[n, i...] = theta[n] (x, y, (z,) 1). */
 reel_tensor *reel_affine_grid_at(const char *site, reel_tensor *theta, int n, const int64_t *size, bool align_corners);
+
+/* ---- regions of interest (He et al. 2017), as ONNX's RoiAlign ---------------------------------------- */
+typedef struct {
+    size_t size;
+    double scale; /* of the corners in rois; 0: 1 */
+    int samples;  /* along each axis of a bin; 0: as many as its size, rounded up */
+    bool max;     /* the largest of the samples' weighted corners (ONNX), not the mean of the samples */
+    bool
+        pixel_corners; /* without the half pixel: ONNX's output_half_pixel, torchvision's aligned = false; a region is at least 1 x 1 */
+} reel_roi_align_opts;
+/* y[r, c] (h x w bins) from x[batch[r], c]: x [N, C, H, W], rois [R, 4] (x1, y1, x2, y2) of any float dtype, batch [R] integers in [0, N).
+   Gradient by x; rois have none (torchvision). Second derivatives for the mean only. */
+reel_tensor *reel_roi_align_at(const char *site, reel_tensor *x, reel_tensor *rois, reel_tensor *batch, int64_t h,
+                               int64_t w, const reel_roi_align_opts *o);
 
 REEL_END_DECLS
 #endif

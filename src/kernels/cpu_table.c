@@ -170,6 +170,8 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(resize_axis_grad, resize),
     K(grid_sample, grid_sample),
     K(grid_sample_grad, grid_sample_grad),
+    K(roi_align, roi_align),
+    K(roi_align_grad, roi_align_grad),
 
     /* embedding, attention, recurrent layers */
     K(attention, attention),

@@ -70,7 +70,7 @@ static double place_of(const reel_attr_resize *a, int64_t i, int64_t n, int64_t 
 static double kernel_at(const reel_attr_resize *a, double x) /* Keys 1981 */
 {
     x = fabs(x);
-    if (a->mode == REEL_LINEAR) return x < 1 ? 1 - x : 0;
+    if (a->mode == REEL_RESIZE_LINEAR) return x < 1 ? 1 - x : 0;
     if (x <= 1) return ((a->a + 2) * x - (a->a + 3)) * x * x + 1;
     return x < 2 ? ((a->a * x - 5 * a->a) * x + 8 * a->a) * x - 4 * a->a : 0;
 }
@@ -103,7 +103,7 @@ static void put(weights *w, int64_t index, double x)
 
 static void add_row(weights *w, const reel_attr_resize *a, double x, int64_t n, double support, double stretch)
 {
-    if (a->mode == REEL_NEAREST) {
+    if (a->mode == REEL_RESIZE_NEAREST) {
         put(w, clamped(nearest_of(a, x), n), 1);
         return;
     }
@@ -124,8 +124,8 @@ static int weights_make(weights *w, const reel_attr_resize *a, int64_t n, int64_
 {
     const double s = a->scale > 0 ? a->scale : n > 0 ? (double)m / (double)n : 1;
     const double stretch = a->antialias && s < 1 ? s : 1;
-    const double support = (a->mode == REEL_CUBIC ? 2 : 1) / stretch;
-    const double taps = a->mode == REEL_NEAREST ? 1 : fmin(2 * support + 2, (double)n + 2);
+    const double support = (a->mode == REEL_RESIZE_CUBIC ? 2 : 1) / stretch;
+    const double taps = a->mode == REEL_RESIZE_NEAREST ? 1 : fmin(2 * support + 2, (double)n + 2);
     int64_t room;
     if (taps > 0x1p40 || REEL_MUL_OVERFLOW(m, (int64_t)taps + 1, &room) || room > INT64_MAX / 32)
         return reel_fail(REEL_ESHAPE, "the weights would not fit in memory");
@@ -176,7 +176,7 @@ static int prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     const int axis = a->axis < 0 ? a->axis + x->rank : a->axis;
     memset(p, 0, sizeof *p);
     p->n_in = sig->n_in;
-    p->copy = !grad && a->mode == REEL_NEAREST && a->coordinates != REEL_TF_CROP_AND_RESIZE;
+    p->copy = !grad && a->mode == REEL_RESIZE_NEAREST && a->coordinates != REEL_TF_CROP_AND_RESIZE;
     p->compute = p->copy || x->dtype == REEL_F64 ? x->dtype : reel_is_float_(x->dtype) ? REEL_F32 : REEL_F64;
     p->size = reel_size_(p->compute);
     p->n = x->dims[axis], p->m = y->dims[axis];

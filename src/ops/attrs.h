@@ -165,6 +165,11 @@ typedef struct reel_attr_resize {
     double scale; /* 0: by size */
     double start, end, a, extrapolation;
 } reel_attr_resize;
+typedef struct reel_attr_roi {
+    int64_t h, w;
+    double scale;
+    int samples, max, corners;
+} reel_attr_roi;
 typedef struct reel_attr_grid {
     int mode, padding, align;
 } reel_attr_grid;

@@ -97,6 +97,8 @@ typedef struct reel_window_words {
 int reel_fill_window_(const char *site, const char *fn, reel_window_rule *r, int n, const reel_window_words *o);
 reel_tensor *reel_resize_axis_at_(const char *site, reel_tensor *x, const reel_attr_resize *a);
 reel_tensor *reel_resize_axis_grad_at_(const char *site, reel_tensor *g, reel_tensor *like, const reel_attr_resize *a);
+reel_tensor *reel_roi_align_grad_at_(const char *site, reel_tensor *g, reel_tensor *x, reel_tensor *rois,
+                                     reel_tensor *batch, const reel_attr_roi *a);
 /* out: the gradients by x and by grid */
 int reel_grid_sample_grad_at_(const char *site, reel_tensor *g, reel_tensor *x, reel_tensor *grid,
                               const reel_attr_grid *a, reel_tensor *out[2]);

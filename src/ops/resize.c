@@ -11,7 +11,7 @@ static int check_attr(const reel_attr_resize *a, int rank, int *axis)
 {
     const int code = reel_axis_(a->axis, rank, axis);
     if (code) return code;
-    if (a->mode < REEL_NEAREST || a->mode > REEL_CUBIC)
+    if (a->mode < REEL_RESIZE_NEAREST || a->mode > REEL_RESIZE_CUBIC)
         return reel_fail(REEL_EARG, "mode is %d, there is 0, 1 and 2", a->mode);
     if (a->coordinates < REEL_HALF_PIXEL || a->coordinates > REEL_TF_CROP_AND_RESIZE)
         return reel_fail(REEL_EARG, "coordinates is %d, there is 0 to 6", a->coordinates);
@@ -47,7 +47,7 @@ int reel_infer_resize_axis_(const reel_infer *io)
     int axis;
     int code = check_attr(a, x->shape.rank, &axis);
     if (code) return code;
-    if (a->mode != REEL_NEAREST && !reel_is_float_(x->dtype))
+    if (a->mode != REEL_RESIZE_NEAREST && !reel_is_float_(x->dtype))
         return reel_fail(REEL_EDTYPE, "x is %s; other dtypes than floats are resized by nearest only",
                          reel_dtype_name(x->dtype));
     io->out[0] = *x;
@@ -191,7 +191,7 @@ reel_tensor *reel_upsample_at(const char *site, reel_tensor *x, int64_t factor, 
     if (factor < 1 || factor > 1 << 24)
         return reel_fail_at_(site, REEL_EARG, "reel_upsample: the factor is %lld", (long long)factor), NULL;
     for (int i = 0; i < rank; i++) scales[i] = (double)factor;
-    if (mode == REEL_NEAREST) {
+    if (mode == REEL_RESIZE_NEAREST) {
         o.coordinates = REEL_ASYMMETRIC;
         o.rounding = REEL_FLOOR;
     }

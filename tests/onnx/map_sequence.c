@@ -317,7 +317,7 @@ static int upsample(onnx_call *c)
     const bool nearest = strcmp(attr_string(c, "mode", "nearest"), "nearest") == 0;
     const int n = host_doubles(c->in[1], s);
     c->out[0] = reel_rescale(c->in[0], n, s,
-                             REEL_OPTS(resize, .mode = nearest ? REEL_NEAREST : REEL_LINEAR,
+                             REEL_OPTS(resize, .mode = nearest ? REEL_RESIZE_NEAREST : REEL_RESIZE_LINEAR,
                                        .coordinates = REEL_ASYMMETRIC, .rounding = REEL_FLOOR));
     return reel_status();
 }
@@ -343,7 +343,21 @@ static int affine_grid(onnx_call *c)
     return reel_status();
 }
 
-const onnx_map onnx_sequence[] = {{"Attention", attention},
+static int roi_align(onnx_call *c)
+{
+    const char *places =
+        attr_string(c, "coordinate_transformation_mode", c->opset < 16 ? "output_half_pixel" : "half_pixel");
+    c->out[0] =
+        reel_roi_align(c->in[0], c->in[1], c->in[2], attr_int(c, "output_height", 1), attr_int(c, "output_width", 1),
+                       REEL_OPTS(roi_align, .scale = attr_float(c, "spatial_scale", 1),
+                                 .samples = (int)attr_int(c, "sampling_ratio", 0),
+                                 .max = strcmp(attr_string(c, "mode", "avg"), "max") == 0,
+                                 .pixel_corners = strcmp(places, "output_half_pixel") == 0));
+    return reel_status();
+}
+
+const onnx_map onnx_sequence[] = {{"RoiAlign", roi_align},
+                                  {"Attention", attention},
                                   {"RotaryEmbedding", rotary_embedding},
                                   {"TensorScatter", tensor_scatter},
                                   {"RNN", rnn},
