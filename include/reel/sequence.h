@@ -13,6 +13,14 @@ typedef struct {
 } reel_embedding_opts;
 /* table[ids]: table [m, ...], ids integers of any shape in [0, m): [ids' shape, ...]. PyTorch's embedding. */
 reel_tensor *reel_embedding_at(const char *site, reel_tensor *table, reel_tensor *ids, const reel_embedding_opts *o);
+/* A row-sparse tensor stands for zeros of like's shape and dtype to whose row ids[k] values[k] is added, for each k: what the
+   gradient of an embedding is. Gradients that meet are joined; optimizers move only the rows it names. Any other op, reading and
+   printing take it as the dense tensor it stands for, which is made once. values [n, ...], ids [n]. */
+reel_tensor *reel_row_sparse_at(const char *site, reel_tensor *values, reel_tensor *ids, reel_tensor *like);
+bool reel_is_row_sparse(reel_tensor *t);
+reel_tensor *reel_rows_values_at(const char *site, reel_tensor *t);
+reel_tensor *reel_rows_ids_at(const char *site, reel_tensor *t); /* may hold a row several times */
+reel_tensor *reel_densify_at(const char *site, reel_tensor *t);  /* an ordinary tensor as it is */
 
 /* ---- attention ------------------------------------------------------------------------------------ */
 enum {

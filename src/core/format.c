@@ -483,6 +483,7 @@ static void put_symbolic(const reel_rec *r, sink *out)
 static int show(reel_tensor *t, const char *fn, sink *out)
 {
     reel_rec *r = reel_live_(NULL, fn, "t", t);
+    if (r && r->flags & REEL_R_SPARSE) r = reel_dense_of_(NULL, r);
     if (!r) {
         return reel_status();
     }

@@ -147,6 +147,7 @@ static reel_rec *readable(const char *site, const char *fn, reel_tensor *t, bool
 {
     *release = false;
     reel_rec *r = reel_live_(site, fn, "t", t);
+    if (r && r->flags & REEL_R_SPARSE) r = reel_dense_of_(site, r);
     if (!r) return NULL;
     if (r->flags & REEL_R_SYMBOLIC) {
         reel_fail_at_(site, REEL_ETRACE,

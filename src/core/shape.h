@@ -21,6 +21,11 @@ static inline bool reel_shape_known_(const reel_shape *s)
         if (s->dims[i] < 0) return false;
     return true;
 }
+/* May they be one size? */
+static inline bool reel_dims_agree_(int64_t a, int64_t b)
+{
+    return a == b || a == REEL_ANY || b == REEL_ANY;
+}
 /* product of known, already checked dims */
 static inline int64_t reel_count_(const reel_shape *s)
 {

@@ -143,7 +143,7 @@ static reel_rec *block_take(reel_ctx *c, const char *site, const reel_type *type
     r->died = r->died_in = NULL;
     r->scope = NULL;
     r->prev = r->next = NULL;
-    r->value = NULL;
+    r->value = r->ids = r->dense = NULL;
     r->name = NULL;
     return r;
 }
@@ -218,6 +218,12 @@ static void die(reel_rec *r)
         r->value = NULL;
         reel_strfree_((char *)(uintptr_t)r->name);
         r->name = NULL;
+    }
+    if (r->flags & REEL_R_SPARSE) {
+        reel_release_rec_(r->value);
+        reel_release_rec_(r->ids);
+        if (r->dense) reel_release_rec_(r->dense);
+        r->value = r->ids = r->dense = NULL;
     }
     if (atomic_load_explicit(&r->parts, memory_order_acquire) == 1)
         block_free(r);
@@ -334,8 +340,22 @@ reel_rec *reel_make_view_(const char *site, const reel_type *type, const int64_t
     return r;
 }
 
+reel_rec *reel_make_sparse_(const char *site, const reel_type *type, reel_rec *rows, reel_rec *ids)
+{
+    reel_ctx *c = reel_ctx_();
+    reel_rec *r = block_take(c, site, type);
+    if (!r) return NULL;
+    r->flags = REEL_R_SPARSE;
+    memset(r->strides, 0, sizeof r->strides);
+    reel_retain_rec_(r->value = rows);
+    reel_retain_rec_(r->ids = ids);
+    reel_own_(c, r);
+    return r;
+}
+
 reel_rec *reel_make_alias_(const char *site, reel_rec *src)
 {
+    if (src->flags & REEL_R_SPARSE) return reel_make_sparse_(site, &src->type, src->value, src->ids);
     reel_rec *r = src->flags & REEL_R_SYMBOLIC ? reel_make_symbolic_(site, &src->type)
                                                : reel_make_view_(site, &src->type, src->strides, src, 0);
     if (r) {
@@ -459,6 +479,7 @@ reel_rec *reel_live_(const char *site, const char *fn, const char *what, const r
 reel_rec *reel_live_value_(const char *site, const char *fn, const char *what, const reel_tensor *t)
 {
     reel_rec *r = reel_live_(site, fn, what, t);
+    if (r && r->flags & REEL_R_SPARSE) return reel_dense_of_(site, r);
     if (!r || !(r->flags & REEL_R_CELL)) return r;
     if (!r->value) reel_fail_at_(site, REEL_EARG, "%s: variable \"%s\" is read before it has a value", fn, r->name);
     return r->value;

@@ -52,9 +52,11 @@ typedef struct reel_rec {
     const char *died_in;          /* its name */
     struct reel_scope *scope;     /* owner, NULL if none */
     struct reel_rec *prev, *next; /* in scope; next also links free blocks */
-    struct reel_rec *value;       /* a cell's present value, NULL before the first */
-    const char *name;             /* a cell's full name */
-    _Atomic bool locked;          /* a cell's value is being read or swapped */
+    struct reel_rec *value;       /* a cell's present value, NULL before the first; a row-sparse tensor's rows */
+    struct reel_rec *ids,
+        *dense;          /* of a row-sparse tensor: which rows; itself made dense, NULL before the first time */
+    const char *name;    /* a cell's full name */
+    _Atomic bool locked; /* a cell's value is being read or swapped */
     reel_storage own;
 } reel_rec;
 enum { REEL_FREE_BLOCK, REEL_LIVE, REEL_DEAD };
@@ -64,6 +66,7 @@ enum {
     REEL_R_SYMBOLIC = 4, /* of a graph being built: no storage, dims may be ANY */
     REEL_R_DENSE = 8,    /* C order without gaps */
     REEL_R_ALIAS = 16,   /* has the id of another record */
+    REEL_R_SPARSE = 64,  /* row-sparse: rows and their numbers stand for a table of this type; no storage */
     REEL_R_COUNTED = 32  /* inside a trace: its sizes depend on data, see reel_traced_type_ */
 };
 _Static_assert(sizeof(reel_rec) <= REEL_DATA_AT, "record overlaps inline data");
@@ -107,6 +110,11 @@ reel_rec *reel_make_around_(const char *site, const reel_type *type, void *data,
                             void (*free_fn)(void *), void *arg);
 /* Another record of the same value (same id, same storage): what reel_value() returns. */
 reel_rec *reel_make_alias_(const char *site, reel_rec *src);
+
+/* A row-sparse tensor around rows and ids, which it retains. */
+reel_rec *reel_make_sparse_(const char *site, const reel_type *type, reel_rec *rows, reel_rec *ids);
+/* A row-sparse tensor made dense, by an op of its own (src/eager/sparse.c). It belongs to r, or to the innermost scope. NULL: raised. */
+reel_rec *reel_dense_of_(const char *site, reel_rec *r);
 
 /* Counts. A hold is local for the owner thread, shared otherwise: hold and drop it on the same thread. A reference
    (retain) may be dropped on any thread. */

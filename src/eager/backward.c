@@ -118,7 +118,9 @@ static int accumulate(backward *b, const reel_entry *e, int i, reel_tensor *d, b
 {
     const reel_rec *x = reel_entry_recs_(e)[i];
     const uint32_t node = reel_node_(reel_entry_nodes_(e)[i]);
-    reel_rec *r = reel_live_value_(e->site, e->op->name, "a gradient that its vjp gives", d);
+    static const char what[] = "a gradient that its vjp gives";
+    reel_rec *r = reel_live_(e->site, e->op->name, what, d);
+    if (r && !(r->flags & REEL_R_SPARSE)) r = reel_live_value_(e->site, e->op->name, what, d);
     if (!r) return reel_status();
     if (REEL_UNLIKELY(r->flags & REEL_R_NUM)) {
         d = number_like(e->site, r, x);
@@ -128,7 +130,9 @@ static int accumulate(backward *b, const reel_entry *e, int i, reel_tensor *d, b
     if (REEL_UNLIKELY(r->type.dtype != x->type.dtype || !same_shape(&r->type.shape, &x->type.shape)))
         return wrong_gradient(e, i, r, x);
     if (b->grad[node] && !total) {
-        d = reel_add_at(e->site, reel_handle_(b->grad[node]), d);
+        reel_rec *sum = b->grad[node];
+        d = sum->flags & r->flags & REEL_R_SPARSE ? reel_rows_joined_(e->site, sum, r)
+                                                  : reel_add_at(e->site, reel_handle_(sum), d);
         if (!d) return reel_status();
         r = reel_rec_of_(d);
     }

@@ -187,6 +187,7 @@ int reel_resolve_(const char *site, const char *fn, reel_list in, reel_rec **arg
 {
     for (int i = 0; i < in.n; i++) {
         arg[i] = reel_live_(site, fn, "an input", in.t[i]);
+        if (arg[i] && arg[i]->flags & REEL_R_SPARSE) arg[i] = reel_dense_of_(site, arg[i]);
         const bool cell = arg[i] && arg[i]->flags & REEL_R_CELL;
         value[i] = cell ? reel_assigned_in_graph_(reel_ctx_(), arg[i]) : NULL;
         if (value[i])

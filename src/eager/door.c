@@ -98,6 +98,11 @@ static int resolve(door_call *d)
         d->arg[i] = d->val[i] = r;
         d->weak[i] = (r->flags & REEL_R_NUM) != 0;
         d->any_weak |= d->weak[i];
+        if (REEL_UNLIKELY((r->flags & REEL_R_SPARSE) != 0) && !reel_shape_only_(d->op->flags, i)) {
+            r = reel_dense_of_(d->site, r);
+            if (!r) return d->n_in = i, reel_status();
+            d->arg[i] = d->val[i] = r;
+        }
         if (r->flags & REEL_R_CELL) {
             const int rc = variable_value(d, i);
             if (rc) return d->n_in = i, rc;

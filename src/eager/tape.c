@@ -498,6 +498,9 @@ int reel_watch_at(const char *site, reel_tape *handle, reel_list xs)
     for (int i = 0; i < xs.n; i++) {
         const reel_rec *r = reel_live_(site, "reel_watch", "xs", xs.t[i]);
         if (!r) return reel_status();
+        if (r->flags & REEL_R_SPARSE)
+            return reel_fail_at_(site, REEL_EARG,
+                                 "reel_watch: xs[%d] is row-sparse; watch what reel_densify makes of it", i);
         if (r->flags & REEL_R_NUM)
             return reel_fail_at_(site, REEL_EARG, "reel_watch: xs[%d] is a weak number; use reel_full", i);
         if (!reel_is_float_(r->type.dtype))

@@ -102,6 +102,9 @@ bool reel_is_tape_(const reel_listener *l);
 int reel_backward_(reel_tape_rec *t, const char *site, const char *fn, reel_list ys, reel_tensor *const *dys,
                    reel_list xs, reel_tensor *dxs[]);
 
+/* sparse.c: the sum of two row-sparse tensors: the rows of both, one behind the other. */
+reel_tensor *reel_rows_joined_(const char *site, reel_rec *a, reel_rec *b);
+
 /* ---- callback.c ---------------------------------------------------------------------------------- */
 
 /* Runs f; moves out[] to the scope that is innermost at the call. On failure out[] is all NULL. */

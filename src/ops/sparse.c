@@ -58,11 +58,13 @@ static reel_tensor *rows_of(const reel_vjp_args *v, reel_tensor *ids)
 
 int reel_vjp_embedding_(const reel_vjp_args *v)
 {
+    const reel_attr_embedding *a = v->attr;
     if (!v->need[0]) return reel_status();
     const reel_shape flat = {.rank = 1, .dims = {-1}};
     reel_tensor *ids = reel_type_of_(v->in[1])->shape.rank == 1 ? v->in[1] : reel_reshape_at(v->site, v->in[1], flat);
     reel_tensor *rows = rows_of(v, ids);
-    v->din[0] = reel_put_rows_at_(v->site, rows, v->in[0], ids);
+    v->din[0] =
+        a->dense ? reel_put_rows_at_(v->site, rows, v->in[0], ids) : reel_row_sparse_at(v->site, rows, ids, v->in[0]);
     return reel_status();
 }
 

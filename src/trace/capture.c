@@ -7,6 +7,9 @@
 #include "reel/reel.h"
 #include "trace.h"
 
+/* With this bit, the id of a row-sparse tensor is a key of its own: what it stands for has none before it is made dense. */
+#define SPARSE ((uint64_t)1 << 62)
+
 static int32_t leaf(reel_capture *c, reel_node_kind kind, reel_rec *r, const char *site)
 {
     const reel_node n = {
@@ -82,7 +85,8 @@ static int32_t lookup(reel_capture *c, const char *site, const char *fn, const c
                       const reel_rec *value)
 {
     if (r->flags & REEL_R_CELL) return read_cell(c, r, value, site);
-    const int32_t v = reel_map_get_(&c->graph->ids, r->id);
+    /* where only its shape is read, a row-sparse tensor stands for the table it was made like */
+    const int32_t v = reel_map_get_(&c->graph->ids, r->flags & REEL_R_SPARSE ? r->id | SPARSE : r->id);
     if (v >= 0) return v;
     if ((r->flags & REEL_R_NUM) || declared(c, r)) return reel_capture_const_(c, r, site);
     const char *made = r->made && *r->made ? r->made : "an unknown line", *dot = fn ? ": " : "";
@@ -97,6 +101,7 @@ static int32_t lookup(reel_capture *c, const char *site, const char *fn, const c
 
 int32_t reel_capture_value_(reel_capture *c, const char *site, const char *fn, const char *what, reel_rec *r)
 {
+    if (r->flags & REEL_R_SPARSE && !(r = reel_dense_of_(site, r))) return -1;
     return lookup(c, site, fn, what, r, r->flags & REEL_R_CELL ? r->value : NULL);
 }
 
@@ -239,9 +244,11 @@ static int host(reel_listener *self, reel_rec *r, bool made, const char *site, c
 static int same_value(reel_listener *self, const reel_rec *r, const reel_rec *old)
 {
     reel_capture *c = (reel_capture *)self;
-    const int32_t v = reel_map_get_(&c->graph->ids, old->id);
-    if (v < 0) return 0;
-    if (reel_map_put_(&c->graph->ids, r->id, v)) return REEL_ENOMEM;
+    const bool cell = old->flags & REEL_R_CELL;
+    const int32_t v =
+        cell ? read_cell(c, reel_rec_of_(reel_handle_(old)), NULL, r->made) : reel_map_get_(&c->graph->ids, old->id);
+    if (v < 0) return cell ? reel_status() : 0;
+    if (reel_map_put_(&c->graph->ids, r->flags & REEL_R_SPARSE ? r->id | SPARSE : r->id, v)) return REEL_ENOMEM;
     return old->flags & REEL_R_COUNTED ? note_sized(c, reel_rec_of_(reel_handle_(r)), &c->graph->values[v].type) : 0;
 }
 

@@ -316,6 +316,19 @@ static int add_outputs(const call *c, reel_capture *capture, reel_tensor *const 
     return reel_status();
 }
 
+/* A replay gives dense tensors, so every call does. */
+static int outputs_dense(const call *c, reel_tensor *out[])
+{
+    for (int j = 0; j < c->f->fn.n_out; j++) {
+        reel_rec *r = reel_rec_of_(out[j]);
+        if (!(r->flags & REEL_R_SPARSE)) continue;
+        r = reel_dense_of_(c->site, r);
+        out[j] = r ? reel_handle_(reel_make_alias_(c->site, r)) : NULL;
+        if (!out[j]) return reel_status();
+    }
+    return 0;
+}
+
 static int check_outputs(const call *c, int rc, reel_tensor *const *out)
 {
     if (reel_status()) return reel_status();
@@ -361,6 +374,7 @@ static int listen(const call *c, reel_graph *g, reel_tensor *const *in, reel_ten
     if (rc) return rc;
     reel_capture_start_(&capture, g, c->site, false);
     rc = check_outputs(c, f->fn.body(f->fn.self, in, out), out);
+    if (!rc) rc = outputs_dense(c, out);
     if (!rc && !capture.open)
         rc = reel_fail_at_(c->site, REEL_ETRACE, "%s: %s ended a scope that it had not begun", FN, name_of(f));
     if (!rc) rc = add_outputs(c, &capture, out);
@@ -447,7 +461,8 @@ static int by_body(const call *c, reel_tensor *out[])
         in[i] = heard_copy(c, in[i]);
         if (!in[i]) return reel_status();
     }
-    const int rc = reel_invoke_at(c->site, c->f->fn, (reel_list){c->n, in}, out);
+    int rc = reel_invoke_at(c->site, c->f->fn, (reel_list){c->n, in}, out);
+    if (!rc) rc = outputs_dense(c, out);
     return rc ? rc : outputs_apart(c, out);
 }
 
@@ -486,6 +501,10 @@ static int resolve(call *c)
         char what[32];
         reel_tensor *t = c->in[i];
         reel_rec *r = t && reel_is_live_(t) ? reel_rec_of_(t) : NULL;
+        if (REEL_UNLIKELY(r && (r->flags & REEL_R_SPARSE)) && !(r = reel_dense_of_(c->site, r))) {
+            c->n = i;
+            return reel_status();
+        }
         if (REEL_UNLIKELY(!r)) {
             snprintf(what, sizeof what, "in[%d]", i);
             (void)reel_live_(c->site, FN, what, t);

@@ -123,8 +123,9 @@ static void wants_drop(wants *w)
 static int give(wants *w, const char *site, int i, const char *what, reel_tensor *t)
 {
     reel_rec *r = reel_live_(site, FN, what, t);
+    if (r && r->flags & REEL_R_SPARSE) r = reel_dense_of_(site, r);
     if (!r) return reel_status();
-    w->handle[i] = t;
+    w->handle[i] = reel_handle_(r);
     if (r->flags & REEL_R_CELL) {
         w->given[i] = reel_cell_get_(r);
         if (!w->given[i])
