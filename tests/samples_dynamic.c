@@ -422,6 +422,144 @@ static const sample put_rows_good[] = {
     {IN("[3,2,2]", "[4,2,2]", "[3]L3")},  {IN("[15]!", "[15]", "[15]L15"), .flags = NO_GRAD},
     {IN("[60,300]", "[9,300]", "[60]L9")}};
 
+/* ---- sgd_rows(w, v, g, ids, lr): p0 momentum, p1 decay; adam_rows(w, m, v, g, ids, lr, t): p0 beta1, p1 beta2, p2 eps, p3 decay */
+static int sgd_rows_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)d;
+    return reel_sgd_rows_at_(REEL_HERE, &(reel_attr_update){.momentum = s->p[0], .decay = s->p[1]}, in, out);
+}
+
+static int adam_rows_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)d;
+    const reel_attr_update a = {.beta1 = s->p[0], .beta2 = s->p[1], .eps = s->p[2], .decay = s->p[3]};
+    return reel_adam_rows_at_(REEL_HERE, &a, in, out);
+}
+
+/* The rows of g with number i, summed; false: none. */
+static bool sum_row(const nd *g, const nd *ids, int64_t i, int64_t width, double *sum)
+{
+    bool any = false;
+    for (int64_t c = 0; c < width; c++) sum[c] = 0;
+    for (int64_t k = 0; k < ids->count; k++) {
+        if ((int64_t)ids->data[k] != i) continue;
+        for (int64_t c = 0; c < width; c++) sum[c] += g->data[k * width + c];
+        any = true;
+    }
+    for (int64_t c = 0; c < width; c++) sum[c] = round_to(sum[c], g->dtype);
+    return any;
+}
+
+static void rows_reference(const sample *s, reel_dtype d, const nd *in, nd *out, bool adam)
+{
+    const int n = adam ? 3 : 2;
+    const nd *g = &in[n], *ids = &in[n + 1];
+    const int64_t rows = in[0].shape.dims[0], width = rows ? in[0].count / rows : 0;
+    const double lr = in[n + 2].data[0], t = adam ? in[n + 3].data[0] : 0;
+    double *sum = calloc((size_t)width + 1, sizeof *sum);
+    for (int j = 0; j < n; j++) {
+        nd_make(&out[j], d, in[0].shape);
+        memcpy(out[j].data, in[j].data, (size_t)in[j].count * sizeof(double));
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        if (!sum_row(g, ids, i, width, sum)) continue;
+        for (int64_t c = 0; c < width; c++) {
+            const int64_t at = i * width + c;
+            const double w = in[0].data[at], g1 = sum[c] + (adam ? s->p[3] : s->p[1]) * w;
+            if (adam) {
+                const double m = s->p[0] * in[1].data[at] + (1 - s->p[0]) * g1,
+                             v = s->p[1] * in[2].data[at] + (1 - s->p[1]) * g1 * g1;
+                out[0].data[at] = w - lr / (1 - pow(s->p[0], t)) * m / (sqrt(v / (1 - pow(s->p[1], t))) + s->p[2]);
+                out[1].data[at] = m;
+                out[2].data[at] = v;
+            } else {
+                const double v = s->p[0] * in[1].data[at] + g1;
+                out[0].data[at] = w - lr * v;
+                out[1].data[at] = v;
+            }
+        }
+    }
+    free(sum);
+}
+
+static void sgd_rows_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
+{
+    rows_reference(s, d, in, out, false);
+}
+
+static void adam_rows_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
+{
+    rows_reference(s, d, in, out, true);
+}
+
+static int sgd_at(const char *site, reel_tensor *w, reel_tensor *v, reel_tensor *g, reel_tensor *ids, reel_tensor *lr)
+{
+    reel_tensor *out[2];
+    return reel_sgd_rows_at_(site, &(reel_attr_update){0}, (reel_tensor *[]){w, v, g, ids, lr}, out);
+}
+#define sgd_of(...) sgd_at(REEL_HERE, __VA_ARGS__)
+
+static void sgd_rows_bad(void)
+{
+    reel_tensor *w = X("[4,2]"), *g = X("[3,2]"), *ids = X("[3]L4"), *lr = X("[]");
+    BAD_CODE(sgd_of(NULL, w, g, ids, lr), REEL_EARG, "reel_sgd_rows: w is NULL");
+    BAD_CODE(sgd_of(w, X("[4]"), g, ids, lr), REEL_ESHAPE, "v does not have the shape of w");
+    BAD_CODE(sgd_of(w, w, X("[2,2]"), ids, lr), REEL_ESHAPE, "g and ids are no rows of w");
+    BAD_CODE(sgd_of(w, w, X("[3]"), ids, lr), REEL_ESHAPE, "g and ids are no rows of w");
+    BAD_CODE(sgd_of(w, w, g, X("[3]"), lr), REEL_EDTYPE, "ids are f32, not integers");
+    BAD_CODE(sgd_of(w, w, g, ids, X("[1]")), REEL_ESHAPE, "lr is no scalar");
+    BAD_CODE(sgd_of(w, w, X("[9,2]"), X("[9]L5"), lr), REEL_EARG, "index 4 at position 2 is out of range for 4 rows");
+    BAD_CODE(sgd_of(w, w, XD("[3,2]", REEL_F64), ids, lr), REEL_EDTYPE, "dtypes differ: f32 and f64");
+    BAD_CODE(sgd_of(w, dead(), g, ids, lr), REEL_EARG, "v is |dead");
+    BAD_CODE(reel_sgd_rows_at_(REEL_HERE, &(reel_attr_update){0}, (reel_tensor *[]){w, w, g, ids, lr}, NULL), REEL_EARG,
+             "is no variable");
+}
+
+static int adam_at(const char *site, reel_tensor *w, reel_tensor *v, reel_tensor *g, reel_tensor *ids, reel_tensor *t)
+{
+    reel_tensor *out[3];
+    return reel_adam_rows_at_(site, &(reel_attr_update){.beta1 = .9, .beta2 = .99, .eps = 1e-8},
+                              (reel_tensor *[]){w, v, v, g, ids, X("[]"), t}, out);
+}
+#define adam_of(...) adam_at(REEL_HERE, __VA_ARGS__)
+
+static void adam_rows_bad(void)
+{
+    reel_tensor *w = X("[4,2]"), *g = X("[3,2]"), *ids = X("[3]L4"), *t = X("[]");
+    BAD_CODE(adam_of(NULL, w, g, ids, t), REEL_EARG, "reel_adam_rows: w is NULL");
+    BAD_CODE(adam_of(w, X("[4]"), g, ids, t), REEL_ESHAPE, "m does not have the shape of w");
+    BAD_CODE(adam_of(w, w, X("[2,2]"), ids, t), REEL_ESHAPE, "g and ids are no rows of w");
+    BAD_CODE(adam_of(w, w, g, X("[3,1]L4"), t), REEL_ESHAPE, "g and ids are no rows of w");
+    BAD_CODE(adam_of(w, w, g, ids, X("[1]")), REEL_ESHAPE, "t is no scalar");
+    BAD_CODE(adam_of(w, w, X("[9,2]"), X("[9]L5"), t), REEL_EARG, "is out of range for 4 rows");
+    BAD_CODE(adam_of(w, w, dead(), ids, t), REEL_EARG, "g is |dead");
+}
+
+#define SGD(table, g, ids, m, decay)                       \
+    {                                                      \
+        IN(table, table, g, ids, "#0.125"), WITH(m, decay) \
+    }
+static const sample sgd_rows_good[] = {
+    SGD("[4,3]", "[5,3]", "[5]L4", 0.5, 0),     SGD("[4,3]", "[5,3]", "[5]L4", 0, 0.125),
+    SGD("[4]", "[5]", "[5]L3", 0.5, 0),         SGD("[4,3]t", "[5,3]t", "[5]L4r", 0.5, 0),
+    SGD("[4,3]r", "[5,3]r", "[5]L4s", 0.5, 0),  SGD("[4,3]s", "[5,3]s", "[5]L1o", 0.5, 0),
+    SGD("[4,3]o", "[5,3]o", "[5]L4", 0.5, 0),   SGD("[4,3]b", "[5,3]b", "[5]L4", 0.5, 0),
+    SGD("[4,3]", "[0,3]", "[0]L4", 0.5, 0),     SGD("[0,3]", "[0,3]", "[0]L4", 0.5, 0),
+    SGD("[4,0]", "[3,0]", "[3]L4", 0.5, 0),     SGD("[1,1]", "[1,1]", "[1]L1", 0.5, 0),
+    SGD("[3,2,2]", "[2,2,2]", "[2]L3", 0.5, 0), SGD("[90,300]", "[40,300]", "[40]L90", 0.5, 0.25)};
+#define ADAM(table, g, ids, decay)                                                         \
+    {                                                                                      \
+        IN(table, table, table "+", g, ids, "#0.125", "#3"), WITH(0.5, 0.75, 0.125, decay) \
+    }
+static const sample adam_rows_good[] = {
+    ADAM("[4,3]", "[5,3]", "[5]L4", 0),     ADAM("[4,3]", "[5,3]", "[5]L4", 0.125),
+    ADAM("[4]", "[5]", "[5]L3", 0),         ADAM("[4,3]t", "[5,3]t", "[5]L4r", 0),
+    ADAM("[4,3]r", "[5,3]r", "[5]L4s", 0),  ADAM("[4,3]s", "[5,3]s", "[5]L1o", 0),
+    ADAM("[4,3]o", "[5,3]o", "[5]L4", 0),   ADAM("[4,3]", "[0,3]", "[0]L4", 0),
+    ADAM("[0,3]", "[0,3]", "[0]L4", 0),     ADAM("[1,1]", "[1,1]", "[1]L1", 0),
+    ADAM("[3,2,2]", "[2,2,2]", "[2]L3", 0), ADAM("[90,300]", "[40,300]", "[40]L90", 0.25),
+    ADAM("[2,3]b", "[2,3]b", "[2]L2", 0)};
+
 SAMPLES(nonzero);
 SAMPLES(compress);
 SAMPLES(uncompress);
@@ -431,3 +569,7 @@ const samples samples_unique_all = {GOOD_OF(unique_all_good, 4), .apply = unique
 SAMPLES(unique);
 SAMPLES(embedding);
 SAMPLES(put_rows);
+const samples samples_sgd_rows = {GOOD_OF(sgd_rows_good, 2), .scale = 4, .apply = sgd_rows_apply,
+                                  .reference = sgd_rows_reference, .bad = sgd_rows_bad};
+const samples samples_adam_rows = {GOOD_OF(adam_rows_good, 3), .scale = 8, .apply = adam_rows_apply,
+                                   .reference = adam_rows_reference, .bad = adam_rows_bad};

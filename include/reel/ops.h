@@ -29,5 +29,12 @@ int reel_sgd_update_at(const char *site, reel_tensor *w, reel_tensor *v, reel_te
 int reel_adam_update_at(const char *site, reel_tensor *w, reel_tensor *m, reel_tensor *v, reel_tensor *g,
                         reel_tensor *lr, reel_tensor *t, double beta1, double beta2, double eps, double decay,
                         reel_tensor *out[3]);
+/* The same with w, v (w, m, v) variables, to which the results are assigned. A row-sparse g, here and above, moves the rows it
+   names alone: those of w, and of the state; decay and the scaling by time count for a row only in the steps that name it (TensorFlow's
+   LazyAdam, PyTorch's SparseAdam). Here it does so in place where nobody else has the variables' values. */
+int reel_sgd_apply_at(const char *site, reel_tensor *w, reel_tensor *v, reel_tensor *g, reel_tensor *lr,
+                      double momentum, double decay);
+int reel_adam_apply_at(const char *site, reel_tensor *w, reel_tensor *m, reel_tensor *v, reel_tensor *g,
+                       reel_tensor *lr, reel_tensor *t, double beta1, double beta2, double eps, double decay);
 REEL_END_DECLS
 #endif

@@ -22,6 +22,7 @@ enum reel_op_flags {
     REEL_OPF_CELL0 = 512,     /* input 0 is a variable, taken as cell */
     REEL_OPF_CREATE = 1024,   /* makes values from attributes: a float result is f64 while gradcheck widens */
     REEL_OPF_SUMS = 2048,     /* its vjp is a backward of its own: see reel_vjp_args */
+    REEL_OPF_ROWS = 8192,     /* output j is input j with some rows changed: see reel_update_ */
     REEL_OPF_PRODUCT =
         4096 /* sums of products by a route chosen for the machine: other bits at another ISA level or library */
 };
@@ -121,6 +122,10 @@ int reel_infer_(const reel_op *op, const void *attr, const reel_type *const *in,
    error naming it. out[0..n_out) are filled (all NULL on error), owned by the innermost scope. Returns 0 or the code. */
 int reel_door_(const reel_op *op, const void *attr, reel_tensor *const in[], int n_in, reel_tensor *out[], int n_out,
                const char *site);
+
+/* The call of a pure op flagged ROWS and the assignment of its outputs to the variables that in[] begins with, as one (src/eager/
+   update.c): in place where nobody else has their values. */
+int reel_update_(const reel_op *op, const void *attr, reel_tensor *const in[], int n_in, const char *site);
 
 /* reel_vjp that starts the gradient of xs[i] at from[i] (NULL: at nothing) and gives the total; dxs[i] is NULL if there is
    none (src/eager/backward.c). */

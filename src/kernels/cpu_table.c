@@ -80,6 +80,8 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(uncompress, uncompress),
     K(embedding, embedding),
     K(put_rows, put_rows),
+    [REEL_OP_sgd_rows] = &reel_k_update_rows_.kernel,
+    [REEL_OP_adam_rows] = &reel_k_update_rows_.kernel,
 
     /* shape */
     K(reshape, copy),

@@ -110,20 +110,23 @@ static int update_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     reel_loop_init_(&p->loop, &tensors, fn, GRAIN_LIGHT / 4, false);
     return 0;
 }
+reel_update_step reel_update_step_(const reel_attr_update *a, bool adam, const void *lr, const void *t, reel_dtype d)
+{
+    reel_update_step s = {
+        .momentum = a->momentum, .decay = a->decay, .beta1 = a->beta1, .beta2 = a->beta2, .eps = a->eps};
+    s.lr = reel_load_number_(lr, d);
+    if (!adam) return s;
+    const double step = reel_load_number_(t, d);
+    s.rate = s.lr / (1 - reel_pow_f64_(a->beta1, step));
+    s.scale = 1 / (1 - reel_pow_f64_(a->beta2, step));
+    return s;
+}
 static int update_run(const void *plan, void *const *ptr, void *work)
 {
     (void)work;
     const update_plan *p = plan;
-    const reel_attr_update *a = &p->attr;
-    reel_update_step s = {
-        .momentum = a->momentum, .decay = a->decay, .beta1 = a->beta1, .beta2 = a->beta2, .eps = a->eps};
-    if (p->adam) {
-        const double t = reel_load_number_(ptr[5], p->dtype);
-        s.rate = reel_load_number_(ptr[4], p->dtype) / (1 - reel_pow_f64_(a->beta1, t));
-        s.scale = 1 / (1 - reel_pow_f64_(a->beta2, t));
-    } else {
-        s.lr = reel_load_number_(ptr[3], p->dtype);
-    }
+    const reel_update_step s =
+        reel_update_step_(&p->attr, p->adam, ptr[p->adam ? 4 : 3], p->adam ? ptr[5] : NULL, p->dtype);
     const int n_out = p->adam ? 3 : 2, n_in = p->adam ? 6 : 4;
     void *tensors[7];
     memcpy(tensors, ptr, (size_t)(n_out + 1) * sizeof *ptr);

@@ -3,6 +3,7 @@
 #define REEL_KERNELS_ELEMENTWISE_H
 #include "kernels/isa.h"
 #include "kernels/loop.h"
+#include "ops/attrs.h"
 #include "ops/ids.h"
 
 /* Unary and binary ops by the dtype of their inputs; NULL where an op does not have a dtype. */
@@ -27,6 +28,8 @@ typedef struct reel_update_table {
     reel_inner_fn *sgd[REEL_N_DTYPES], *adam[REEL_N_DTYPES];
 } reel_update_table;
 REEL_DECLARE_LEVELS(reel_update_table, reel_update_table);
+/* What depends on the step alone; lr and (Adam's) t point to scalars of dtype d. */
+reel_update_step reel_update_step_(const reel_attr_update *a, bool adam, const void *lr, const void *t, reel_dtype d);
 
 /* Casts [from][to] that are worth vectors; NULL: reel_convert_ does it. */
 typedef struct reel_cast_table {

@@ -29,7 +29,7 @@ extern const reel_kernel reel_k_custom_;
 extern const reel_kernel reel_k_scan_, reel_k_sort_, reel_k_topk_, reel_k_quantile_, reel_k_searchsorted_, reel_k_bins_,
     reel_k_segment_;
 /* sizes that depend on data, rows of a table */
-extern const reel_counting_kernel reel_k_nonzero_, reel_k_compress_, reel_k_unique_;
+extern const reel_counting_kernel reel_k_nonzero_, reel_k_compress_, reel_k_unique_, reel_k_update_rows_;
 extern const reel_kernel reel_k_uncompress_, reel_k_embedding_, reel_k_put_rows_;
 /* key and perm sorted by key, stable, a byte of bytes at a time; key2 and perm2: room for as many */
 void reel_radix_(uint64_t *key, uint64_t *key2, int64_t *perm, int64_t *perm2, int64_t n, int bytes);

@@ -10,7 +10,7 @@
 #include "ops/attrs.h"
 #include "reel/tensor.h"
 
-enum { CHUNK = 256 /* columns summed at a time */, WORK = 1 << 15 /* bytes a piece of parallel work */ };
+enum { WORK = 1 << 15 /* bytes a piece of parallel work */ };
 
 /* ---- numbers of rows ------------------------------------------------------------------------------- */
 
@@ -158,30 +158,27 @@ reel_row_group_list reel_rows_groups_(const reel_row_groups *p, void *work)
                                  .n = *(const int64_t *)(void *)(at + 4 * p->column)};
 }
 
-/* The rows perm[first ..] of g, summed in their order, into dst. A row alone is copied. */
-#define SUM(d, E, T, GET, PUT)                                       \
-    case d: {                                                        \
-        E *y = dst;                                                  \
-        for (int64_t c = 0; c < width; c += CHUNK) {                 \
-            const int64_t w = width - c < CHUNK ? width - c : CHUNK; \
-            T sum[CHUNK];                                            \
-            const E *x = (const E *)g + perm[0] * width + c;         \
-            for (int64_t i = 0; i < w; i++) sum[i] = GET(x[i]);      \
-            for (int64_t k = 1; k < n; k++) {                        \
-                x = (const E *)g + perm[k] * width + c;              \
-                for (int64_t i = 0; i < w; i++) sum[i] += GET(x[i]); \
-            }                                                        \
-            for (int64_t i = 0; i < w; i++) y[c + i] = PUT(sum[i]);  \
-        }                                                            \
-        return;                                                      \
+#define SUM(d, E, T, GET, PUT)                                   \
+    case d: {                                                    \
+        const E *x = (const E *)g + perm[0] * width + first;     \
+        E *y = dst;                                              \
+        T sum[REEL_ROWS_CHUNK];                                  \
+        for (int64_t i = 0; i < w; i++) sum[i] = GET(x[i]);      \
+        for (int64_t k = 1; k < n; k++) {                        \
+            x = (const E *)g + perm[k] * width + first;          \
+            for (int64_t i = 0; i < w; i++) sum[i] += GET(x[i]); \
+        }                                                        \
+        for (int64_t i = 0; i < w; i++) y[i] = PUT(sum[i]);      \
+        return;                                                  \
     }
 #define SAME(x) (x)
 #define F32(x) ((float)(x))
-void reel_rows_sum_(void *dst, const void *g, reel_dtype d, const int64_t *perm, int64_t n, int64_t width)
+void reel_rows_sum_(void *dst, const void *g, reel_dtype d, const int64_t *perm, int64_t n, int64_t width,
+                    int64_t first, int64_t w)
 {
     if (n == 1) {
-        const size_t bytes = (size_t)width * reel_size_(d);
-        memcpy(dst, (const char *)g + (size_t)perm[0] * bytes, bytes);
+        const size_t size = reel_size_(d);
+        memcpy(dst, (const char *)g + (size_t)(perm[0] * width + first) * size, (size_t)w * size);
         return;
     }
     switch (d) {
@@ -238,9 +235,11 @@ static void put_groups(void *arg, int64_t begin, int64_t end)
     const put_job *j = arg;
     const int64_t row = j->p->width * (int64_t)reel_size_(j->p->dtype);
     for (int64_t k = begin; k < end; k++) {
-        const int64_t at = j->list.first[k];
-        reel_rows_sum_(j->out + (int64_t)j->list.key[at] * row, j->g, j->p->dtype, j->list.perm + at,
-                       j->list.first[k + 1] - at, j->p->width);
+        const int64_t at = j->list.first[k], width = j->p->width, size = (int64_t)reel_size_(j->p->dtype);
+        for (int64_t c = 0; c < width; c += REEL_ROWS_CHUNK)
+            reel_rows_sum_(j->out + (int64_t)j->list.key[at] * row + c * size, j->g, j->p->dtype, j->list.perm + at,
+                           j->list.first[k + 1] - at, width, c,
+                           width - c < REEL_ROWS_CHUNK ? width - c : REEL_ROWS_CHUNK);
     }
 }
 

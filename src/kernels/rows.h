@@ -29,6 +29,9 @@ typedef struct reel_row_group_list {
 void reel_rows_plan_groups_(reel_row_groups *p, const reel_kview *ids, int64_t rows, size_t *workspace);
 int reel_rows_group_(const reel_row_groups *p, void *ids, void *work); /* raises */
 reel_row_group_list reel_rows_groups_(const reel_row_groups *p, void *work);
-/* Rows perm[0..n-1] of g (dense, `width` wide), added in that order in wider accumulators, into dst. */
-void reel_rows_sum_(void *dst, const void *g, reel_dtype d, const int64_t *perm, int64_t n, int64_t width);
+/* Columns first to first + w, at most REEL_ROWS_CHUNK, of rows perm[0..n-1] of g (dense, `width` wide), added in that order in
+   wider accumulators, into dst. */
+enum { REEL_ROWS_CHUNK = 256 };
+void reel_rows_sum_(void *dst, const void *g, reel_dtype d, const int64_t *perm, int64_t n, int64_t width,
+                    int64_t first, int64_t w);
 #endif

@@ -185,6 +185,11 @@ static int update_one(const char *site, reel_optimizer *o, int i, reel_tensor *g
     const reel_dtype d = reel_dtype_of(w);
     if (!d) return reel_status();
     reel_tensor *lr = in_dtype(site, r->lr, o->lr, d);
+    if (reel_is_row_sparse(g)) { /* updated where it lies, when it comes to the assignments */
+        if (o->adam) (void)in_dtype(site, r->step, step, d);
+        for (int k = 0; k < MAX_OUT && o->next[k]; k++) o->next[k][i] = NULL;
+        return reel_status();
+    }
     const int rc =
         o->adam ? reel_adam_update_at(site, w, o->slot[0][i], o->slot[1][i], g, lr, in_dtype(site, r->step, step, d),
                                       o->beta1, o->beta2, o->eps, o->decay, out)
@@ -193,12 +198,25 @@ static int update_one(const char *site, reel_optimizer *o, int i, reel_tensor *g
     return rc ? rc : reel_status();
 }
 
-static int assign_all(const char *site, reel_optimizer *o, reel_tensor *step)
+/* The rows that a row-sparse gradient names. */
+static int apply_rows(const char *site, reel_optimizer *o, int i, reel_tensor *g, const rates *r)
+{
+    const reel_dtype d = reel_dtype_of(o->var[i]);
+    if (o->adam)
+        return reel_adam_apply_at(site, o->var[i], o->slot[0][i], o->slot[1][i], g, r->lr[d], r->step[d], o->beta1,
+                                  o->beta2, o->eps, o->decay);
+    return reel_sgd_apply_at(site, o->var[i], o->slot[0][i], g, r->lr[d], o->momentum, o->decay);
+}
+
+static int assign_all(const char *site, reel_optimizer *o, reel_tensor *const grads[], reel_tensor *step,
+                      const rates *r)
 {
     const int slots = o->adam ? 2 : o->momentum != 0; /* without momentum the slot is never read */
     int rc = 0;
+    for (int i = 0; i < o->n && !rc; i++) /* first, for they may fail */
+        if (o->var[i] && !o->next[0][i]) rc = apply_rows(site, o, i, grads[i], r);
     for (int i = 0; i < o->n && !rc; i++) {
-        if (!o->var[i]) continue;
+        if (!o->var[i] || !o->next[0][i]) continue;
         rc = reel_assign_at(site, o->var[i], o->next[0][i]);
         for (int k = 0; k < slots && !rc; k++) rc = reel_assign_at(site, o->slot[k][i], o->next[1 + k][i]);
     }
@@ -215,7 +233,7 @@ static int take_step(const char *site, reel_optimizer *o, reel_tensor *const gra
     int rc = reel_status();
     for (int i = 0; i < o->n && !rc; i++)
         if (o->var[i]) rc = update_one(site, o, i, grads[i], step, &r);
-    return rc ? rc : assign_all(site, o, step);
+    return rc ? rc : assign_all(site, o, grads, step, &r);
 }
 
 int reel_optimizer_step_at(const char *site, reel_optimizer *o, reel_tensor *const grads[])

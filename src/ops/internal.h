@@ -40,6 +40,9 @@ int reel_quantile_pick_at_(const char *site, reel_tensor *x, double q, int axis,
 /* sizes that depend on data, rows of a table */
 reel_tensor *reel_uncompress_at_(const char *site, reel_tensor *g, reel_tensor *like, reel_tensor *cond, int axis);
 reel_tensor *reel_put_rows_at_(const char *site, reel_tensor *g, reel_tensor *like, reel_tensor *ids);
+/* in: the row's inputs; out: NULL to assign the results to the variables that in begins with */
+int reel_sgd_rows_at_(const char *site, const reel_attr_update *a, reel_tensor *const in[5], reel_tensor *out[2]);
+int reel_adam_rows_at_(const char *site, const reel_attr_update *a, reel_tensor *const in[7], reel_tensor *out[3]);
 
 /* shape */
 reel_tensor *reel_unslice_at_(const char *site, reel_tensor *g, reel_tensor *like, const reel_attr_slice *a);

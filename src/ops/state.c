@@ -1,5 +1,6 @@
 /* state.c: assignment to variables and the optimizers' steps. */
 #include "internal.h"
+#include "reel/sequence.h"
 #include "reel/var.h"
 
 #include "core/error.h"
@@ -55,12 +56,57 @@ int reel_infer_update_(const reel_infer *io)
     return 0;
 }
 
+/* sgd_rows(w, v, g, ids, lr), adam_rows(w, m, v, g, ids, lr, t): g has a row for each of ids */
+int reel_infer_update_rows_(const reel_infer *io)
+{
+    const int n_state = io->n_out;
+    const reel_shape *g = &io->in[n_state]->shape, *ids = &io->in[n_state + 1]->shape;
+    char name[REEL_ARG_TEXT];
+    reel_type w = *io->in[0];
+    for (int i = 1; i < n_state; i++)
+        if (!reel_merge_shape_(&w.shape, &io->in[i]->shape, &w.shape))
+            return reel_fail(REEL_ESHAPE, "%s does not have the shape of w", reel_arg_name_(io->op, i, name));
+    if (!reel_is_int_(io->in[n_state + 1]->dtype))
+        return reel_fail(REEL_EDTYPE, "ids are %s, not integers", reel_dtype_name(io->in[n_state + 1]->dtype));
+    bool fits =
+        w.shape.rank >= 1 && g->rank == w.shape.rank && ids->rank == 1 && reel_dims_agree_(g->dims[0], ids->dims[0]);
+    for (int i = 1; fits && i < g->rank; i++) fits = reel_dims_agree_(g->dims[i], w.shape.dims[i]);
+    if (!fits) return reel_fail(REEL_ESHAPE, "g and ids are no rows of w");
+    for (int i = n_state + 2; i < io->n_in; i++)
+        if (io->in[i]->shape.rank != 0)
+            return reel_fail(REEL_ESHAPE, "%s is no scalar", reel_arg_name_(io->op, i, name));
+    for (int j = 0; j < n_state; j++) io->out[j] = w;
+    return 0;
+}
+
+int reel_sgd_rows_at_(const char *site, const reel_attr_update *a, reel_tensor *const in[5], reel_tensor *out[2])
+{
+    const reel_op *op = &reel_rows_[REEL_OP_sgd_rows];
+    return out ? reel_door_(op, a, in, 5, out, 2, site) : reel_update_(op, a, in, 5, site);
+}
+
+int reel_adam_rows_at_(const char *site, const reel_attr_update *a, reel_tensor *const in[7], reel_tensor *out[3])
+{
+    const reel_op *op = &reel_rows_[REEL_OP_adam_rows];
+    return out ? reel_door_(op, a, in, 7, out, 3, site) : reel_update_(op, a, in, 7, site);
+}
+
+/* g's rows and their numbers, if it is row-sparse. */
+static bool rows_of(const char *site, reel_tensor *g, reel_tensor *part[2])
+{
+    if (!reel_is_row_sparse(g)) return false;
+    part[0] = reel_rows_values_at(site, g);
+    part[1] = reel_rows_ids_at(site, g);
+    return true;
+}
+
 int reel_sgd_update_at(const char *site, reel_tensor *w, reel_tensor *v, reel_tensor *g, reel_tensor *lr,
                        double momentum, double decay, reel_tensor *out[2])
 {
     const reel_attr_update a = {.momentum = momentum, .decay = decay};
-    reel_tensor *const in[4] = {w, v, g, lr};
+    reel_tensor *const in[4] = {w, v, g, lr}, *rows[2];
     if (!out) return reel_fail_at_(site, REEL_EARG, "reel_sgd_update: out is NULL");
+    if (rows_of(site, g, rows)) return reel_sgd_rows_at_(site, &a, (reel_tensor *[]){w, v, rows[0], rows[1], lr}, out);
     return reel_door_(&reel_rows_[REEL_OP_sgd_update], &a, in, 4, out, 2, site);
 }
 
@@ -69,7 +115,34 @@ int reel_adam_update_at(const char *site, reel_tensor *w, reel_tensor *m, reel_t
                         reel_tensor *out[3])
 {
     const reel_attr_update a = {.beta1 = beta1, .beta2 = beta2, .eps = eps, .decay = decay};
-    reel_tensor *const in[6] = {w, m, v, g, lr, t};
+    reel_tensor *const in[6] = {w, m, v, g, lr, t}, *rows[2];
     if (!out) return reel_fail_at_(site, REEL_EARG, "reel_adam_update: out is NULL");
+    if (rows_of(site, g, rows))
+        return reel_adam_rows_at_(site, &a, (reel_tensor *[]){w, m, v, rows[0], rows[1], lr, t}, out);
     return reel_door_(&reel_rows_[REEL_OP_adam_update], &a, in, 6, out, 3, site);
+}
+
+/* ---- an update and its assignment ---------------------------------------------------------------------- */
+int reel_sgd_apply_at(const char *site, reel_tensor *w, reel_tensor *v, reel_tensor *g, reel_tensor *lr,
+                      double momentum, double decay)
+{
+    const reel_attr_update a = {.momentum = momentum, .decay = decay};
+    reel_tensor *rows[2], *out[2];
+    if (rows_of(site, g, rows)) return reel_sgd_rows_at_(site, &a, (reel_tensor *[]){w, v, rows[0], rows[1], lr}, NULL);
+    int rc = reel_sgd_update_at(site, w, v, g, lr, momentum, decay, out);
+    if (!rc) rc = reel_assign_at(site, w, out[0]);
+    return rc ? rc : reel_assign_at(site, v, out[1]);
+}
+
+int reel_adam_apply_at(const char *site, reel_tensor *w, reel_tensor *m, reel_tensor *v, reel_tensor *g,
+                       reel_tensor *lr, reel_tensor *t, double beta1, double beta2, double eps, double decay)
+{
+    const reel_attr_update a = {.beta1 = beta1, .beta2 = beta2, .eps = eps, .decay = decay};
+    reel_tensor *rows[2], *out[3];
+    if (rows_of(site, g, rows))
+        return reel_adam_rows_at_(site, &a, (reel_tensor *[]){w, m, v, rows[0], rows[1], lr, t}, NULL);
+    int rc = reel_adam_update_at(site, w, m, v, g, lr, t, beta1, beta2, eps, decay, out);
+    if (!rc) rc = reel_assign_at(site, w, out[0]);
+    if (!rc) rc = reel_assign_at(site, m, out[1]);
+    return rc ? rc : reel_assign_at(site, v, out[2]);
 }
