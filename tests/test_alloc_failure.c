@@ -145,6 +145,39 @@ static int picking(void)
     return reel_status();
 }
 
+/* An embedding whose touched rows move, eagerly and replayed. */
+static int rows_step(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct model *m = self;
+    reel_tape *tape = reel_tape_begin(NULL);
+    reel_tensor *e = reel_embedding(m->a.w, in[0], NULL);
+    e = reel_add(reel_sum(reel_square(e)), reel_sum(reel_tanh(reel_embedding(m->a.w, in[0], NULL))));
+    out[0] = reel_add(e, reel_sum(reel_square(m->a.b)));
+    return reel_minimize(m->opt, tape, out[0]);
+}
+
+static int rows(void)
+{
+    struct model m = {.vars = reel_vars_new("m")};
+    reel_function *f = NULL;
+    reel_seed(1);
+    if (m.vars && !reel_dense_init(&m.a, m.vars, "a", REEL_F32, 50, 40)) m.opt = reel_adam(m.vars, NULL);
+    for (int i = 0; i < 6 && reel_status() == 0; i++) {
+        REEL_SCOPED;
+        reel_tensor *out[1];
+        if (i == 2) f = reel_function_new(REEL_FN(rows_step, &m, 1, 1), NULL);
+        if (i >= 2)
+            reel_function_call(f, REEL_LIST(labels()), out);
+        else
+            reel_invoke(REEL_FN(rows_step, &m, 1, 1), REEL_LIST(labels()), out);
+        value = reel_item(out[0]);
+    }
+    reel_function_free(f);
+    reel_optimizer_free(m.opt);
+    reel_vars_free(m.vars);
+    return reel_status();
+}
+
 struct attempt {
     int (*body)(void);
     int64_t fail_at;
@@ -219,6 +252,7 @@ static void all(void)
     every_allocation(backward, "a backward pass");
     every_allocation(trace, "a trace and its replays");
     every_allocation(picking, "sizes that depend on data");
+    every_allocation(rows, "rows of an embedding");
     every_allocation(session, "a session run");
 }
 

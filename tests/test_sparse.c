@@ -80,8 +80,7 @@ static void test_padding(void)
     reel_tensor *y = reel_embedding(w, ints(4, ids), REEL_OPTS(embedding, .has_padding = true, .padding = 4));
     double g[ROWS * WIDTH];
     reel_read_f64(reel_grad1(t, reel_sum(y), w), g, ROWS * WIDTH);
-    TAP_OK(g[4 * WIDTH] == 0 && g[WIDTH] == 1 && g[0] == 1 &&
-               reel_item(reel_select(reel_select(y, 0, 0), 0, 0)) == .75,
+    TAP_OK(g[4 * WIDTH] == 0 && g[WIDTH] == 1 && g[0] == 1 && reel_item(reel_select(reel_select(y, 0, 0), 0, 0)) == .75,
            "the padding row is read, and has no gradient");
 }
 
@@ -220,7 +219,7 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-TAP_UNUSED static void test_cost(void)
+static void test_cost(void)
 {
     REEL_SCOPED;
     enum { MANY = 200000, WIDE = 64 };
@@ -246,6 +245,70 @@ TAP_UNUSED static void test_cost(void)
     }
     reel_function_free(f);
     free_model(&m);
+}
+
+/* Sessions and eager steps of several threads on one table, while others read it. */
+enum { THREADS = 4, STEPS = 150 };
+typedef struct worker {
+    model *m;
+    reel_function *f;
+    int number, bad;
+} worker;
+
+static int add_rows(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const model *m = self; /* w <- w + 1 in row 4, through v and lr = -1 */
+    reel_tensor *g = reel_row_sparse(reel_ones(REEL_F32, REEL_SHAPE(1, WIDTH)), in[0], m->w);
+    out[0] = reel_neg(in[0]);
+    return reel_sgd_apply(m->w, m->b, g, reel_full(REEL_F32, REEL_SCALAR, -1), 0, 0);
+}
+
+static void *work(void *arg)
+{
+    worker *w = arg;
+    static const int32_t row[] = {4};
+    for (int i = 0; i < STEPS; i++) {
+        REEL_SCOPED;
+        reel_tensor *y[1], *x = ints(1, row);
+        if (w->number == 0)
+            w->bad += reel_function_call(w->f, REEL_LIST(x), y) != 0;
+        else if (w->number == 1)
+            w->bad += reel_invoke(REEL_FN(add_rows, w->m, 1, 1), REEL_LIST(x), y) != 0;
+        else {
+            reel_tensor *now = reel_value(w->m->w);
+            const double sum = reel_item(reel_sum(reel_select(now, 0, 4)));
+            w->bad += sum != reel_item(reel_sum(reel_select(now, 0, 4))) || fmod(sum, WIDTH) != 0;
+        }
+        reel_error e;
+        if (reel_take_error(&e)) w->bad += 1000;
+    }
+    return NULL;
+}
+
+static void test_threads(void)
+{
+    REEL_SCOPED;
+    model m = {.vars = reel_vars_new("m")};
+    m.w = reel_var(m.vars, "w", reel_zeros(REEL_F32, REEL_SHAPE(ROWS, WIDTH)));
+    m.b = reel_var(m.vars, "v", reel_zeros(REEL_F32, REEL_SHAPE(ROWS, WIDTH)));
+    static const int32_t row[] = {4};
+    reel_function *f = reel_function_new(REEL_FN(add_rows, &m, 1, 1), NULL);
+    reel_tensor *y[1];
+    reel_function_call(f, REEL_LIST(ints(1, row)), y);
+    worker w[THREADS];
+    pthread_t t[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        w[i] = (worker){&m, f, i, 0};
+        pthread_create(&t[i], NULL, work, &w[i]);
+    }
+    int bad = 0;
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(t[i], NULL);
+        bad += w[i].bad;
+    }
+    TAP_OK(bad == 0, "steps and reads from %d threads: %d wrong", THREADS, bad);
+    reel_function_free(f);
+    reel_vars_free(m.vars);
 }
 
 static int loss(void *self, reel_tensor *const in[], reel_tensor *out[])
@@ -303,4 +366,5 @@ static void test_graph(void)
     free_model(&other);
 }
 
-TAP_MAIN(test_gradient, test_padding, test_modes, test_snapshots, test_failure, test_gradcheck, test_graph)
+TAP_MAIN(test_gradient, test_padding, test_modes, test_snapshots, test_failure, test_cost, test_threads, test_gradcheck,
+         test_graph)

@@ -446,6 +446,31 @@ void reel_cell_set_(reel_rec *cell, reel_rec *value)
     if (old) reel_release_rec_(old);
 }
 
+reel_rec *reel_cell_lock_(reel_rec *cell, const reel_rec *held)
+{
+    cell_lock(cell);
+    reel_rec *v = cell->value;
+    const reel_storage *s = v ? v->storage : NULL;
+    if (s && (!held || held == v) && s->kind != REEL_STORE_WRAP && v->flags & REEL_R_DENSE &&
+        atomic_load_explicit(&v->shared, memory_order_acquire) == REEL_MERGED + (held ? 2 : 1) &&
+        atomic_load_explicit(&s->refs, memory_order_acquire) == 1)
+        return v;
+    cell_unlock(cell);
+    return NULL;
+}
+
+void reel_cell_unlock_(reel_rec *cell, reel_rec *next)
+{
+    reel_rec *old = next ? cell->value : NULL;
+    if (next) {
+        reel_retain_rec_(next);
+        next->storage->version++;
+        cell->value = next;
+    }
+    cell_unlock(cell);
+    if (old) reel_release_rec_(old);
+}
+
 /* ---- handles ------------------------------------------------------------------------------------- */
 
 REEL_COLD static reel_rec *not_live(const char *site, const char *fn, const char *what, const reel_tensor *t)

@@ -138,6 +138,11 @@ int reel_wrap_check_(const char *site, const reel_rec *r); /* has the memory it 
    from any thread. set wants the cell's type and a dense record; it takes a reference of its own and cannot fail. */
 reel_rec *reel_cell_get_(reel_rec *cell);
 void reel_cell_set_(reel_rec *cell, reel_rec *value);
+/* For writing in place: the value, with the cell locked, if it is the cell's alone (`held`, if not NULL, is that value with one
+   more reference, the caller's); NULL: it is not. unlock puts next in the value's place (NULL: leaves it). Between the two others
+   wait, so it is not for long. */
+reel_rec *reel_cell_lock_(reel_rec *cell, const reel_rec *held);
+void reel_cell_unlock_(reel_rec *cell, reel_rec *next);
 reel_rec *reel_cell_make_(const char *site, const reel_type *type,
                           const char *name); /* owned by one reference; no scope */
 

@@ -139,6 +139,7 @@ int32_t reel_graph_node_(reel_graph *g, const reel_node *node, const void *attr,
     if (reel_grow_((void **)&g->ins, &g->cap_ins, g->n_ins + (size_t)n.n_in + 1, sizeof *g->ins)) return -1;
     if (reel_grow_((void **)&g->attrs, &g->cap_attrs, attr_at + attr_size + 1, 1)) return -1;
     g->dynamic |= n.op && (n.op->flags & REEL_OPF_DYNAMIC);
+    g->updates |= n.op && (n.op->flags & REEL_OPF_ROWS);
     n.attr = attr_at;
     n.first_in = (int32_t)g->n_ins;
     n.first_out = (int32_t)g->n_values;

@@ -204,14 +204,15 @@ static int put_size(const planner *p, const reel_node *n, reel_type *out)
 static int add_op_step(planner *p, size_t i, int kind, const reel_dtype *in_dtype, const reel_type *out)
 {
     const reel_node *n = &p->g->nodes[i];
-    const int n_out = kind == STEP_COUNT ? 0 : n->n_out;
+    const bool first_half = kind == STEP_COUNT || kind == STEP_CHECK;
+    const int n_out = first_half ? 0 : n->n_out;
     if (reel_planner_step_(p, (pstep){.node = (int32_t)i, .n_in = n->n_in, .n_out = n_out, .kind = kind}))
         return REEL_ENOMEM;
     if (kind == STEP_FILL) p->slots[p->n_slots++] = (pslot){-1, REEL_U8};
     for (int k = 0; k < n->n_in; k++)
         reel_planner_read_(p, p->g->ins[n->first_in + k], in_dtype[k], !reel_shape_only_(n->op->flags, k));
-    for (int k = 0; k < n_out; k++) reel_planner_read_(p, n->first_out + k, out[k].dtype, true);
-    if (kind == STEP_COUNT) p->slots[p->n_slots++] = (pslot){-1, REEL_I64};
+    for (int k = 0; k < n_out; k++) reel_planner_read_(p, n->first_out + k, out[k].dtype, kind != STEP_LATE);
+    if (first_half) p->slots[p->n_slots++] = (pslot){-1, REEL_I64};
     return 0;
 }
 
@@ -235,6 +236,7 @@ static int take_op(planner *p, size_t i, bool types_only)
         p->seam = (int32_t)i;
         return add_op_step(p, i, kind, in_dtype, out);
     }
+    if (p->late && p->late[i] && !types_only) return add_op_step(p, i, STEP_CHECK, in_dtype, out);
     if (types_only || !(p->need[i] & REEL_NEED_VALUE) || reel_is_assign_(n) || as_views(p, n, out)) return 0;
     for (int k = 0; k < n->n_out; k++)
         if (!p->fed[n->first_out + k]) p->r[n->first_out + k].kind = REEL_AT_ARENA;
@@ -282,6 +284,77 @@ static int walk(planner *p, const reel_type *given)
     return rc;
 }
 
+/* ---- updates of rows, made at the run's end ---------------------------------------------------------- */
+
+/* Is v read by nothing but the assignment that leaves cell's variable with it? */
+static bool is_only_assigned(const planner *p, int32_t v, int32_t cell)
+{
+    const reel_graph *g = p->g;
+    int32_t assigned = -1, last = -1;
+    for (int i = 0; i < p->rq->n_fetches; i++)
+        if (p->rq->fetch[i] == v) return false;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const reel_node *n = &g->nodes[i];
+        if (!p->need[i]) continue;
+        const bool assign = reel_is_assign_(n);
+        if (assign && g->ins[n->first_in] == cell) last = (int32_t)i;
+        for (int k = 0; k < n->n_in; k++) {
+            if (g->ins[n->first_in + k] != v) continue;
+            if (!assign || assigned >= 0 || g->ins[n->first_in] != cell) return false;
+            assigned = (int32_t)i;
+        }
+    }
+    return assigned >= 0 && assigned == last;
+}
+
+static bool is_late(const planner *p, size_t i)
+{
+    const reel_graph *g = p->g;
+    const reel_node *n = &g->nodes[i];
+    if (!n->op || !(n->op->flags & REEL_OPF_ROWS) || !(p->need[i] & REEL_NEED_VALUE) || n->n_out > REEL_MAX_STATE)
+        return false;
+    for (int j = 0; j < n->n_out; j++) {
+        const int32_t in = g->ins[n->first_in + j], out = n->first_out + j;
+        if (p->fed[in] || p->fed[out] || g->nodes[g->values[in].node].kind != REEL_NODE_VAR) return false;
+        for (int k = 0; k < n->n_in; k++)
+            if (k != j && g->ins[n->first_in + k] == in) return false;
+        if (!is_only_assigned(p, out, in)) return false;
+    }
+    return true;
+}
+
+static int find_late(planner *p)
+{
+    const size_t n = p->g->n_nodes;
+    if (!p->g->updates) return 0;
+    p->late = reel_zalloc_((n + 1) * sizeof *p->late);
+    for (size_t i = 0; i < n && p->late; i++) p->late[i] = is_late(p, i);
+    return p->late ? 0 : REEL_ENOMEM;
+}
+
+/* In the last segment, behind everything else. */
+static int add_late(planner *p)
+{
+    for (size_t i = 0; i < p->g->n_nodes && p->late && p->seam < 0; i++) {
+        const reel_node *n = &p->g->nodes[i];
+        reel_dtype in_dtype[REEL_MAX_IN];
+        reel_type out[REEL_MAX_OUT];
+        if (!p->late[i]) continue;
+        if (infer(p, n, in_dtype, out)) return reel_status();
+        if (reel_grow_((void **)&p->lates, &p->cap_lates, p->n_lates + 1, sizeof *p->lates)) return REEL_ENOMEM;
+        reel_late *late = &p->lates[p->n_lates];
+        *late = (reel_late){.step = (int)p->n_steps, .n_in = n->n_in, .n_state = n->n_out};
+        for (int j = 0; j < n->n_out; j++) {
+            const int32_t var = p->g->ins[n->first_in + j];
+            late->cell[j] = p->g->nodes[p->g->values[var].node].rec;
+            late->ext[j] = p->r[var].ext;
+        }
+        if (add_op_step(p, i, STEP_LATE, in_dtype, out)) return REEL_ENOMEM;
+        p->n_lates++;
+    }
+    return 0;
+}
+
 /* ---- putting it together ---------------------------------------------------------------------------- */
 
 static void *copy_of(const void *src, size_t n, size_t size)
@@ -319,7 +392,10 @@ static int keep_key(reel_plan *plan, const reel_request *rq)
 static int finish(planner *p)
 {
     reel_plan *plan = p->plan;
-    plan->n_steps = (int)p->n_steps;
+    plan->n_late = (int)p->n_lates;
+    plan->n_steps = (int)(p->n_steps - p->n_lates);
+    plan->late = copy_of(p->lates, p->n_lates, sizeof *plan->late);
+    if (!plan->late) return REEL_ENOMEM;
     plan->n_slots = (int)p->n_slots;
     plan->n_vars = (int)p->n_vars;
     plan->n_fresh = (int)p->n_fresh;
@@ -360,7 +436,7 @@ static int planner_init(planner *p, const reel_graph *g, const reel_request *rq,
     if (!p->fed || !p->need || !p->given || !p->v || !p->r || !p->arena) return REEL_ENOMEM;
     for (size_t i = 0; i < nv; i++) p->r[i].last = p->r[i].block = -1;
     mark(p);
-    return 0;
+    return find_late(p);
 }
 
 static void planner_drop(planner *p)
@@ -376,6 +452,8 @@ static void planner_drop(planner *p)
     reel_free_(p->vars, p->cap_vars * sizeof *p->vars);
     reel_free_(p->fresh, p->cap_fresh * sizeof *p->fresh);
     reel_free_(p->results, p->cap_results * sizeof *p->results);
+    reel_free_(p->late, (p->g->n_nodes + 1) * sizeof *p->late);
+    reel_free_(p->lates, p->cap_lates * sizeof *p->lates);
     reel_arena_free_(p->arena);
 }
 
@@ -436,6 +514,7 @@ static reel_plan *new_plan(const reel_graph *g, const reel_request *rq, const re
     if (!rc) rc = parent ? go_on(&p, parent, size) : keep_key(plan, rq);
     if (!rc) rc = walk(&p, NULL);
     if (!rc) rc = reel_plan_results_(&p);
+    if (!rc) rc = add_late(&p);
     if (!rc && !parent) plan->write_locks = locks_of(&p);
     if (!rc) rc = finish(&p);
     planner_drop(&p);

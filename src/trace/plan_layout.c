@@ -75,7 +75,7 @@ static int prepare_op(const planner *p, const pstep *s, const reel_kernel *k, vo
     const reel_op *op = n ? n->op : &reel_rows_[REEL_OP_stop_gradient]; /* the identity: its kernel copies */
     reel_kview views[REEL_MAX_IN + REEL_MAX_OUT];
     int64_t dense[REEL_MAX_RANK];
-    const int n_out = s->kind == STEP_COUNT ? n->n_out : s->n_out;
+    const int n_out = n ? n->n_out : s->n_out;
     for (int j = 0; j < s->n_in + n_out; j++) kview_of(p, s, j, &views[j]);
     if (!n) {
         reel_shape_strides_(&p->v[s->from].type.shape, dense);
@@ -108,11 +108,17 @@ static int prepare_count(const planner *p, const pstep *s, const reel_kernel *k,
     return rc;
 }
 
+static bool is_first_half(const pstep *s)
+{
+    return s->kind == STEP_COUNT || s->kind == STEP_CHECK;
+}
+
 static const reel_kernel *kernel_of(const planner *p, const pstep *s)
 {
     switch (s->kind) {
     case STEP_RESERVE: return &reserve_kernel;
-    case STEP_COUNT: return &count_kernel;
+    case STEP_COUNT:
+    case STEP_CHECK: return &count_kernel;
     case STEP_FILL: return &fill_kernel;
     default:
         return reel_kernel_(reel_device_(0),
@@ -124,7 +130,7 @@ static int prepare(planner *p, size_t i, size_t *workspace)
 {
     const pstep *s = &p->steps[i];
     const reel_node *n = s->node >= 0 ? &p->g->nodes[s->node] : NULL;
-    const reel_kernel *k = kernel_of(p, s), *own = s->kind == STEP_COUNT ? reel_kernel_(reel_device_(0), n->op) : k;
+    const reel_kernel *k = kernel_of(p, s), *own = is_first_half(s) ? reel_kernel_(reel_device_(0), n->op) : k;
     reel_plan *plan = p->plan;
     if (!own)
         return reel_fail_at_(n ? n->site : p->rq->site, REEL_EDEVICE, "%s: reel_%s has no kernel", p->rq->fn,
@@ -137,7 +143,7 @@ static int prepare(planner *p, size_t i, size_t *workspace)
         const reel_type *t = &p->g->values[n->first_out].type;
         *(reserve_plan *)(void *)kp =
             (reserve_plan){reel_node_generator_(p->g, n), reel_draw_counters_(reel_count_(&t->shape), t->dtype)};
-    } else if (s->kind == STEP_COUNT) {
+    } else if (is_first_half(s)) {
         rc = prepare_count(p, s, own, (count_plan *)(void *)kp, workspace);
     } else if (s->kind == STEP_FILL) {
         memcpy(kp, &p->parent->kernel_plans[p->parent->n_steps - 1], sizeof(char *));
@@ -215,19 +221,20 @@ static int32_t first_operand(const pstep *s)
 static int lay_out(planner *p)
 {
     for (size_t i = 0; i < p->n_steps; i++) {
-        const pstep *s = &p->steps[i];
+        pstep *s = &p->steps[i];
         const int32_t slot = first_operand(s);
         size_t workspace = 0;
         int rc = prepare(p, i, &workspace);
-        for (int k = 0; k < s->n_out && s->node >= 0 && !rc; k++)
+        for (int k = 0; k < s->n_out && s->node >= 0 && s->kind != STEP_LATE && !rc; k++)
             rc = place_output(p, i, p->slots[slot + s->n_in + k].value);
         if (rc) return rc;
-        if (workspace || s->kind == STEP_COUNT) {
-            const int32_t block = reel_arena_take_(p->arena, workspace + (s->kind == STEP_COUNT ? 64 : 0));
+        if (workspace || is_first_half(s)) {
+            const int32_t block = reel_arena_take_(p->arena, workspace + (is_first_half(s) ? 128 : 0));
             if (block < 0) return REEL_ENOMEM;
             p->plan->steps[i].work = reel_arena_offset_(p->arena, block);
-            if (s->kind == STEP_COUNT) { /* the number behind it; both are read by the next segment */
-                p->plan->seam->number = p->plan->steps[i].work + ((workspace + 63) & ~(size_t)63);
+            s->number = p->plan->steps[i].work + ((workspace + 63) & ~(size_t)63); /* of a first half: behind it */
+            if (s->kind == STEP_COUNT) { /* both are read by the next segment */
+                p->plan->seam->number = s->number;
                 break;
             }
             reel_arena_give_(p->arena, block); /* later steps may have it; this step's inputs still hold theirs */
@@ -280,8 +287,7 @@ static void place_pointers(planner *p)
             else
                 place(plan, slot, (reel_place){.kind = REEL_AT_NOTHING});
         }
-        if (s->kind == STEP_COUNT)
-            place(plan, slot, (reel_place){.kind = REEL_AT_ARENA, .offset = (int64_t)plan->seam->number});
+        if (is_first_half(s)) place(plan, slot, (reel_place){.kind = REEL_AT_ARENA, .offset = (int64_t)s->number});
     }
 }
 
@@ -294,7 +300,8 @@ static void keep_for_later(planner *p)
     for (size_t i = 0; i < g->n_nodes; i++) {
         const reel_node *n = &g->nodes[i];
         if (n->kind != REEL_NODE_OP || !(p->need[i] & REEL_NEED_VALUE)) continue;
-        if (i < (size_t)p->seam && !reel_is_assign_(n)) continue; /* variables get their values at the run's end */
+        /* variables get their values at the run's end */
+        if (i < (size_t)p->seam && !reel_is_assign_(n) && !(p->late && p->late[i])) continue;
         for (int k = 0; k < n->n_in; k++) {
             const pvalue *v = &p->v[g->ins[n->first_in + k]];
             if (v->type.dtype && !reel_shape_only_(n->op->flags, k)) p->r[v->root].last = KEPT;

@@ -67,6 +67,7 @@ static int each_commit(planner *p, int (*f)(planner *p, int32_t value, reel_rec 
     for (size_t i = 0; i < g->n_nodes && !rc; i++) {
         const reel_node *n = &g->nodes[i];
         if (!p->need[i] || !reel_is_assign_(n) || last[g->ins[n->first_in]] != (int32_t)i) continue;
+        if (p->late && p->late[g->values[g->ins[n->first_in + 1]].node]) continue; /* assigned where it is made */
         rc = f(p, g->ins[n->first_in + 1], g->nodes[g->values[g->ins[n->first_in]].node].rec);
     }
     reel_free_(last, (g->n_values + 1) * sizeof *last);

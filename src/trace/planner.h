@@ -33,8 +33,11 @@ typedef struct pstep {
         STEP_RUN,
         STEP_RESERVE, /* a random node that nobody reads: only takes its counters */
         STEP_COUNT,   /* of an op whose sizes depend on data: its inputs, then the number; the segment's last step */
+        STEP_CHECK,   /* the first half of one that is made at the run's end: refuses what that would */
+        STEP_LATE,    /* which is this */
         STEP_FILL     /* and its second half, the next one's first: the workspace, inputs, outputs */
     } kind;
+    size_t number; /* of a count: where in the arena */
 } pstep;
 enum { KEPT = INT32_MAX };
 
@@ -47,6 +50,9 @@ typedef struct planner {
     int32_t seam;            /* the node whose sizes end this segment, -1: none */
     bool *fed;
     uint8_t *need;
+    bool *late; /* by node: made at the run's end, see reel_late */
+    reel_late *lates;
+    size_t n_lates, cap_lates;
     int32_t *given; /* of a fed value: which feed */
     pvalue *v;
     proot *r;

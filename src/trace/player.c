@@ -93,7 +93,8 @@ void reel_plan_free_(reel_plan *plan)
         plan->cuts = c->next;
         reel_free_(c, sizeof *c + (size_t)plan->n_fetches * sizeof c->types[0]);
     }
-    const size_t nf = (size_t)plan->n_feeds + 1, no = (size_t)plan->n_fetches + 1, ns = (size_t)plan->n_steps + 1;
+    const size_t nf = (size_t)plan->n_feeds + 1, no = (size_t)plan->n_fetches + 1,
+                 ns = (size_t)(plan->n_steps + plan->n_late) + 1;
     const size_t slots = (size_t)plan->n_slots + 1;
     reel_free_(plan->feed, nf * sizeof *plan->feed);
     reel_free_(plan->fetch, no * sizeof *plan->fetch);
@@ -109,6 +110,7 @@ void reel_plan_free_(reel_plan *plan)
     reel_free_(plan->slots, slots * sizeof *plan->slots);
     reel_free_(plan->patches, slots * sizeof *plan->patches);
     reel_free_(plan->carries, slots * sizeof *plan->carries);
+    reel_free_(plan->late, ((size_t)plan->n_late + 1) * sizeof *plan->late);
     reel_free_(plan->vars, ((size_t)plan->n_vars + 1) * sizeof *plan->vars);
     reel_free_(plan->fresh, ((size_t)plan->n_fresh + 1) * sizeof *plan->fresh);
     reel_free_(plan->results, ((size_t)plan->n_results + 1) * sizeof *plan->results);
@@ -401,12 +403,78 @@ REEL_HOT static int walk(const reel_plan *plan, const reel_frame *f, const reel_
     return 0;
 }
 
-static void commit(const reel_plan *plan, const reel_frame *f)
+/* ---- the end: rows changed in place, variables assigned --------------------------------------------------- */
+
+enum { MAX_LATE = 16 };
+typedef struct change {
+    reel_rec *next[REEL_MAX_STATE]; /* what the variables get */
+    bool locked[REEL_MAX_STATE];    /* with the memory of their present values */
+} change;
+
+static int begin_change(const reel_frame *f, const reel_late *u, const char *site, change *c)
 {
-    if (plan->n_results == plan->n_fetches) return;
+    memset(c, 0, sizeof *c);
+    for (int j = 0; j < u->n_state; j++) {
+        reel_rec *old = f->recs[u->ext[j]];
+        c->locked[j] = reel_cell_lock_(u->cell[j], old) != NULL;
+        c->next[j] =
+            c->locked[j] ? reel_make_view_(site, &old->type, old->strides, old, 0) : reel_make_(site, &old->type);
+        if (!c->next[j]) return reel_status();
+    }
+    return 0;
+}
+
+static int run_change(const reel_graph *g, const reel_frame *f, const reel_late *u, const change *c)
+{
+    const reel_step *s = &f->plan->steps[u->step];
+    void **ptr = f->ptr + s->slot;
+    for (int j = 0; j < u->n_state; j++) ptr[u->n_in + j] = c->next[j]->data;
+    const int rc = s->run(s->plan, ptr, f->arena + s->work);
+    return rc ? step_failed(g, s, rc) : 0;
+}
+
+static void end_change(const reel_late *u, const change *c, bool good)
+{
+    for (int j = u->n_state; j-- > 0;) {
+        if (c->locked[j])
+            reel_cell_unlock_(u->cell[j], good ? c->next[j] : NULL);
+        else if (good)
+            reel_cell_set_(u->cell[j], c->next[j]);
+    }
+}
+
+/* Memory for all of them before the first is made; what they could refuse has been checked. Under `moment`. */
+static int make_changes(const reel_graph *g, const reel_frame *f, const reel_request *rq)
+{
+    const reel_plan *plan = f->plan;
+    change some[MAX_LATE], *all = some;
+    const size_t bytes = (size_t)plan->n_late * sizeof *all;
+    if (plan->n_late > MAX_LATE && !(all = reel_alloc_(bytes))) return REEL_ENOMEM;
+    reel_ctx *c = reel_ctx_();
+    const char *site = c->site, *op = c->op;
+    int n = 0, rc = 0;
+    while (n < plan->n_late && !rc) {
+        rc = begin_change(f, &plan->late[n], rq->site, &all[n]);
+        n++;
+    }
+    c->site = c->op = NULL;
+    for (int i = 0; i < plan->n_late && !rc; i++) rc = run_change(g, f, &plan->late[i], &all[i]);
+    c->site = site;
+    c->op = op;
+    while (n-- > 0) end_change(&plan->late[n], &all[n], !rc);
+    if (all != some) reel_free_(all, bytes);
+    return rc;
+}
+
+static int commit(const reel_graph *g, const reel_frame *f, const reel_request *rq)
+{
+    const reel_plan *plan = f->plan;
+    if (plan->n_results == plan->n_fetches && !plan->n_late) return 0;
     pthread_mutex_lock(&moment);
-    for (int i = plan->n_fetches; i < plan->n_results; i++) reel_cell_set_(plan->results[i].cell, f->made[i]);
+    const int rc = plan->n_late ? make_changes(g, f, rq) : 0;
+    for (int i = plan->n_fetches; i < plan->n_results && !rc; i++) reel_cell_set_(plan->results[i].cell, f->made[i]);
     pthread_mutex_unlock(&moment);
+    return rc;
 }
 
 static int run_segment(const reel_graph *g, const reel_request *rq, const reel_type *cut, reel_frame *f)
@@ -442,7 +510,7 @@ static int replay(reel_player *p, reel_frame **frame, const reel_request *rq, co
             if (next) *frame = f = next;
             rc = next ? run_segment(p->graph, rq, cut, f) : reel_status();
         }
-        if (!rc) commit(f->plan, f);
+        if (!rc) rc = commit(p->graph, f, rq);
         for (int i = 0; i < plan->n_vars; i++) reel_release_rec_(f->recs[plan->n_feeds + i]);
     }
     unlock_writes(plan->write_locks);

@@ -50,6 +50,7 @@ struct reel_graph {
     _Atomic int refs;
     bool widen;   /* made while gradcheck widened: its creations are f64 */
     bool dynamic; /* has an op whose sizes depend on data */
+    bool updates; /* has an op that changes some rows of a variable */
     bool own_vjp; /* assigns, reads by reel_value or has a gradient of its own: a tape cannot hear that from nodes */
     reel_node *nodes;
     reel_gvalue *values;
@@ -176,6 +177,15 @@ typedef struct reel_result {
     bool weak;
 } reel_result;
 
+/* The last step of a run: an op that changes some rows of variables and is assigned to them. It is made in place, in those
+   that nobody else has the value of. */
+enum { REEL_MAX_STATE = 3 };
+typedef struct reel_late {
+    int step, n_in, n_state;
+    reel_rec *cell[REEL_MAX_STATE];
+    int32_t ext[REEL_MAX_STATE]; /* of their values */
+} reel_late;
+
 typedef struct reel_frame {
     struct reel_frame *next;
     struct reel_frame *before; /* of the segment before, while the run is under way */
@@ -222,8 +232,10 @@ typedef struct reel_plan {
     reel_rec **vars; /* cells, borrowed from the graph */
     reel_type *fresh;
     reel_result *results; /* fetches first, then commits; those of the last segment are the run's */
-    reel_seam *seam;      /* NULL: this is the last segment */
-    int64_t size;         /* the number it was planned for, behind a seam */
+    reel_late *late;      /* their steps stand behind the others */
+    int n_late;
+    reel_seam *seam; /* NULL: this is the last segment */
+    int64_t size;    /* the number it was planned for, behind a seam */
     int first_fresh, n_carries, n_carry;
     const reel_kernel **kernels;
     char **kernel_plans; /* of the prepared kernels */
