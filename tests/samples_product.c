@@ -377,6 +377,84 @@ static const sample outer_good[] = {{IN("[]", "[]")},         {IN("[1]", "[3]")}
                                     {IN("[100]", "[300]")},   {IN("[4,5]t", "[40,50]")}, {IN("[3]!", "[4]")}};
 SAMPLES(outer, 1);
 
+/* ---- trace: p0 offset, p1 and p2 the axes; kron ------------------------------------------------------------- */
+APPLY(trace, reel_trace(in[0], (int64_t)s->p[0], (int)s->p[1], (int)s->p[2]))
+static void trace_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
+{
+    const int r = in->shape.rank, p = (int)s->p[1] < 0 ? (int)s->p[1] + r : (int)s->p[1],
+              q = (int)s->p[2] < 0 ? (int)s->p[2] + r : (int)s->p[2];
+    reel_shape rest = {0};
+    for (int i = 0; i < r; i++)
+        if (i != p && i != q) rest.dims[rest.rank++] = in->shape.dims[i];
+    nd_make(out, d, rest);
+    for (int64_t e = 0; e < in->count; e++) {
+        int64_t at[REEL_MAX_RANK], to[REEL_MAX_RANK];
+        int n = 0;
+        nd_unravel(&in->shape, e, at);
+        for (int i = 0; i < r; i++)
+            if (i != p && i != q) to[n++] = at[i];
+        if (at[q] - at[p] == (int64_t)s->p[0]) out->data[nd_ravel(&rest, to)] += in->data[e];
+    }
+}
+static void trace_bad(void)
+{
+    BAD(reel_trace(NULL, 0, 0, 1), REEL_EARG, "x is NULL");
+    BAD(reel_trace(X("[3]"), 0, 0, 1), REEL_EARG, "rank 1");
+    BAD(reel_trace(X("[]"), 0, 0, 1), REEL_EARG, "rank 0");
+    BAD(reel_trace(X("[2,2]"), 0, 0, 2), REEL_EARG, "axis 2 is out of range for rank 2");
+    BAD(reel_trace(X("[2,2]"), 0, -3, 1), REEL_EARG, "axis -3 is out of range");
+    BAD(reel_trace(X("[2,2]"), 0, 1, 1), REEL_EARG, "1");
+    BAD(reel_trace(XD("[2,2]", REEL_BOOL), 0, 0, 1), REEL_EDTYPE, "bool");
+    BAD(reel_trace(dead(), 0, 0, 1), REEL_EARG, "dead");
+    BAD(reel_trace(unset(), 0, 0, 1), REEL_EARG, "unset");
+    BAD(reel_trace(symbol(), 0, 0, 1), REEL_ETRACE, "graph");
+}
+static const sample trace_good[] = {
+    {IN("[3,3]"), WITH(0, 0, 1)},     {IN("[2,3]"), WITH(1, 0, 1)},    {IN("[3,2]t"), WITH(-1, 0, 1)},
+    {IN("[2,3,3]"), WITH(0, -2, -1)}, {IN("[3,2,3]r"), WITH(0, 0, 2)}, {IN("[3,2,3]s"), WITH(1, 2, 0)},
+    {IN("[3,3]o"), WITH(0, 1, 0)},    {IN("[3,3]b"), WITH(0, 0, 1)},   {IN("[0,3]"), WITH(0, 0, 1)},
+    {IN("[3,3]"), WITH(5, 0, 1)},     {IN("[1,1]"), WITH(0, 0, 1)},    {IN("[60,70]"), WITH(3, 0, 1)}};
+SAMPLES(trace, 16);
+
+APPLY(kron, reel_kron(in[0], in[1]))
+static void kron_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
+{
+    UNUSED;
+    const int n = in[0].shape.rank > in[1].shape.rank ? in[0].shape.rank : in[1].shape.rank;
+    reel_shape a = {.rank = n}, b = a, shape = a;
+    for (int i = 0; i < n; i++) {
+        const int la = i - (n - in[0].shape.rank), lb = i - (n - in[1].shape.rank);
+        a.dims[i] = la < 0 ? 1 : in[0].shape.dims[la];
+        b.dims[i] = lb < 0 ? 1 : in[1].shape.dims[lb];
+        shape.dims[i] = a.dims[i] * b.dims[i];
+    }
+    nd_make(out, d, shape);
+    for (int64_t e = 0; e < out->count; e++) {
+        int64_t at[REEL_MAX_RANK], x[REEL_MAX_RANK], y[REEL_MAX_RANK];
+        nd_unravel(&shape, e, at);
+        for (int i = 0; i < n; i++) x[i] = at[i] / b.dims[i], y[i] = at[i] % b.dims[i];
+        out->data[e] = in[0].data[nd_ravel(&a, x)] * in[1].data[nd_ravel(&b, y)];
+    }
+}
+static void kron_bad(void)
+{
+    BAD(reel_kron(NULL, X("[2]")), REEL_EARG, "reel_kron: a is NULL");
+    BAD(reel_kron(X("[2]"), NULL), REEL_EARG, "reel_kron: b is NULL");
+    BAD(reel_kron(X("[1,1,1,1,1]"), X("[2]")), REEL_ESHAPE, "reel_kron: rank 5, it takes at most 4");
+    BAD(reel_kron(X("[2]"), X("[1,1,1,1,1]")), REEL_ESHAPE, "rank 5");
+    BAD(reel_kron(X("[2]"), XD("[2]", REEL_F64)), REEL_EDTYPE, "dtypes differ: f32 and f64");
+    BAD(reel_kron(XD("[2]", REEL_BOOL), XD("[2]", REEL_BOOL)), REEL_EDTYPE, "is bool, allowed");
+    BAD(reel_kron(dead(), X("[2]")), REEL_EARG, "dead");
+    BAD(reel_kron(X("[2]"), dead()), REEL_EARG, "dead");
+    BAD(reel_kron(unset(), X("[2]")), REEL_EARG, "unset");
+    BAD(reel_kron(X("[2]"), unset()), REEL_EARG, "unset");
+}
+static const sample kron_good[] = {{IN("[]", "[]")},          {IN("[]", "[2,3]")},      {IN("[3]", "[2]")},
+                                   {IN("[2,2]", "[2,3]")},    {IN("[2,3]t", "[2]")},    {IN("[2]", "[2,3]r")},
+                                   {IN("[2,2]s", "[2,2]o")},  {IN("[2,2]b", "[3,1]")},  {IN("[0,2]", "[2,2]")},
+                                   {IN("[2,1,2]", "[2,2]t")}, {IN("[50,50]", "[2,3]")}, {IN("[2,2,1,2]", "[1,2,1,1]")}};
+SAMPLES(kron, 1);
+
 /* ---- gemm: p0 alpha, p1 beta (99: explicit zero), p2 1: a transposed, 2: b, 4: no c; addmm the same -------- */
 static double option(double p)
 {

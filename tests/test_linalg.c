@@ -8,7 +8,7 @@
 #include "reel/reel.h"
 #include "tap.h"
 
-static const int sizes[] = {0, 1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 32, 33, 47, 64, 65, 97, 100, 129, 200};
+static const int sizes[] = {0, 1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 32, 33, 47, 64, 65, 97, 129, 200, 260};
 enum { N_SIZES = sizeof sizes / sizeof *sizes };
 
 static reel_tensor *transposed(reel_tensor *x)

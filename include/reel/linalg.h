@@ -21,6 +21,9 @@ reel_tensor *reel_dot_at(const char *site, reel_tensor *a, reel_tensor *b);
 reel_tensor *reel_inner_at(const char *site, reel_tensor *a, reel_tensor *b);
 reel_tensor *reel_vdot_at(const char *site, reel_tensor *a, reel_tensor *b);
 reel_tensor *reel_outer_at(const char *site, reel_tensor *a, reel_tensor *b);
+/* The sum of a diagonal, NumPy's trace; Kronecker's product (rank 4 at most), NumPy's kron. */
+reel_tensor *reel_trace_at(const char *site, reel_tensor *x, int64_t offset, int axis1, int axis2);
+reel_tensor *reel_kron_at(const char *site, reel_tensor *a, reel_tensor *b);
 /* alpha op(a) op(b) + beta c, ONNX's Gemm: op swaps the last two axes if asked to; c broadcasts to the product's shape and may
    be NULL. Leading axes as matmul's. Integers take whole alpha and beta. */
 typedef struct {

@@ -417,3 +417,34 @@ reel_tensor *reel_outer_at(const char *site, reel_tensor *a, reel_tensor *b)
     a = reel_reshape_at(site, a, column);
     return reel_mul_at(site, a, reel_reshape_at(site, b, row));
 }
+
+/* ---- trace, Kronecker's product ---------------------------------------------------------------------------- */
+reel_tensor *reel_trace_at(const char *site, reel_tensor *x, int64_t offset, int axis1, int axis2)
+{
+    const reel_axes last = {1, {-1}};
+    reel_tensor *d = reel_diagonal_at(site, x, offset, axis1, axis2);
+    return d ? reel_sum_axes_at(site, d, last, false) : NULL;
+}
+
+/* Every axis of a beside one of b, the pairs flattened. */
+reel_tensor *reel_kron_at(const char *site, reel_tensor *a, reel_tensor *b)
+{
+    const reel_rec *ra = reel_live_(site, "reel_kron", "a", a), *rb = ra ? reel_live_(site, "reel_kron", "b", b) : NULL;
+    if (!rb) return NULL;
+    const int na = ra->type.shape.rank, nb = rb->type.shape.rank, n = na > nb ? na : nb;
+    if (2 * n > REEL_MAX_RANK) {
+        reel_fail_at_(site, REEL_ESHAPE, "reel_kron: rank %d, it takes at most %d", n, REEL_MAX_RANK / 2);
+        return NULL;
+    }
+    if (n == 0) return reel_mul_at(site, a, b);
+    reel_axes of_a = {.n = 0}, of_b = {.n = 0};
+    for (int i = 0; i < n; i++) { /* positions of the new axes; the shorter operand gets leading ones of size 1, too */
+        if (i < n - na) of_a.axis[of_a.n++] = 2 * i;
+        of_a.axis[of_a.n++] = 2 * i + 1;
+        of_b.axis[of_b.n++] = 2 * i;
+        if (i < n - nb) of_b.axis[of_b.n++] = 2 * i + 1;
+    }
+    reel_tensor *y = reel_mul_at(site, reel_unsqueeze_at(site, a, of_a), reel_unsqueeze_at(site, b, of_b));
+    for (int i = 0; y && i < n; i++) y = reel_flatten_at(site, y, i, i + 1);
+    return y;
+}
