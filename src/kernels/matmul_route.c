@@ -23,7 +23,7 @@ matmul_wish reel_matmul_wish_(void)
 }
 
 /* Up to how many multiply-adds the portable product is fastest, by ISA level (baseline, v3, v4). */
-static const double portable_until[3] = {0, 65536, 2097152};
+static const double portable_until[3] = {0, 2097152, 2097152};
 
 matmul_route reel_matmul_second_(reel_dtype compute)
 {
