@@ -1,4 +1,4 @@
-/* onednn.c: the only caller of oneDNN; matrix products on one thread. The primitive is created while OpenMP is set to
+/* onednn.c: matrix products of oneDNN on one thread. The primitive is created while OpenMP is set to
    one thread, and runs so: one created for two threads and run inside a parallel region deadlocks or leaves half its
    output unwritten. Scratch memory is the caller's, because the library's own belongs to the thread that created the
    primitive. Memory objects hold the pointers of a call, so each call under way needs a set of its own: a slot. */
@@ -7,16 +7,14 @@
 #ifdef REEL_HAVE_ONEDNN
 #include "core/alloc.h"
 #include "core/error.h"
+#include "onednn_inner.h"
 #include <dlfcn.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #if DNNL_VERSION_MAJOR >= 3 /* descriptors are objects */
-#define DESC(d) (d)
-typedef const_dnnl_memory_desc_t desc_ref;
 static bool desc_new(dnnl_memory_desc_t *d, const dnnl_dims_t dims, dnnl_data_type_t type, const dnnl_dims_t strides)
 {
     return dnnl_memory_desc_create_with_strides(d, 2, dims, type, strides) == dnnl_success;
@@ -31,8 +29,6 @@ static bool pd_new(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const dnnl_m
     return dnnl_matmul_primitive_desc_create(pd, engine, d[0], d[1], NULL, d[2], attr) == dnnl_success;
 }
 #else /* and plain structs */
-#define DESC(d) (&(d))
-typedef const dnnl_memory_desc_t *desc_ref;
 static bool desc_new(dnnl_memory_desc_t *d, const dnnl_dims_t dims, dnnl_data_type_t type, const dnnl_dims_t strides)
 {
     return dnnl_memory_desc_init_by_strides(d, 2, dims, type, strides) == dnnl_success;
@@ -90,6 +86,12 @@ static bool usable(void)
 #else
     return false;
 #endif
+}
+
+dnnl_engine_t reel_onednn_engine_(void)
+{
+    pthread_once(&once, start);
+    return usable() ? engine : NULL;
 }
 
 int reel_onednn_begin_(void)
