@@ -79,6 +79,7 @@ def main():
     says("newton finds the square root of two", r"eager 1\.4142135623\d* 1\.41421356", build / "newton")
     says("session_threads gets the same answers", r"4 threads, 50 runs each, 0 answers differ", build / "session_threads", "50")
     says("gan trains", r"generated: mean -?\d", build / "gan", "40")
+    says("lenet learns", r"^step   11: loss \d[\s\S]*^lenet: test accuracy [3-9]\d", build / "lenet", "12", data)
     says("dqn plays", r"step   200: ", build / "dqn", "200")
     says("char_lstm learns and speaks", r"step   11: \d\.\d+ nats", build / "char_lstm", source / "examples" / "char_lstm.c", "12")
 

@@ -2,6 +2,7 @@
    of outputs that stay in cache; the gradient by x adds such a matrix back, the gradient by w multiplies it with y's
    gradient. Blocks depend on the shape alone, and every element is summed in one order. */
 #include "conv.h"
+#include "gemm.h"
 #include "core/error.h"
 #include "reel/tensor.h"
 #include <string.h>
