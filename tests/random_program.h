@@ -1,7 +1,7 @@
 /* random_program.h: a random program, the same in every mode: written by a generator that sees dtypes and shapes only. */
 #ifndef REEL_TESTS_RANDOM_PROGRAM_H
 #define REEL_TESTS_RANDOM_PROGRAM_H
-#include "random_steps.h"
+#include "random_ops.h"
 
 /* ---- programs inside programs -------------------------------------------------------------------------- */
 
@@ -102,7 +102,7 @@ static void gradient(run *r, int depth)
 
 static void step(run *r)
 {
-    const int k = below(&r->rng, 26);
+    const int k = below(&r->rng, 30);
     if (k < 4)
         unary(r);
     else if (k < 9)
@@ -129,6 +129,8 @@ static void step(run *r)
         gradient(r, r->p->grads ? 0 : below(&r->rng, 2));
     else if (k < 25)
         picking(r);
+    else if (k < 29)
+        other_op(r);
     else {
         const value a = pick(r);
         push(r, reel_cast(a.t, random_dtype(&r->rng)), a.batch);
