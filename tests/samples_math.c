@@ -51,7 +51,8 @@ static void matmul_bad(void)
     BAD(reel_matmul(X("[]"), X("[2,3]")), REEL_ESHAPE, "a is a scalar");
     BAD(reel_matmul(X("[2,3]"), X("[]")), REEL_ESHAPE, "b is a scalar");
     BAD(reel_matmul(X("[2,2,3]"), X("[3,3,4]")), REEL_ESHAPE, "do not broadcast");
-    BAD(reel_matmul(XD("[2,3]", REEL_BOOL), XD("[3,2]", REEL_BOOL)), REEL_EDTYPE, "a is bool, allowed: f32 f64 f16 bf16");
+    BAD(reel_matmul(XD("[2,3]", REEL_BOOL), XD("[3,2]", REEL_BOOL)), REEL_EDTYPE,
+        "a is bool, allowed: f32 f64 f16 bf16");
     BAD(reel_matmul(X("[2,3]"), XD("[3,2]", REEL_F64)), REEL_EDTYPE, "dtypes differ: f32 and f64");
     BAD(reel_matmul(X("[3]"), X("[4]")), REEL_ESHAPE, "inner dimensions differ: 3 and 4");
 }

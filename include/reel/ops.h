@@ -10,6 +10,7 @@
 #include "image.h"
 #include "index.h"
 #include "linalg.h"
+#include "loss.h"
 #include "neural.h"
 #include "reduce.h"
 #include "sequence.h"

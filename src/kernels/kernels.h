@@ -44,6 +44,9 @@ extern const reel_kernel reel_k_einsum_;
 /* linalg.c */
 extern const reel_kernel reel_k_linalg_;
 /* normalisation, losses */
+/* norm.c, dropout.c, quantize.c, softmax.c, ctc.c */
+extern const reel_kernel reel_k_normalize_, reel_k_normalize_grad_, reel_k_window_sum_, reel_k_random_state_, reel_k_drop_,
+    reel_k_quantize_, reel_k_fake_quantize_, reel_k_block_, reel_k_pick_, reel_k_ctc_;
 /* convolution, pooling, resampling */
 extern const reel_kernel reel_k_conv_, reel_k_pool_, reel_k_pool_index_;
 extern const reel_kernel reel_k_resize_, reel_k_grid_sample_, reel_k_grid_sample_grad_, reel_k_roi_align_,

@@ -1,5 +1,6 @@
 /* softmax.c: softmax, log_softmax and softmax_cross_entropy: plans. The loops are level_softmax.c's. */
 #include "kernels/softmax.h"
+#include <string.h>
 #include "core/dtype.h"
 #include "core/error.h"
 #include "kernels/isa.h"
@@ -123,4 +124,49 @@ static int cross_entropy_run(const void *plan, void *const *ptr, void *work)
 const reel_kernel reel_k_softmax_ = {sizeof(reel_softmax_plan), REEL_K_CHEAP, softmax_prepare, softmax_run, NULL};
 const reel_kernel reel_k_cross_entropy_ = {sizeof(reel_softmax_plan), REEL_K_CHEAP, cross_entropy_prepare,
                                            cross_entropy_run, NULL};
+
+/* ---- pick: the label's element of each row ------------------------------------------------------------------ */
+typedef struct pick_plan {
+    reel_walk rows, labels;
+    int64_t n, stride, n_rows, ignore, index;
+    reel_dtype dtype, label_dtype;
+} pick_plan;
+_Static_assert(sizeof(pick_plan) <= REEL_PLAN_STACK, "a cheap kernel's plan lives on the stack");
+
+static int pick_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    const reel_attr_pick *a = sig->attr;
+    const reel_kview *x = &sig->in[0];
+    pick_plan *p = plan;
+    (void)workspace;
+    p->n = x->dims[x->rank - 1];
+    p->stride = x->strides[x->rank - 1];
+    p->n_rows = walk_all_but(&p->rows, x, x->rank - 1);
+    (void)walk_all_but(&p->labels, &sig->in[1], -1);
+    p->ignore = a->ignore, p->index = a->index;
+    p->dtype = x->dtype, p->label_dtype = sig->in[1].dtype;
+    return 0;
+}
+
+static int pick_run(const void *plan, void *const *ptr, void *work)
+{
+    const pick_plan *p = plan;
+    const size_t size = reel_size_(p->dtype);
+    char *y = ptr[2];
+    (void)work;
+    for (int64_t r = 0; r < p->n_rows; r++, y += size) {
+        const int64_t label = reel_label_(p->label_dtype, ptr[1], reel_walk_offset_(&p->labels, r));
+        if (p->ignore && label == p->index) {
+            memset(y, 0, size);
+            continue;
+        }
+        if (REEL_UNLIKELY(label < 0 || label >= p->n))
+            return reel_fail(REEL_EARG, "label %lld at row %lld is out of range for %lld classes", (long long)label,
+                             (long long)r, (long long)p->n);
+        const int64_t at = reel_walk_offset_(&p->rows, r) + label * p->stride;
+        memcpy(y, (const char *)ptr[0] + at * (int64_t)size, size);
+    }
+    return 0;
+}
+const reel_kernel reel_k_pick_ = {sizeof(pick_plan), REEL_K_CHEAP, pick_prepare, pick_run, NULL};
 _Static_assert(sizeof(reel_softmax_plan) <= REEL_PLAN_STACK, "a cheap kernel's plan lives on the stack");

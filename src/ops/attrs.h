@@ -148,6 +148,26 @@ typedef struct reel_attr_linalg {
 } reel_attr_linalg;
 
 /* normalisation, losses */
+typedef struct reel_attr_normalize {
+    reel_axes axes; /* n = 0: all */
+    double eps;
+    int64_t rms;
+} reel_attr_normalize;
+typedef struct reel_attr_window {
+    int64_t axis, before, after;
+} reel_attr_window;
+typedef struct reel_attr_block {
+    int64_t axis, block;
+} reel_attr_block;
+typedef struct reel_attr_range {
+    double low, high;
+} reel_attr_range;
+typedef struct reel_attr_pick {
+    int64_t ignore, index;
+} reel_attr_pick; /* ignore: labels equal to index give 0 */
+typedef struct reel_attr_ctc {
+    int64_t blank, zero_infinity;
+} reel_attr_ctc;
 
 /* convolution, pooling, resampling */
 typedef struct reel_attr_conv {

@@ -78,6 +78,22 @@ reel_tensor *reel_iota_like_at_(const char *site, reel_tensor *x);
 reel_tensor *reel_cofactor_at_(const char *site, reel_tensor *a);
 
 /* softmax, normalisation, losses */
+/* (x - mean) / sqrt(var + eps) scale + bias; scale and bias may be NULL from the end on. out: y, mean, var */
+int reel_normalize_at_(const char *site, reel_tensor *x, reel_tensor *scale, reel_tensor *bias,
+                       const reel_attr_normalize *a, reel_tensor *out[3]);
+/* in: g, x, mean, var and scale if n_in is 5; out: dx, and then dscale, dbias */
+int reel_normalize_grad_at_(const char *site, reel_tensor *const in[], int n_in, const reel_attr_normalize *a,
+                            reel_tensor *out[]);
+reel_tensor *reel_split_axis_at_(const char *site, reel_tensor *x, int axis, int groups);
+reel_tensor *reel_window_sum_at_(const char *site, reel_tensor *x, int axis, int64_t before, int64_t after);
+reel_tensor *reel_random_state_at_(const char *site, reel_generator *g);
+reel_tensor *reel_drop_at_(const char *site, reel_tensor *x, reel_tensor *state, double p);
+reel_tensor *reel_quantize_at_(const char *site, reel_tensor *x, reel_tensor *scale, reel_tensor *zero, reel_dtype d);
+reel_tensor *reel_block_expand_at_(const char *site, reel_tensor *s, reel_tensor *like, int axis, int64_t block);
+reel_tensor *reel_block_sum_at_(const char *site, reel_tensor *x, reel_tensor *like, int axis, int64_t block);
+reel_tensor *reel_pick_label_at_(const char *site, reel_tensor *x, reel_tensor *labels, bool ignore, int64_t index);
+reel_tensor *reel_ctc_grad_at_(const char *site, reel_tensor *const in[4], const reel_attr_ctc *a);
+reel_tensor *reel_ctc_curve_at_(const char *site, reel_tensor *const in[5], const reel_attr_ctc *a);
 
 /* convolution, pooling, resampling */
 /* a is that of the convolution; like is its x, or its w, of which only the shape counts */

@@ -46,11 +46,6 @@ reel_tensor *reel_softmax_cross_entropy_at(const char *site, reel_tensor *logits
     return reel_op2_(REEL_OP_softmax_cross_entropy, &reel_no_attr_, site, logits, labels);
 }
 
-reel_tensor *reel_sigmoid_cross_entropy_at(const char *site, reel_tensor *logits, reel_tensor *labels)
-{
-    return reel_sub_at(site, reel_softplus_at(site, logits), reel_mul_at(site, logits, labels));
-}
-
 /* ---- gradients --------------------------------------------------------------------------------------- */
 static reel_tensor *row_sums(const reel_vjp_args *v, reel_tensor *x)
 {
