@@ -114,10 +114,10 @@ static int net_init(struct net *m)
 {
     REEL_SCOPED;
     m->vars = reel_vars_new("lenet");
-    m->w1 = filters(m->vars, "conv1/w", 32, 1);
-    m->b1 = reel_var(m->vars, "conv1/b", reel_full(REEL_F32, REEL_SHAPE(32), 0));
-    m->w2 = filters(m->vars, "conv2/w", 64, 32);
-    m->b2 = reel_var(m->vars, "conv2/b", reel_full(REEL_F32, REEL_SHAPE(64), 0));
+    m->w1 = filters(m->vars, "conv1_w", 32, 1);
+    m->b1 = reel_var(m->vars, "conv1_b", reel_full(REEL_F32, REEL_SHAPE(32), 0));
+    m->w2 = filters(m->vars, "conv2_w", 64, 32);
+    m->b2 = reel_var(m->vars, "conv2_b", reel_full(REEL_F32, REEL_SHAPE(64), 0));
     reel_dense_init(&m->hidden, m->vars, "hidden", REEL_F32, 7 * 7 * 64, 256);
     reel_dense_init(&m->out, m->vars, "out", REEL_F32, 256, CLASSES);
     m->opt = reel_adam(m->vars, REEL_OPTS(adam, .lr = 1e-3));
