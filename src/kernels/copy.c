@@ -7,7 +7,10 @@
 #include "kernels/loop.h"
 #include "reel/tensor.h"
 
-enum { TILE = 32, GRAIN_BYTES = 1 << 18 };
+enum {
+    TILE = 256, /* a side of what is copied at a time: rows of 1 kB each way */
+    GRAIN_BYTES = 1 << 18
+};
 
 void reel_copy_plan_(reel_copy_plan *p, reel_dtype dtype, int rank, const int64_t *dims, const int64_t *strides,
                      int64_t byte_offset)
@@ -45,6 +48,8 @@ static void copy_rows(void *arg, int64_t begin, int64_t end)
     const reel_copy_plan *p = j->p;
     const int last = p->rank - 1;
     const int64_t cols = p->dims[last], upper = last > 0 ? p->dims[last - 1] : 1;
+    const bool stepped = last > 0 && cols >= 8 && p->strides[last] != p->size && p->strides[last] != 0;
+    void (*const one)(void *, const void *, int64_t, int64_t) = REEL_PICK(reel_copy_table)->row[p->size];
     for (int64_t row = begin; row < end;) {
         int64_t index = last > 0 ? row / upper : 0, in_upper = last > 0 ? row % upper : 0;
         const int64_t rows = upper - in_upper < end - row ? upper - in_upper : end - row;
@@ -53,8 +58,14 @@ static void copy_rows(void *arg, int64_t begin, int64_t end)
             src += index % p->dims[d] * p->strides[d];
             index /= p->dims[d];
         }
-        reel_gather_(j->dst + row * cols * p->size, src, rows, last > 0 ? p->strides[last - 1] : 0, cols,
-                     p->strides[last], p->size);
+        if (stepped) {
+            for (int64_t r = 0; r < rows; r++)
+                one(j->dst + (row + r) * cols * p->size, src + r * p->strides[last - 1], cols,
+                    p->strides[last] / p->size);
+        } else {
+            reel_gather_(j->dst + row * cols * p->size, src, rows, last > 0 ? p->strides[last - 1] : 0, cols,
+                         p->strides[last], p->size);
+        }
         row += rows;
     }
 }
@@ -64,27 +75,13 @@ static void copy_columns(void *arg, int64_t begin, int64_t end)
 {
     const job *j = arg;
     const reel_copy_plan *p = j->p;
+    if (p->strides[0] != 0 && p->strides[0] != p->size) {
+        REEL_PICK(reel_copy_table)
+            ->row[p->size](j->dst + begin * p->size, j->src + begin * p->strides[0], end - begin,
+                           p->strides[0] / p->size);
+        return;
+    }
     reel_gather_(j->dst + begin * p->size, j->src + begin * p->strides[0], 1, 0, end - begin, p->strides[0], p->size);
-}
-
-#define TRANSPOSE(T)                                      \
-    for (int64_t i = 0; i < rows; i++) {                  \
-        T *d = (T *)(void *)(dst + i * row_step);         \
-        const char *s = src + i * (int64_t)sizeof(T);     \
-        for (int64_t c = 0; c < cols; c++) {              \
-            memcpy(d + c, s + c * col_stride, sizeof(T)); \
-        }                                                 \
-    }
-/* A tile: rows are contiguous in src, columns in dst. */
-static void transpose_tile(char *dst, int64_t row_step, const char *src, int64_t col_stride, int64_t rows, int64_t cols,
-                           int size)
-{
-    switch (size) {
-    case 1: TRANSPOSE(uint8_t) break;
-    case 2: TRANSPOSE(uint16_t) break;
-    case 4: TRANSPOSE(uint32_t) break;
-    default: TRANSPOSE(uint64_t) break;
-    }
 }
 
 /* Bands of TILE indices of dimension `across`, for every index of the dimensions other than it and the last. */
@@ -94,6 +91,8 @@ static void copy_bands(void *arg, int64_t begin, int64_t end)
     const reel_copy_plan *p = j->p;
     const int last = p->rank - 1, a = p->across;
     const int64_t cols = p->dims[last], bands = (p->dims[a] + TILE - 1) / TILE;
+    void (*const tile)(char *, int64_t, const char *, int64_t, int64_t, int64_t) =
+        REEL_PICK(reel_copy_table)->tile[p->size];
     int64_t out_stride[REEL_MAX_RANK]; /* bytes */
     int64_t step = p->size;
     for (int d = last; d >= 0; d--) {
@@ -113,8 +112,8 @@ static void copy_bands(void *arg, int64_t begin, int64_t end)
             }
         }
         for (int64_t c = 0; c < cols; c += TILE) {
-            transpose_tile(dst + c * p->size, out_stride[a], src + c * p->strides[last], p->strides[last], rows,
-                           cols - c < TILE ? cols - c : TILE, p->size);
+            tile(dst + c * p->size, out_stride[a], src + c * p->strides[last], p->strides[last], rows,
+                 cols - c < TILE ? cols - c : TILE);
         }
     }
 }
