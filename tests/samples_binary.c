@@ -1,4 +1,4 @@
-/* samples_binary.c: elementwise ops of two and three operands. */
+/* samples_binary.c: elementwise ops of two operands. */
 #include "samples.h"
 
 #define PAIRS(v)                                                                                                      \
@@ -23,14 +23,19 @@ static const sample ties[] = {PAIRS(""), TIES, SPECIALS};
 static const sample quotients[] = {PAIRS(""), TIES, {IN("[3,4]", "#2")}, {IN("#3", "[2,2]")}, {IN("[9,9]", "[9]=")}};
 static const sample powers[] = {PAIRS("+"),
                                 {IN("[3,4]+", "[3,4]")},
-                                {IN("[3,4]+", "#-0.5")},
+                                {IN("[3,4]+", "#2")},
                                 {IN("[5]=", "#2")},
                                 {IN("[5]=", "#3")},
-                                {IN("#2.5", "[5]=")},
+                                {IN("#2", "[5]=")},
                                 {IN("[9]+", "[9]=")},
                                 {IN("[5]=", "[5]="), .flags = NO_GRAD},
                                 SPECIALS};
-static const sample slopes[] = {PAIRS(""), TIES};
+static const sample plain[] = {PAIRS(""), SPECIALS};
+static const sample bits[] = {PAIRS(""), TIES, {IN("[40]", "[40]=")}};
+static const sample shifts[] = {PAIRS(""), TIES, {IN("[40]", "[40]+")}, {IN("[3,4]", "#3")}};
+/* integers with ties: zeros below and in front, all signs */
+static const sample remainders[] = {PAIRS("+"),           TIES,    {IN("[3,4]", "[3,4]+")}, {IN("[9,9]", "[9]=")},
+                                    {IN("[30]", "[30]")}, SPECIALS};
 
 /* the kinds of call that every op of two operands refuses */
 #define REFUSED(name, call, good_dtype)                                                                    \
@@ -43,7 +48,9 @@ static const sample slopes[] = {PAIRS(""), TIES};
     BAD(call(unset(), XD("[2]", REEL_F32)), REEL_EARG, "\"unset\"|before it has a value");                 \
     BAD(call(X("[2]"), symbol()), REEL_ETRACE, "graph")
 
-#define OF_TWO(name, function, args, list, formula, dtype_out, more)                                    \
+#define OF_TWO(name, ...) OF_TWO_IN(REEL_F32, name, #name, __VA_ARGS__)
+#define OF_TWO_INTS(name, ...) OF_TWO_IN(REEL_I32, name, #name, __VA_ARGS__)
+#define OF_TWO_IN(good_dtype, name, row, function, args, list, formula, dtype_out, more)                \
     static int name##_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[]) \
     {                                                                                                   \
         (void)s, (void)d;                                                                               \
@@ -60,7 +67,7 @@ static const sample slopes[] = {PAIRS(""), TIES};
     }                                                                                                   \
     static void name##_bad(void)                                                                        \
     {                                                                                                   \
-        REFUSED("reel_" #name ": " args, function, REEL_F32);                                           \
+        REFUSED("reel_" row ": " args, function, good_dtype);                                           \
         more;                                                                                           \
     }                                                                                                   \
     const samples samples_##name = {GOOD(list), .apply = name##_apply, .reference = name##_reference, .bad = name##_bad}
@@ -71,6 +78,57 @@ static const sample slopes[] = {PAIRS(""), TIES};
     NO_BOOL(name);    \
     NO_FRACTION(name)
 
+#define NO_FLOAT(name) BAD(reel_##name(X("[2]"), X("[2]")), REEL_EDTYPE, "a is f32, allowed: i8 u8 i32 i64")
+#define NO_INT(name) BAD(reel_##name(XD("[2]", REEL_I32), XD("[2]", REEL_I32)), REEL_EDTYPE, "is i32, allowed: f32 f64")
+
+/* v as dtype d holds it */
+static double wrapped(uint64_t v, reel_dtype d)
+{
+    switch (d) {
+    case REEL_I8: return (double)(int8_t)v;
+    case REEL_U8: return (double)(uint8_t)v;
+    case REEL_I32: return (double)(int32_t)v;
+    case REEL_BOOL: return (double)(v & 1);
+    default: return (double)(int64_t)v;
+    }
+}
+static int width(reel_dtype d)
+{
+    return d == REEL_I64 ? 64 : d == REEL_I32 ? 32 : 8;
+}
+static double power(double a, double b, reel_dtype d)
+{
+    uint64_t r = 1;
+    if (!is_int(d)) return pow(a, b);
+    if (b < 0) return fabs(a) == 1 ? pow(a, b) : 0;
+    for (int i = 0; i < (int)b; i++) r *= (uint64_t)(int64_t)a;
+    return wrapped(r, d);
+}
+/* numpy's: the sign of b; integers: x % 0 is 0 */
+static double modulo(double a, double b, reel_dtype d)
+{
+    if (is_int(d) && b == 0) return 0;
+    const double r = fmod(a, b);
+    return r == 0 ? copysign(0, b) : (r < 0) != (b < 0) ? r + b : r;
+}
+static double floored(double a, double b, reel_dtype d)
+{
+    if (is_int(d)) return b == 0 ? 0 : floor(a / b);
+    if (b == 0) return a / b;
+    const double r = fmod(a, b), q = (a - r) / b - (r != 0 && (r < 0) != (b < 0) ? 1 : 0);
+    return q == 0 ? copysign(0, a / b) : rint(q);
+}
+static double shifted(double a, double b, reel_dtype d, bool left)
+{
+    const int w = width(d);
+    if (b < 0 || b >= w) return left || a >= 0 ? 0 : -1;
+    return left ? wrapped((uint64_t)(int64_t)a << (int)b, d) : floor(ldexp(a, -(int)b));
+}
+static double log_of_sum(double a, double b)
+{
+    return a == b ? a + log(2) : fmax(a, b) + log1p(exp(-fabs(a - b))) + 0 * (isnan(a) || isnan(b) ? NAN : 1);
+}
+
 static double quotient(double a, double b, bool integer)
 {
     return !integer ? a / b : b == 0 ? 0 : trunc(a / b);
@@ -80,63 +138,75 @@ OF_TWO(add, reel_add, "a", pairs, a + b, d, NUMBERS(add));
 OF_TWO(sub, reel_sub, "a", pairs, a - b, d, NUMBERS(sub));
 OF_TWO(mul, reel_mul, "a", pairs, a *b, d, NUMBERS(mul));
 OF_TWO(div, reel_div, "a", quotients, quotient(a, b, is_int(d)), d, NUMBERS(div));
-OF_TWO(pow, reel_pow, "a", powers, pow(a, b), d, NO_BOOL(pow));
+OF_TWO(pow, reel_pow, "a", powers, power(a, b, d), d, NO_BOOL(pow));
+OF_TWO(floor_div, reel_floor_div, "a", remainders, floored(a, b, d), d, NUMBERS(floor_div));
+OF_TWO(mod, reel_mod, "a", remainders, modulo(a, b, d), d, NUMBERS(mod));
+OF_TWO_IN(REEL_F32, remainder, "mod", reel_remainder, "a", remainders, modulo(a, b, d), d, NO_BOOL(remainder));
+OF_TWO(fmod, reel_fmod, "a", remainders, is_int(d) && b == 0 ? 0 : fmod(a, b), d, NUMBERS(fmod));
+OF_TWO(atan2, reel_atan2, "y", plain, atan2(a, b), d, NO_INT(atan2));
+OF_TWO(hypot, reel_hypot, "a", plain, hypot(a, b), d, NO_INT(hypot));
+OF_TWO(logaddexp, reel_logaddexp, "a", plain, log_of_sum(a, b), d, NO_INT(logaddexp));
+OF_TWO(copysign, reel_copysign, "a", plain, copysign(a, b), d, NO_INT(copysign));
+OF_TWO(squared_difference, reel_squared_difference, "a", pairs, (a - b) * (a - b), d, NUMBERS(squared_difference));
+OF_TWO(fmax, reel_fmax, "a", ties, fmax(a, b), d, NO_FRACTION(fmax));
+OF_TWO(fmin, reel_fmin, "a", ties, fmin(a, b), d, NO_FRACTION(fmin));
+OF_TWO_INTS(bitwise_and, reel_bitwise_and, "a", bits, wrapped((uint64_t)(int64_t)a &(uint64_t)(int64_t)b, d), d,
+            NO_FLOAT(bitwise_and));
+OF_TWO_INTS(bitwise_or, reel_bitwise_or, "a", bits, wrapped((uint64_t)(int64_t)a | (uint64_t)(int64_t)b, d), d,
+            NO_FLOAT(bitwise_or));
+OF_TWO_INTS(bitwise_xor, reel_bitwise_xor, "a", bits, wrapped((uint64_t)(int64_t)a ^ (uint64_t)(int64_t)b, d), d,
+            NO_FLOAT(bitwise_xor));
+OF_TWO_INTS(left_shift, reel_left_shift, "a", shifts, shifted(a, b, d, true), d, NO_FLOAT(left_shift));
+OF_TWO_INTS(right_shift, reel_right_shift, "a", shifts, shifted(a, b, d, false), d, NO_FLOAT(right_shift));
+OF_TWO(logical_and, reel_logical_and, "a", ties, (double)(a != 0 && b != 0), REEL_BOOL, NO_FRACTION(logical_and));
+OF_TWO(logical_or, reel_logical_or, "a", ties, (double)(a != 0 || b != 0), REEL_BOOL, NO_FRACTION(logical_or));
+OF_TWO(logical_xor, reel_logical_xor, "a", ties, (double)((a != 0) != (b != 0)), REEL_BOOL, NO_FRACTION(logical_xor));
 OF_TWO(maximum, reel_maximum, "a", ties, isnan(a) || isnan(b) ? NAN : fmax(a, b), d, NO_FRACTION(maximum));
 OF_TWO(minimum, reel_minimum, "a", ties, isnan(a) || isnan(b) ? NAN : fmin(a, b), d, NO_FRACTION(minimum));
 OF_TWO(equal, reel_equal, "a", ties, (double)(a == b), REEL_BOOL, NO_FRACTION(equal));
 OF_TWO(not_equal, reel_not_equal, "a", ties, (double)(a != b), REEL_BOOL, NO_FRACTION(not_equal));
-OF_TWO(less, reel_less, "a", ties, (double)(a < b), REEL_BOOL, NUMBERS(less));
-OF_TWO(less_equal, reel_less_equal, "a", ties, (double)(a <= b), REEL_BOOL, NUMBERS(less_equal));
-OF_TWO(greater, reel_greater, "a", ties, (double)(a > b), REEL_BOOL, NUMBERS(greater));
-OF_TWO(greater_equal, reel_greater_equal, "a", ties, (double)(a >= b), REEL_BOOL, NUMBERS(greater_equal));
+OF_TWO(less, reel_less, "a", ties, (double)(a < b), REEL_BOOL, NO_FRACTION(less));
+OF_TWO(less_equal, reel_less_equal, "a", ties, (double)(a <= b), REEL_BOOL, NO_FRACTION(less_equal));
+OF_TWO(greater, reel_greater, "a", ties, (double)(a > b), REEL_BOOL, NO_FRACTION(greater));
+OF_TWO(greater_equal, reel_greater_equal, "a", ties, (double)(a >= b), REEL_BOOL, NO_FRACTION(greater_equal));
 
-#define relu_grad(y, g) reel_relu_grad_at_(REEL_HERE, y, g)
-#define tanh_grad(y, g) reel_tanh_grad_at_(REEL_HERE, y, g)
-#define sigmoid_grad(y, g) reel_sigmoid_grad_at_(REEL_HERE, y, g)
-OF_TWO(relu_grad, relu_grad, "y", slopes, a > 0 ? b : 0, d, (void)0);
-OF_TWO(tanh_grad, tanh_grad, "y", slopes, b *(1 - a * a), d, (void)0);
-OF_TWO(sigmoid_grad, sigmoid_grad, "y", slopes, b *a *(1 - a), d, (void)0);
-
-/* ---- where ------------------------------------------------------------------------------------------- */
-static int where_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])
+/* ---- isclose: p0 rtol, p1 atol, p2 equal_nan ------------------------------------------------------------ */
+static int isclose_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])
 {
-    (void)s, (void)d;
-    out[0] = reel_where(in[0], in[1], in[2]);
+    (void)d;
+    out[0] = reel_isclose(in[0], in[1], s->p[0], s->p[1], (int)s->p[2]);
     return reel_status();
 }
 
-static void where_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
+static void isclose_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
 {
-    (void)s;
-    nd_make(out, d, nd_broadcast(in[0].shape, nd_broadcast(in[1].shape, in[2].shape)));
-    for (int64_t i = 0; i < out->count; i++)
-        out->data[i] = nd_at(&in[nd_at(&in[0], &out->shape, i) != 0 ? 1 : 2], &out->shape, i);
+    (void)d;
+    nd_make(out, REEL_BOOL, nd_broadcast(in[0].shape, in[1].shape));
+    for (int64_t i = 0; i < out->count; i++) {
+        const double a = nd_at(&in[0], &out->shape, i), b = nd_at(&in[1], &out->shape, i);
+        const bool near = isfinite(a) && isfinite(b) && fabs(a - b) <= s->p[1] + s->p[0] * fabs(b);
+        out->data[i] = a == b || near || (s->p[2] != 0 && isnan(a) && isnan(b));
+    }
 }
 
-static void where_bad(void)
+#define CLOSE(a, b) reel_isclose(a, b, 1e-5, 1e-8, 0)
+static void isclose_bad(void)
 {
-    BAD(reel_where(NULL, X("[2]"), X("[2]")), REEL_EARG, "reel_where|cond is NULL");
-    BAD(reel_where(X("[2]?"), X("[2]"), NULL), REEL_EARG, "b is NULL");
-    BAD(reel_where(X("[2]"), X("[2]"), X("[2]")), REEL_EDTYPE, "cond is f32, it must be bool");
-    BAD(reel_where(X("[2]?"), X("[2]"), XD("[2]", REEL_I32)), REEL_EDTYPE, "dtypes differ: f32 and i32");
-    BAD(reel_where(X("[3]?"), X("[2]"), X("[2]")), REEL_ESHAPE, "do not broadcast|[3]");
-    BAD(reel_where(X("[2]?"), X("[2]"), dead()), REEL_EARG, "b is |dead");
-    BAD(reel_where(X("[2]?"), unset(), X("[2]")), REEL_EARG, "before it has a value");
+    REFUSED("reel_isclose: a", CLOSE, REEL_F32);
+    BAD(reel_isclose(X("[2]"), X("[2]"), -1, 0, 0), REEL_EARG, "reel_isclose: rtol -1 is not 0 or more: a f32[2]");
+    BAD(reel_isclose(X("[2]"), X("[2]"), NAN, 0, 0), REEL_EARG, "rtol nan is not");
+    BAD(reel_isclose(X("[2]"), X("[2]"), 0, -0.5, 0), REEL_EARG, "atol -0.5 is not 0 or more");
+    BAD(CLOSE(XD("[2]", REEL_BOOL), XD("[2]", REEL_BOOL)), REEL_EDTYPE, "a is bool, allowed");
 }
 
-static const sample where_good[] = {
-    {IN("[]?", "[]", "[]")},
-    {IN("[0]?", "[0]", "[0]")},
-    {IN("[3,4]?", "[3,4]", "[3,4]")},
-    {IN("[4]?", "[3,4]", "[3,1]")},
-    {IN("[3,1]?", "[4]", "[]")},
-    {IN("[3,4]?t", "[3,4]r", "[4]")},
-    {IN("[5]?s", "[5]o", "[1]")},
-    {IN("[2,3]?b", "[2,3]b", "[2,3]t")},
-    {IN("[3,4]?", "[3,4]", "#1")},
-    {IN("[3,4]?", "#0", "[4]")},
-    {IN("[]?", "[2,3]", "[3]")},
-    {IN("[70,301]?", "[301]", "[70,301]t")},
-    {IN("[30]?", "[30]!", "[30]!"), .flags = NO_GRAD},
-};
-const samples samples_where = {GOOD(where_good), .apply = where_apply, .reference = where_reference, .bad = where_bad};
+#define TOLERANCES(...)                                                                                                \
+    {IN("[]", "[]"), WITH(__VA_ARGS__)}, {IN("[0]", "[0]"), WITH(__VA_ARGS__)}, {IN("[1]", "[3]"), WITH(__VA_ARGS__)}, \
+        {IN("[3,4]", "[4]"), WITH(__VA_ARGS__)}, {IN("[3,1]", "[1,4]"), WITH(__VA_ARGS__)},                            \
+        {IN("[9,9]=", "[9]r="), WITH(__VA_ARGS__)}, {IN("[31,1]!", "[31]!"), WITH(__VA_ARGS__)},                       \
+        {IN("[3,4]t", "#1"), WITH(__VA_ARGS__)}, {IN("#2", "[5]s"), WITH(__VA_ARGS__)},                                \
+    {                                                                                                                  \
+        IN("[70,301]o", "[301]b"), WITH(__VA_ARGS__)                                                                   \
+    }
+static const sample isclose_good[] = {TOLERANCES(1e-5, 1e-8), TOLERANCES(0.25, 0.5, 1)};
+const samples samples_isclose = {GOOD(isclose_good), .apply = isclose_apply, .reference = isclose_reference,
+                                 .bad = isclose_bad};

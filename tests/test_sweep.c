@@ -34,6 +34,7 @@ enum { /* the words of ALSO */
        FLOATS = REEL_FLOATS,
        REALS = REEL_REALS,
        INTS = REEL_INTS,
+       BITS = REEL_INTS | REEL_BIT(REEL_BOOL),
        NUMBERS = REEL_NUMBERS,
        ALL_DTYPES = REEL_ALL_DTYPES,
        VJP = REEL_VJP,

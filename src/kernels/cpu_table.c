@@ -30,6 +30,8 @@ static const reel_kernel *const table[REEL_N_OPS] = {
 /* elementwise */
 #define UNARY(op, ...) K(op, elementwise),
 #define BINARY(op, ...) K(op, elementwise),
+#define TERNARY(op, ...) K(op, elementwise),
+#define TEST(op, ...) K(op, elementwise),
 #define COMPARE(op, ...) K(op, elementwise),
 #include "ops/elementwise.def"
     K(cast, cast),

@@ -7,49 +7,98 @@
 #include "ops/attrs.h"
 #include "reel/base.h"
 
-/* Elements worth a thread (waking one costs about 2 us): for what memory limits, and for what arithmetic limits. */
-enum { GRAIN_LIGHT = 65536, GRAIN_HEAVY = 8192 };
-
 static REEL_COLD int no_loop(const reel_ksig *sig)
 {
     return reel_fail(REEL_EDTYPE, "the CPU has no kernel for dtype %s", reel_dtype_name(sig->in[0].dtype));
 }
 
-/* ---- unary, binary, comparisons ---------------------------------------------------------------------- */
-static bool is_heavy(int op)
+/* ---- the ops of elementwise.def ---------------------------------------------------------------------- */
+#define UNARY(name, ...) ENTRY(name)
+#define BINARY(name, ...) ENTRY(name)
+#define TERNARY(name, ...) ENTRY(name)
+#define TEST(name, ...) ENTRY(name)
+#define COMPARE(name, ...) ENTRY(name)
+static const reel_ew_row *const rows[][REEL_N_OPS] = {
+#define ENTRY(name) [REEL_OP_##name] = &reel_ew_##name##_base_,
+    {
+#include "ops/elementwise.def"
+    },
+#undef ENTRY
+#ifdef REEL_HAVE_LEVELS
+#define ENTRY(name) [REEL_OP_##name] = &reel_ew_##name##_v3_,
+    {
+#include "ops/elementwise.def"
+    },
+#undef ENTRY
+#define ENTRY(name) [REEL_OP_##name] = &reel_ew_##name##_v4_,
+    {
+#include "ops/elementwise.def"
+    },
+#undef ENTRY
+#endif
+};
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+#undef TEST
+#undef COMPARE
+
+const reel_ew_row *reel_ew_row_(int op, int level)
 {
-    return (op >= REEL_OP_exp && op <= REEL_OP_softplus) || op == REEL_OP_pow;
+    return rows[level][op];
 }
+
+typedef struct elementwise_plan {
+    reel_loop loop;
+    reel_attr_scalars scalars; /* zeros for an op without attributes */
+} elementwise_plan;
+_Static_assert(sizeof(elementwise_plan) <= REEL_PLAN_STACK, "cheap kernels are prepared on the stack");
 
 static int elementwise_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 {
     (void)workspace;
-    const int op = sig->op->id;
-    reel_inner_fn *fn = REEL_PICK(reel_ew_table)->loop[op][sig->in[0].dtype];
+    elementwise_plan *p = plan;
+    const reel_ew_row *row = rows[reel_level_()][sig->op->id];
+    reel_inner_fn *fn = row->loop[sig->in[0].dtype];
     if (REEL_UNLIKELY(!fn)) {
         return no_loop(sig);
     }
-    reel_loop_init_(plan, sig, fn, is_heavy(op) ? GRAIN_HEAVY : GRAIN_LIGHT, sig->n_in == 2);
+    if (REEL_UNLIKELY(sig->op->attr_size)) {
+        p->scalars = *(const reel_attr_scalars *)sig->attr;
+    } else {
+        p->scalars = (reel_attr_scalars){0};
+    }
+    reel_loop_init_(&p->loop, sig, fn, row->grain, row->spread);
     return 0;
 }
 static int elementwise_run(const void *plan, void *const *ptr, void *work)
 {
     (void)work;
-    reel_loop_run_(plan, ptr, NULL);
+    const elementwise_plan *p = plan;
+    reel_loop_run_(&p->loop, ptr, &p->scalars);
     return 0;
 }
-const reel_kernel reel_k_elementwise_ = {
-    .plan_size = sizeof(reel_loop), .flags = REEL_K_CHEAP, .prepare = elementwise_prepare, .run = elementwise_run};
+const reel_kernel reel_k_elementwise_ = {.plan_size = sizeof(elementwise_plan),
+                                         .flags = REEL_K_CHEAP,
+                                         .prepare = elementwise_prepare,
+                                         .run = elementwise_run};
 
 /* ---- where -------------------------------------------------------------------------------------------- */
 static int where_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 {
     (void)workspace;
-    reel_loop_init_(plan, sig, REEL_PICK(reel_where_table)->loop[reel_size_(sig->out[0].dtype)], GRAIN_LIGHT, true);
+    reel_loop_init_(plan, sig, REEL_PICK(reel_where_table)->loop[reel_size_(sig->out[0].dtype)], REEL_GRAIN_LIGHT,
+                    true);
+    return 0;
+}
+static int where_run(const void *plan, void *const *ptr, void *work)
+{
+    (void)work;
+    reel_loop_run_(plan, ptr, NULL);
     return 0;
 }
 const reel_kernel reel_k_where_ = {
-    .plan_size = sizeof(reel_loop), .flags = REEL_K_CHEAP, .prepare = where_prepare, .run = elementwise_run};
+    .plan_size = sizeof(reel_loop), .flags = REEL_K_CHEAP, .prepare = where_prepare, .run = where_run};
 
 /* ---- cast ----------------------------------------------------------------------------------------------- */
 typedef struct cast_dtypes {
@@ -71,7 +120,7 @@ static int cast_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     cast_plan *p = plan;
     p->dtypes = (cast_dtypes){sig->in[0].dtype, sig->out[0].dtype};
     reel_inner_fn *fn = REEL_PICK(reel_cast_table)->loop[p->dtypes.from][p->dtypes.to];
-    reel_loop_init_(&p->loop, sig, fn ? fn : convert, GRAIN_LIGHT, false);
+    reel_loop_init_(&p->loop, sig, fn ? fn : convert, REEL_GRAIN_LIGHT, false);
     return 0;
 }
 static int cast_run(const void *plan, void *const *ptr, void *work)
@@ -107,7 +156,7 @@ static int update_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     }
     reel_ksig tensors = *sig; /* without the scalars behind them; a broadcast gradient is spread out */
     tensors.n_in = sig->n_out + 1;
-    reel_loop_init_(&p->loop, &tensors, fn, GRAIN_LIGHT / 4, false);
+    reel_loop_init_(&p->loop, &tensors, fn, REEL_GRAIN_LIGHT / 4, false);
     return 0;
 }
 reel_update_step reel_update_step_(const reel_attr_update *a, bool adam, const void *lr, const void *t, reel_dtype d)

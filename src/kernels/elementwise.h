@@ -6,11 +6,29 @@
 #include "ops/attrs.h"
 #include "ops/ids.h"
 
-/* Unary and binary ops by the dtype of their inputs; NULL where an op does not have a dtype. */
-typedef struct reel_ew_table {
-    reel_inner_fn *loop[REEL_N_OPS][REEL_N_DTYPES];
-} reel_ew_table;
-REEL_DECLARE_LEVELS(reel_ew_table, reel_ew_table);
+/* Elements worth a thread (waking one costs about 2 us): for what memory limits, and for what arithmetic limits. */
+enum { REEL_GRAIN_LIGHT = 65536, REEL_GRAIN_HEAVY = 8192 };
+
+/* An op's loops by the dtype of its inputs, NULL where it does not have the dtype; spread: they take step 0. extra points to
+   the attributes' four doubles. One for each op of elementwise.def and level: reel_ew_add_v3_ ... */
+typedef struct reel_ew_row {
+    reel_inner_fn *loop[REEL_N_DTYPES];
+    int grain;
+    bool spread;
+} reel_ew_row;
+#define UNARY(name, ...) REEL_DECLARE_LEVELS(reel_ew_row, reel_ew_##name);
+#define BINARY(name, ...) REEL_DECLARE_LEVELS(reel_ew_row, reel_ew_##name);
+#define TERNARY(name, ...) REEL_DECLARE_LEVELS(reel_ew_row, reel_ew_##name);
+#define TEST(name, ...) REEL_DECLARE_LEVELS(reel_ew_row, reel_ew_##name);
+#define COMPARE(name, ...) REEL_DECLARE_LEVELS(reel_ew_row, reel_ew_##name);
+#include "ops/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+#undef TEST
+#undef COMPARE
+/* level 0 base, 1 v3, 2 v4; NULL for ops that elementwise.def lacks */
+const reel_ew_row *reel_ew_row_(int op, int level);
 
 /* where, by element size. */
 typedef struct reel_where_table {

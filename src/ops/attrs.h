@@ -81,6 +81,9 @@ typedef struct reel_attr_update {
 } reel_attr_update;
 
 /* elementwise */
+typedef struct reel_attr_scalars {
+    double p[4];
+} reel_attr_scalars; /* p0 ... p3 of elementwise.def's formulas */
 
 /* scans, sorting, searching */
 typedef struct reel_attr_scan {

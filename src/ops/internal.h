@@ -24,9 +24,26 @@ reel_tensor *reel_permutation_of_at_(const char *site, reel_tensor *x, int axis,
 reel_tensor *reel_one_hot_like_at_(const char *site, reel_tensor *labels, reel_tensor *like);
 
 /* elementwise */
+int reel_check_scalars_(const double *p, const char *names); /* refuses NaN: the i-th of the names, split by commas */
+/* g times a slope; see ops.def */
 reel_tensor *reel_relu_grad_at_(const char *site, reel_tensor *y, reel_tensor *g);
 reel_tensor *reel_tanh_grad_at_(const char *site, reel_tensor *y, reel_tensor *g);
 reel_tensor *reel_sigmoid_grad_at_(const char *site, reel_tensor *y, reel_tensor *g);
+/* in where low < x < high (closed: low <= x <= high), out elsewhere */
+reel_tensor *reel_piece_grad_at_(const char *site, reel_tensor *x, reel_tensor *g,
+                                 const reel_attr_scalars *low_high_in_out);
+reel_tensor *reel_closed_piece_grad_at_(const char *site, reel_tensor *x, reel_tensor *g,
+                                        const reel_attr_scalars *low_high_in_out);
+reel_tensor *reel_prelu_grad_at_(const char *site, reel_tensor *x, reel_tensor *slope, reel_tensor *g);
+reel_tensor *reel_elu_grad_at_(const char *site, reel_tensor *x, reel_tensor *g, const reel_attr_scalars *a);
+reel_tensor *reel_hard_swish_grad_at_(const char *site, reel_tensor *x, reel_tensor *g);
+reel_tensor *reel_softplus_grad_at_(const char *site, reel_tensor *x, reel_tensor *g);
+reel_tensor *reel_log_sigmoid_grad_at_(const char *site, reel_tensor *x, reel_tensor *g);
+reel_tensor *reel_softsign_grad_at_(const char *site, reel_tensor *x, reel_tensor *g);
+reel_tensor *reel_silu_grad_at_(const char *site, reel_tensor *x, reel_tensor *g);
+reel_tensor *reel_mish_grad_at_(const char *site, reel_tensor *x, reel_tensor *g);
+reel_tensor *reel_gelu_grad_at_(const char *site, reel_tensor *x, reel_tensor *g);
+reel_tensor *reel_gelu_tanh_grad_at_(const char *site, reel_tensor *x, reel_tensor *g);
 
 /* reductions, scans, sorting, searching */
 /* how many elements of x a reduction over axes puts into one: a [] of x's dtype */
