@@ -10,6 +10,14 @@
     {                                                                                                                 \
         IN("[9,1,5,1]" v, "[7,1,6]" v)                                                                                \
     }
+#define REMAINDER_PAIRS                                                                                            \
+    {IN("[]+", "[]+")}, {IN("[0]+", "[0]+")}, {IN("[1]+", "[3]+")}, {IN("[3,4]+", "[4]+"), .flags = NO_GRAD},      \
+        {IN("[3,1]+", "[1,4]+")}, {IN("[3,4]t+", "[3,4]+"), .flags = NO_GRAD}, {IN("[5]r+", "[5]s+")},             \
+        {IN("[2,3]o+", "[2,3]b+")}, {IN("[2,0]+", "[1]+")}, {IN("[2,1,3]+", "[4,1]r+")}, {IN("[3,4]+", "#1")},     \
+        {IN("#1", "[2,2]+")}, {IN("[]+", "[2,3]+")}, {IN("[70,301]+", "[301]+")}, {IN("[70,301]+", "[70,301]t+")}, \
+    {                                                                                                              \
+        IN("[9,1,5,1]+", "[7,1,6]+")                                                                               \
+    }
 #define TIES                                     \
     {                                            \
         IN("[4,5]=", "[4,5]="), .flags = NO_GRAD \
@@ -34,7 +42,8 @@ static const sample plain[] = {PAIRS(""), SPECIALS};
 static const sample bits[] = {PAIRS(""), TIES, {IN("[40]", "[40]=")}};
 static const sample shifts[] = {PAIRS(""), TIES, {IN("[40]", "[40]+")}, {IN("[3,4]", "#3")}};
 /* integers with ties: zeros below and in front, all signs */
-static const sample remainders[] = {PAIRS("+"),           TIES,    {IN("[3,4]", "[3,4]+")}, {IN("[9,9]", "[9]=")},
+/* a quotient of two operands may be an integer: a kink */
+static const sample remainders[] = {REMAINDER_PAIRS,      TIES,    {IN("[3,4]", "[3,4]+")}, {IN("[9,9]", "[9]=")},
                                     {IN("[30]", "[30]")}, SPECIALS};
 
 /* the kinds of call that every op of two operands refuses */

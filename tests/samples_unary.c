@@ -110,7 +110,8 @@ static double digamma(double x)
 }
 #undef OF_ONE_SCALE
 #define OF_ONE_SCALE 8
-UNARY(digamma, any_value, digamma(x))
+static const sample digammas[] = {SHAPES("+"), {IN("[31]!")}, {IN("[3,4]"), .flags = NO_GRAD}}; /* steep left of 0 */
+UNARY(digamma, digammas, digamma(x))
 
 /* sum of 1 / (x + k)^(n+1) by Euler and Maclaurin from k = 400 on; x > 0; p0 the order n */
 static double polygamma(double x, int n)
