@@ -155,6 +155,40 @@ static void NAME(avg)(const reel_pool_plan *p, const void *xv, const void *g, vo
 }
 
 /* ---- gradients: an item is a plane, or a tile of channels of an image -------------------------------- */
+/* One line of regular windows: each output's share, then tap by tap. */
+REEL_ALWAYS_INLINE void NAME(add_apart)(T *REEL_RESTRICT x, const T *REEL_RESTRICT y, int64_t stride, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) x[i * stride] += y[i];
+}
+static void NAME(avg_spread)(const reel_pool_plan *p, const reel_pool_line *l, int64_t outer, const T *g, T *x)
+{
+    const reel_window *d = &p->win[0], *h = &p->win[1], *w = &p->win[2];
+    T share[REEL_POOL_COLS];
+    for (int64_t o0 = 0; o0 < w->out; o0 += REEL_POOL_COLS) {
+        const int64_t o1 = o0 + REEL_POOL_COLS < w->out ? o0 + REEL_POOL_COLS : w->out;
+        memcpy(share, g + o0, (size_t)(o1 - o0) * sizeof(T));
+        NAME(divide_line)(p, outer, share, o0, o1);
+        for (int64_t t = 0; t < w->kernel; t++) {
+            int64_t from, to, shift;
+            reel_pool_inside_(w, t, &from, &to, &shift);
+            if (from < o0) from = o0;
+            if (to > o1) to = o1;
+            if (to <= from) continue;
+            for (int64_t a = l->from[0]; a < l->to[0]; a++)
+                for (int64_t b = l->from[1]; b < l->to[1]; b++) {
+                    const int64_t id = l->at[0] + a * d->dilation, ih = l->at[1] + b * h->dilation;
+                    T *const at = x + (id * h->in + ih) * w->in + from * w->stride + shift;
+                    if (w->stride == 1)
+                        NAME(add_apart)(at, share + (from - o0), 1, to - from);
+                    else if (w->stride == 2)
+                        NAME(add_apart)(at, share + (from - o0), 2, to - from);
+                    else
+                        NAME(add_apart)(at, share + (from - o0), w->stride, to - from);
+                }
+        }
+    }
+}
+
 static void NAME(avg_grad)(const reel_pool_plan *p, const void *gv, const void *none, void *xv, int64_t begin,
                            int64_t end)
 {
@@ -171,6 +205,10 @@ static void NAME(avg_grad)(const reel_pool_plan *p, const void *gv, const void *
             const int64_t outer = NAME(outer_count)(p, line);
             reel_pool_line l;
             reel_pool_line_(p, line, &l);
+            if (!p->last && !w->adaptive) {
+                NAME(avg_spread)(p, &l, outer, g + line * w->out, x);
+                continue;
+            }
             for (int64_t o = 0; o < w->out; o++) {
                 int64_t at, from, to;
                 T share[REEL_POOL_TILE];

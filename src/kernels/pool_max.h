@@ -197,19 +197,16 @@ static void NAME(places)(const reel_pool_plan *p, const reel_pool_line *l, const
             for (int64_t b = l->from[1]; b < l->to[1]; b++) {
                 const int64_t id = l->at[0] + a * d->dilation, ih = l->at[1] + b * h->dilation;
                 const T *row = x + ((id * h->in + ih) * w->in + at) * p->c;
-                for (int64_t t = from; t < to; t++)
-                    NAME(first_take)
-                    (best, tap, (int32_t)((a * h->kernel + b) * w->kernel + t), row + t * w->dilation * p->c, 1, n);
+                for (int64_t t = from; t < to; t++) {
+                    const int32_t k = (int32_t)((a * h->kernel + b) * w->kernel + t);
+                    NAME(first_take)(best, tap, k, row + t * w->dilation * p->c, 1, n);
+                }
             }
     } else {
         NAME(first_line)(p, l, x, o0, o0 + n, tap);
     }
-    int64_t table[REEL_POOL_TAPS]; /* direct where there are more */
-    for (int64_t k = 0; k < p->taps; k++) {
-        const int64_t t = k % w->kernel, b = k / w->kernel % h->kernel, a = k / w->kernel / h->kernel;
-        table[k] = (a * d->dilation * h->in + b * h->dilation) * w->in + t * w->dilation;
-    }
-    for (int64_t i = 0; i < n; i++) place[i] = tap[i] < 0 ? -1 : base + table[tap[i]] + (p->last ? 0 : i * w->stride);
+    for (int64_t i = 0; i < n; i++)
+        place[i] = tap[i] < 0 ? -1 : base + p->places[tap[i]] + (p->last ? 0 : i * w->stride);
 }
 
 static void NAME(indices)(const reel_pool_plan *p, const void *xv, const void *g, void *yv, int64_t begin, int64_t end)

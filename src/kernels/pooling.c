@@ -13,6 +13,15 @@
 
 REEL_DECLARE_LEVELS(reel_pool_table, reel_pool_levels);
 
+static void fill_places(reel_pool_plan *p)
+{
+    const reel_window *d = &p->win[0], *h = &p->win[1], *w = &p->win[2];
+    for (int64_t k = 0; p->taps <= REEL_POOL_TAPS && !p->direct && k < p->taps; k++) {
+        const int64_t t = k % w->kernel, b = k / w->kernel % h->kernel, a = k / w->kernel / h->kernel;
+        p->places[k] = (a * d->dilation * h->in + b * h->dilation) * w->in + t * w->dilation;
+    }
+}
+
 static int fill_windows(reel_pool_plan *p, const reel_attr_pool *a, const int64_t *x)
 {
     const reel_window_rule *r = &a->window;
@@ -32,6 +41,7 @@ static int fill_windows(reel_pool_plan *p, const reel_attr_pool *a, const int64_
         if (REEL_MUL_OVERFLOW(p->taps, w->kernel, &p->taps)) p->taps = INT64_MAX;
     }
     p->lines = p->win[0].out * p->win[1].out;
+    fill_places(p);
     return 0;
 }
 

@@ -31,6 +31,7 @@ struct reel_pool_plan {
     int ix, ig, iout;
     size_t out_at;
     int64_t out_count;
+    int64_t places[REEL_POOL_TAPS]; /* of a window's taps from its first, where it has no more than these */
 };
 
 typedef struct reel_pool_table {
