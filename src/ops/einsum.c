@@ -244,6 +244,28 @@ static reel_tensor *in_shape_of(const char *site, reel_tensor *g, reel_tensor *x
     return reel_to_shape_(site, g, x);
 }
 
+static bool stands_twice(const uint8_t *label, int rank, int j)
+{
+    for (int k = 0; k < rank; k++)
+        if (k != j && label[k] == label[j]) return true;
+    return false;
+}
+
+/* Is the label known to have the size of axis j of operand i in another operand? Else it could be 1 there, and a diagonal
+   of one element would be stretched over the whole matrix. */
+static bool has_size(const reel_vjp_args *v, int i, int label, int j)
+{
+    const reel_attr_einsum *a = v->attr;
+    const int64_t size = reel_type_of_(v->in[i])->shape.dims[j];
+    for (int k = 0, at = 0; k < v->n_in; k++) {
+        const reel_shape *s = &reel_type_of_(v->in[k])->shape;
+        for (int x = 0; x < s->rank; x++)
+            if (k != i && a->label[at + x] == label && s->dims[x] == size && size != REEL_ANY) return true;
+        at += s->rank;
+    }
+    return false;
+}
+
 static reel_tensor *gradient_of(const reel_vjp_args *v, int i)
 {
     const reel_attr_einsum *fwd = v->attr;
@@ -267,9 +289,9 @@ static reel_tensor *gradient_of(const reel_vjp_args *v, int i)
         at += r;
     }
     for (int j = 0; j < rank; j++) {
-        if (elsewhere[mine[j]]) continue;
+        if (elsewhere[mine[j]] && !(stands_twice(mine, rank, j) && !has_size(v, i, mine[j], j))) continue;
         elsewhere[mine[j]] = true;
-        only[n_only++] = mine[j];
+        if (!n_only || !memchr(only, mine[j], (size_t)n_only)) only[n_only++] = mine[j];
     }
     if (n + n_only + rank > REEL_EINSUM_AXES || n_in + (n_only > 0) > REEL_MAX_IN)
         return reel_fail(REEL_ESHAPE, "the gradient needs more than %d operands or %d axes", REEL_MAX_IN,
