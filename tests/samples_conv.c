@@ -217,8 +217,8 @@ static reel_attr_conv attributes(const sample *s)
 {
     const int n = spatial_of(s);
     const reel_conv_opts o = options(s, n, NULL);
-    const reel_window_words words = {o.stride,    o.dilation, o.pad,     o.pad_before,
-                                     o.pad_after, NULL,       o.padding, o.channels_last};
+    const reel_window_words words = {o.stride,    o.dilation, o.pad,          o.pad_before,
+                                     o.pad_after, NULL,       (int)o.padding, o.channels_last};
     reel_attr_conv a;
     memset(&a, 0, sizeof a);
     a.groups = o.groups ? o.groups : 1;

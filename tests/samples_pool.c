@@ -237,8 +237,8 @@ static reel_attr_pool attributes(const sample *s)
 {
     const reel_pool_opts o = options(s);
     const reel_shape k = sizes(s);
-    const reel_window_words words = {o.stride,    o.dilation, o.pad,     o.pad_before,
-                                     o.pad_after, NULL,       o.padding, o.channels_last};
+    const reel_window_words words = {o.stride,    o.dilation, o.pad,          o.pad_before,
+                                     o.pad_after, NULL,       (int)o.padding, o.channels_last};
     reel_attr_pool a;
     memset(&a, 0, sizeof a);
     reel_fill_window_(REEL_HERE, "reel_avg_pool", &a.window, k.rank, &words);

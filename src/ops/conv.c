@@ -196,9 +196,9 @@ static reel_tensor *conv(const char *site, reel_tensor *x, reel_tensor *w, const
         }
     }
     a.groups = o.groups ? o.groups : 1;
-    const reel_window_words words = {o.stride,     o.dilation,     o.pad,
-                                     o.pad_before, o.pad_after,    transposed ? o.output_padding : NULL,
-                                     o.padding,    o.channels_last};
+    const reel_window_words words = {o.stride,       o.dilation,     o.pad,
+                                     o.pad_before,   o.pad_after,    transposed ? o.output_padding : NULL,
+                                     (int)o.padding, o.channels_last};
     if (reel_fill_window_(site, fn, &a.window, n, &words)) return NULL;
     if (!transposed && (o.output_padding[0] || o.output_padding[1] || o.output_padding[2])) {
         reel_fail_at_(site, REEL_EARG, "%s: output_padding is for transposed convolutions", fn);

@@ -132,8 +132,8 @@ static int pool_attr(const char *site, const char *fn, reel_shape kernel, const 
     reel_options_(&o, sizeof o, given);
     memset(a, 0, sizeof *a);
     int code = check_sizes(site, fn, "kernel", &kernel, n);
-    const reel_window_words words = {o.stride,    o.dilation, o.pad,     o.pad_before,
-                                     o.pad_after, NULL,       o.padding, o.channels_last};
+    const reel_window_words words = {o.stride,    o.dilation, o.pad,          o.pad_before,
+                                     o.pad_after, NULL,       (int)o.padding, o.channels_last};
     if (!code) code = reel_fill_window_(site, fn, &a->window, kernel.rank, &words);
     if (code) return code;
     const bool kernel_steps = !o.stride[0] && !o.stride[1] && !o.stride[2];
