@@ -116,9 +116,9 @@ reel_tensor *reel_quantile_at(const char *site, reel_tensor *x, double q, int ax
     reel_tensor *at[3];
     if (reel_quantile_pick_at_(site, x, q, axis, (int)method, at)) return NULL;
     reel_tensor *a = reel_take_along_axis_at(site, x, at[0], axis), *b = reel_take_along_axis_at(site, x, at[1], axis);
-    reel_tensor *between = reel_add_at(site, a, reel_mul_at(site, reel_sub_at(site, b, a), at[2]));
-    reel_tensor *y =
-        reel_where_at(site, reel_equal_at(site, at[0], at[1]), a, between); /* infinities have no distance */
+    reel_tensor *step = reel_sub_at(site, b, a);
+    reel_tensor *between = reel_add_at(site, a, reel_mul_at(site, step, at[2]));
+    reel_tensor *y = reel_where_at(site, reel_equal_at(site, step, step), between, a); /* infinities have no distance */
     return keepdims ? y : reel_squeeze_at(site, y, (reel_axes){1, {axis}});
 }
 
