@@ -46,7 +46,8 @@ static void bincount_bad(void)
     BAD(reel_bincount(dead(), NULL, 3), REEL_EARG, "ids is |dead");
     BAD(reel_bincount(ids, NULL, 5), REEL_EARG, "id 5 at position 1 is out of range for 5 bins");
     BAD(reel_bincount(low, NULL, 5), REEL_EARG, "id -1 at position 1 is out of range for 5 bins");
-    BAD(reel_bincount(ids, NULL, -1), REEL_EARG, "-1 bins");
+    BAD(reel_bincount(ids, NULL, -2), REEL_EARG, "-2 bins");
+    BAD(reel_bincount(ids, NULL, 0), REEL_EARG, "there are ids, but 0 bins");
     BAD(reel_bincount(ids, NULL, INT64_MAX / 2), REEL_ESHAPE, "");
     BAD(reel_bincount(X("[3]"), NULL, 5), REEL_EDTYPE, "ids is f32, allowed: i8");
     BAD(reel_bincount(ids, X("[4]"), 6), REEL_ESHAPE, "ids [3] do not name the rows of [4]");
@@ -58,6 +59,59 @@ static void bincount_bad(void)
 
 const samples samples_bincount = {GOOD(bincount_good), .apply = bincount_apply, .reference = bincount_reference,
                                   .bad = bincount_bad};
+
+/* ---- bincount of as many as needed, at least p0 ------------------------------------------------------------ */
+static const sample bincount_grow_good[] = {{IN("[]+")},
+                                            {IN("[1]+")},
+                                            {IN("[9]+")},
+                                            {IN("[9]+"), WITH(300)},
+                                            {IN("[3,4]+t"), WITH(2)},
+                                            {IN("[7]+r")},
+                                            {IN("[2,3]+s")},
+                                            {IN("[4,3]+o")},
+                                            {IN("[3,4]+b")},
+                                            {IN("[2,3,4]+")},
+                                            {IN("[0]+")},
+                                            {IN("[2,0]+"), WITH(3)},
+                                            {IN("[70000]+")},
+                                            {IN("[30,41]+")}};
+
+static int bincount_grow_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)d;
+    out[0] = s->p[0] == 0 ? reel_bincount(in[0], NULL, REEL_ANY)
+                          : reel_bincount_grow_at_(REEL_HERE, in[0], (int64_t)s->p[0]);
+    return reel_status();
+}
+
+static void bincount_grow_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
+{
+    int64_t n = (int64_t)s->p[0];
+    (void)d;
+    for (int64_t i = 0; i < in->count; i++) n = in->data[i] >= (double)n ? (int64_t)in->data[i] + 1 : n;
+    nd_make(out, REEL_I64, (reel_shape){1, {n}});
+    for (int64_t i = 0; i < in->count; i++) out->data[(int64_t)in->data[i]]++;
+}
+
+static void bincount_grow_bad(void)
+{
+    reel_tensor *low = ids_of(3, (int32_t[]){1, -1, 0});
+    BAD(reel_bincount(NULL, NULL, REEL_ANY), REEL_EARG, "ids is NULL");
+    BAD(reel_bincount(dead(), NULL, REEL_ANY), REEL_EARG, "ids is |dead");
+    BAD(reel_bincount(low, NULL, REEL_ANY), REEL_EARG, "id -1 at position 1 cannot be counted");
+    BAD(reel_bincount(reel_from_i64(REEL_SHAPE(1), (int64_t[]){INT64_MAX}, 1), NULL, REEL_ANY), REEL_EARG,
+        "id 9223372036854775807 at position 0 cannot be counted");
+    BAD(reel_bincount_grow_at_(REEL_HERE, low, -1), REEL_EARG, "-1 bins");
+    BAD(reel_bincount_grow_at_(REEL_HERE, low, INT64_MAX / 2), REEL_ESHAPE, "");
+    BAD(reel_bincount(low, X("[3]"), REEL_ANY), REEL_EARG, "-1 segments");
+    BAD(reel_bincount(X("[3]"), NULL, REEL_ANY), REEL_EDTYPE, "ids is f32, allowed: i8");
+    BAD(reel_bincount(XD("[3]", REEL_BOOL), NULL, REEL_ANY), REEL_EDTYPE, "ids is bool, allowed: i8");
+    BAD(reel_bincount(unset(), NULL, REEL_ANY), REEL_EARG, "before it has a value");
+    BAD(reel_bincount(symbol(), NULL, REEL_ANY), REEL_ETRACE, "graph");
+}
+
+const samples samples_bincount_grow = {GOOD(bincount_grow_good), .apply = bincount_grow_apply,
+                                       .reference = bincount_grow_reference, .bad = bincount_grow_bad};
 
 /* ---- histogram: p0 bins, p1 low, p2 high ------------------------------------------------------------------ */
 static const sample histogram_good[] = {
@@ -201,6 +255,7 @@ static reel_tensor *labels(void)
         BAD(reel_##name(dead(), labels(), 3), REEL_EARG, "x is |dead");                                            \
         BAD(reel_##name(X("[3,2]"), labels(), 2), REEL_EARG, "id 2 at position 2 is out of range for 2 segments"); \
         BAD(reel_##name(X("[3]"), ids_of(3, (int32_t[]){0, -4, 1}), 2), REEL_EARG, "id -4 at position 1");         \
+        BAD(reel_##name(X("[3]"), labels(), 0), REEL_EARG, "3 rows, but 0 segments");                              \
         BAD(reel_##name(X("[3]"), labels(), -1), REEL_EARG, "-1 segments");                                        \
         BAD(reel_##name(X("[3,4]"), labels(), INT64_MAX / 2), REEL_ESHAPE, "");                                    \
         BAD(reel_##name(X("[4]"), labels(), 3), REEL_ESHAPE, "ids [3] do not name the rows of [4]");               \

@@ -36,7 +36,8 @@ reel_tensor *reel_median_at(const char *site, reel_tensor *x, int axis,
    value <= sorted[i]; right, with value < sorted[i]. sorted is 1-d, or agrees with values in all axes but the last. */
 reel_tensor *reel_searchsorted_at(const char *site, reel_tensor *sorted, reel_tensor *values, bool right);
 /* [n], i64: how often each of 0..n-1 is in ids (integers of any shape); with weights (NULL: none; of ids' shape) the sum of
-   theirs, of their dtype. An id outside [0, n) is an error. */
+   theirs, of their dtype. An id outside [0, n) is an error. n REEL_ANY, without weights: one
+   more than the largest id (a size that depends on data). */
 reel_tensor *reel_bincount_at(const char *site, reel_tensor *ids, reel_tensor *weights, int64_t n);
 /* [n], i64: how many elements fall into each of n equal bins of [low, high]: half open but the last (numpy.histogram).
    What lies outside, and NaN, counts nowhere. */

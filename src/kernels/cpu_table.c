@@ -69,6 +69,7 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(quantile_pick, quantile),
     K(searchsorted, searchsorted),
     K(bincount, bins),
+    [REEL_OP_bincount_grow] = &reel_k_bincount_grow_.kernel,
     K(histogram, bins),
     K(segment_sum, segment),
     K(segment_prod, segment),

@@ -26,6 +26,7 @@ extern const reel_kernel reel_k_softmax_, reel_k_cross_entropy_;
 extern const reel_kernel reel_k_custom_;
 
 /* scans, sorting, searching */
+extern const reel_counting_kernel reel_k_bincount_grow_;
 extern const reel_kernel reel_k_scan_, reel_k_sort_, reel_k_topk_, reel_k_quantile_, reel_k_searchsorted_, reel_k_bins_,
     reel_k_segment_;
 /* sizes that depend on data, rows of a table */
@@ -45,8 +46,8 @@ extern const reel_kernel reel_k_einsum_;
 extern const reel_kernel reel_k_linalg_;
 /* normalisation, losses */
 /* norm.c, dropout.c, quantize.c, softmax.c, ctc.c */
-extern const reel_kernel reel_k_normalize_, reel_k_normalize_grad_, reel_k_window_sum_, reel_k_random_state_, reel_k_drop_,
-    reel_k_quantize_, reel_k_fake_quantize_, reel_k_block_, reel_k_pick_, reel_k_ctc_;
+extern const reel_kernel reel_k_normalize_, reel_k_normalize_grad_, reel_k_window_sum_, reel_k_random_state_,
+    reel_k_drop_, reel_k_quantize_, reel_k_fake_quantize_, reel_k_block_, reel_k_pick_, reel_k_ctc_;
 /* convolution, pooling, resampling */
 extern const reel_kernel reel_k_conv_, reel_k_pool_, reel_k_pool_index_;
 extern const reel_kernel reel_k_resize_, reel_k_grid_sample_, reel_k_grid_sample_grad_, reel_k_roi_align_,

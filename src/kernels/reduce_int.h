@@ -146,6 +146,28 @@ static void NAME(max_cols)(const reel_reduce_plan *p, const void *x, void *out, 
     }
 }
 
+/* Where the first, or last, of n elements with this key is; there is one. */
+static int64_t NAME(find)(const T *q, int64_t n, K best, K flip, bool last)
+{
+    enum { BLOCK = 64 };
+    int64_t j = 0;
+    (void)flip;
+    if (last) {
+        for (j = n - 1; ZERO_KEY(KEY(q[j])) != best; j--) continue;
+        return j;
+    }
+    for (; j + BLOCK <= n; j += BLOCK) { /* whole blocks without branches */
+        int found = 0;
+        for (int l = 0; l < BLOCK; l++) {
+            const K raw = KEY(q[j + l]);
+            found |= ZERO_KEY(raw) == best;
+        }
+        if (found) break;
+    }
+    while (ZERO_KEY(KEY(q[j])) != best) j++;
+    return j;
+}
+
 /* Each chunk's largest key first, at full speed; then one search in the chunk that won. */
 static void NAME(argmax_rows)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin,
                               int64_t end)
@@ -165,9 +187,7 @@ static void NAME(argmax_rows)(const reel_reduce_plan *p, const void *x, void *ou
         const int64_t n = last - where < REEL_RED_CHUNK ? last - where : REEL_RED_CHUNK;
         if (!direct) NAME(gather)(buf, base, &p->red, where, n);
         const T *q = direct ? base + where : buf;
-        const int64_t step = p->last ? -1 : 1;
-        int64_t j = p->last ? n - 1 : 0;
-        while (ZERO_KEY(KEY(q[j])) != best) j += step;
+        int64_t j = NAME(find)(q, n, best, flip, p->last);
         if (p->n_parts == 1)
             ((int64_t *)out)[o] = where + j;
         else
@@ -180,16 +200,16 @@ static void NAME(argmax_cols)(const reel_reduce_plan *p, const void *x, void *ou
 {
     const K flip = (K)p->bits;
     K acc[REEL_RED_COLS];
-    int64_t index[REEL_RED_COLS];
+    int32_t index[REEL_RED_COLS]; /* from the part's first on */
     const int64_t width = p->kept.dim[p->kept.n - 1];
     for (int64_t t = begin; t < end; t++) {
         TILE_LOOP
         for (int64_t j = 0; j < w; j++) {
             const K k = KEY(base[at.off + j]);
             acc[j] = ZERO_KEY(k);
-            index[j] = first;
+            index[j] = 0;
         }
-        for (int64_t i = first + 1; i < last; i++) {
+        for (int32_t i = 1; i < (int32_t)(last - first); i++) {
             reel_place_next_(&at, &p->red);
             const T *q = base + at.off;
             for (int64_t j = 0; j < w; j++) {
@@ -200,9 +220,9 @@ static void NAME(argmax_cols)(const reel_reduce_plan *p, const void *x, void *ou
         }
         for (int64_t j = 0; j < w; j++)
             if (p->n_parts == 1)
-                ((int64_t *)out)[o + j] = index[j];
+                ((int64_t *)out)[o + j] = first + index[j];
             else
-                ((reel_best *)partial)[(o + j) * p->n_parts + part] = (reel_best){acc[j], index[j]};
+                ((reel_best *)partial)[(o + j) * p->n_parts + part] = (reel_best){acc[j], first + index[j]};
     }
 }
 #undef PART_LOOP

@@ -36,15 +36,14 @@ typedef struct search_plan {
         const T *s = sorted;                                                                          \
         T u = *(const T *)value;                                                                      \
         const K v = (K)(KEY);                                                                         \
-        int64_t low = 0, high = n;                                                                    \
-        while (low < high) {                                                                          \
-            const int64_t mid = low + (high - low) / 2;                                               \
-            u = s[mid * stride];                                                                      \
+        int64_t low = 0;                                                                              \
+        while (n > 0) { /* what is left, halved without a branch */                                   \
+            const int64_t half = n / 2;                                                               \
+            u = s[(low + half) * stride];                                                             \
             const K k = (K)(KEY);                                                                     \
-            if (right ? k <= v : k < v)                                                               \
-                low = mid + 1;                                                                        \
-            else                                                                                      \
-                high = mid;                                                                           \
+            const bool up = right ? k <= v : k < v;                                                   \
+            low = up ? low + half + 1 : low;                                                          \
+            n = up ? n - half - 1 : half;                                                             \
         }                                                                                             \
         return low;                                                                                   \
     }
@@ -158,6 +157,25 @@ static int64_t bin_of(const bins_plan *p, double x)
     return i;
 }
 
+enum { BINS_CHUNK = 512 };
+/* Elements [first, first + n), n a chunk at most, converted. */
+static void read_chunk(const bins_plan *p, void *to, reel_dtype d, const void *x, int64_t first, int64_t n)
+{
+    const char *from = x;
+    const int64_t size = (int64_t)reel_size_(p->dtype);
+    if (p->x.n <= 1) {
+        const int64_t stride = p->x.n ? p->x.stride[0] : 0;
+        reel_convert_(to, d, 1, from + first * stride * size, p->dtype, stride, n);
+        return;
+    }
+    reel_place at;
+    reel_place_set_(&at, &p->x, first);
+    for (int64_t i = 0; i < n; i++) {
+        reel_convert_((char *)to + i * 8, d, 1, from + at.off * size, p->dtype, 1, 1);
+        reel_place_next_(&at, &p->x);
+    }
+}
+
 typedef struct bins_job {
     const bins_plan *p;
     const void *x;
@@ -168,33 +186,44 @@ static void bins_some(void *arg, int64_t begin, int64_t end)
 {
     const bins_job *j = arg;
     const bins_plan *p = j->p;
-    const char *x = j->x;
-    const int64_t size = (int64_t)reel_size_(p->dtype);
+    double d[BINS_CHUNK];
+    int64_t id[BINS_CHUNK];
     for (int64_t b = begin; b < end; b++) {
         const int64_t first = b * p->block, last = first + p->block < p->n ? first + p->block : p->n;
         int64_t *counts = j->counts + b * p->bins;
-        reel_place at;
         memset(counts, 0, (size_t)p->bins * sizeof *counts);
-        reel_place_set_(&at, &p->x, first);
-        for (int64_t i = first; i < last; i++) {
-            if (p->histogram) {
-                const char *v = x + at.off * size;
-                double d = 0;
-                if (p->dtype == REEL_F32) {
-                    float f;
-                    memcpy(&f, v, sizeof f);
-                    d = (double)f;
-                } else {
-                    reel_convert_(&d, REEL_F64, 1, v, p->dtype, 1, 1);
-                }
-                const int64_t k = bin_of(p, d);
-                if (k >= 0) counts[k]++;
-            } else {
-                counts[reel_label_(p->dtype, x, at.off)]++;
-            }
-            reel_place_next_(&at, &p->x);
+        for (int64_t i = first; i < last; i += BINS_CHUNK) {
+            const int64_t n = last - i < BINS_CHUNK ? last - i : BINS_CHUNK;
+            read_chunk(p, p->histogram ? (void *)d : (void *)id, p->histogram ? REEL_F64 : REEL_I64, j->x, i, n);
+            for (int64_t k = 0; p->histogram && k < n; k++) id[k] = bin_of(p, d[k]);
+            for (int64_t k = 0; k < n; k++)
+                if (id[k] >= 0) counts[id[k]]++;
         }
     }
+}
+
+/* The largest id + 1; with a limit every id must be below it. Raises. On the calling thread, before anything is counted. */
+static int check_ids(const bins_plan *p, const void *x, int64_t limit, int64_t *n_ids)
+{
+    int64_t id[BINS_CHUNK], top = -1;
+    for (int64_t i = 0; i < p->n; i += BINS_CHUNK) {
+        const int64_t n = p->n - i < BINS_CHUNK ? p->n - i : BINS_CHUNK;
+        uint64_t worst = 0;
+        read_chunk(p, id, REEL_I64, x, i, n);
+        for (int64_t k = 0; k < n; k++) worst = (uint64_t)id[k] > worst ? (uint64_t)id[k] : worst;
+        if (REEL_UNLIKELY(worst >= (uint64_t)limit)) {
+            int64_t k = 0;
+            while ((uint64_t)id[k] < (uint64_t)limit) k++;
+            if (limit == INT64_MAX)
+                return reel_fail(REEL_EARG, "id %lld at position %lld cannot be counted", (long long)id[k],
+                                 (long long)(i + k));
+            return reel_fail(REEL_EARG, "id %lld at position %lld is out of range for %lld bins", (long long)id[k],
+                             (long long)(i + k), (long long)limit);
+        }
+        if ((int64_t)worst > top) top = (int64_t)worst;
+    }
+    *n_ids = top + 1;
+    return 0;
 }
 
 static int bins_run(const void *plan, void *const *ptr, void *work)
@@ -205,17 +234,8 @@ static int bins_run(const void *plan, void *const *ptr, void *work)
         memset(out, 0, (size_t)p->bins * sizeof *out);
         return 0;
     }
-    if (!p->histogram) { /* on this thread, before anything is counted: an error must reach the caller */
-        reel_place at;
-        reel_place_set_(&at, &p->x, 0);
-        for (int64_t i = 0; i < p->n; i++) {
-            const int64_t id = reel_label_(p->dtype, ptr[0], at.off);
-            if (REEL_UNLIKELY(id < 0 || id >= p->bins))
-                return reel_fail(REEL_EARG, "id %lld at position %lld is out of range for %lld bins", (long long)id,
-                                 (long long)i, (long long)p->bins);
-            reel_place_next_(&at, &p->x);
-        }
-    }
+    int64_t n_ids;
+    if (!p->histogram && check_ids(p, ptr[0], p->bins, &n_ids)) return reel_status();
     bins_job j = {p, ptr[0], p->n_blocks > 1 ? work : out};
     if (p->n_blocks == 1) {
         bins_some(&j, 0, 1);
@@ -231,3 +251,36 @@ static int bins_run(const void *plan, void *const *ptr, void *work)
 }
 
 const reel_kernel reel_k_bins_ = {sizeof(bins_plan), REEL_K_CHEAP, bins_prepare, bins_run, NULL};
+
+/* ---- bincount of as many bins as there are ids ------------------------------------------------------------- */
+static int grow_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    const int code = bins_prepare(sig, plan, workspace);
+    bins_plan *p = plan;
+    p->n_blocks = 1, p->block = p->n;
+    *workspace = sizeof(int64_t);
+    return code;
+}
+
+static int grow_count(const void *plan, void *const *ptr, void *work, int64_t *n)
+{
+    const bins_plan *p = plan;
+    *n = 0;
+    if (check_ids(p, ptr[0], INT64_MAX, n)) return reel_status();
+    if (*n < p->bins) *n = p->bins;
+    memcpy(work, n, sizeof *n);
+    return 0;
+}
+
+static int grow_run(const void *plan, void *const *ptr, void *work)
+{
+    bins_plan p = *(const bins_plan *)plan;
+    bins_job j = {&p, ptr[0], ptr[1]};
+    memcpy(&p.bins, work, sizeof p.bins);
+    bins_some(&j, 0, 1);
+    return 0;
+}
+
+const reel_counting_kernel reel_k_bincount_grow_ = {
+    .kernel = {.plan_size = sizeof(bins_plan), .flags = REEL_K_CHEAP, .prepare = grow_prepare, .run = grow_run},
+    .count = grow_count};

@@ -7,7 +7,6 @@
 #include "kernels/copy.h"
 #include "kernels/kernels.h"
 #include "kernels/reduce.h"
-#include "kernels/softmax.h"
 #include "ops/attrs.h"
 #include "ops/ids.h"
 #include "reel/tensor.h"
@@ -116,7 +115,7 @@ typedef struct segment_plan {
     int kind;
     int64_t n, n_rows, inner, tiles, grain;
     size_t size, x_at; /* x_at: where a copy of x lies in the workspace */
-    reel_walk ids;
+    int64_t id_stride;
     reel_dtype id_dtype;
     bool pack;
     reel_copy_plan copy;
@@ -143,10 +142,9 @@ static int segment_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     const int64_t task = each * (p->inner < REEL_SEGMENT_COLS ? p->inner : REEL_SEGMENT_COLS);
     p->grain = task >= SEGMENT_WORK ? 1 : SEGMENT_WORK / (task + 1) + 1;
     p->size = reel_size_(x->dtype);
-    p->ids.n = 0;
-    reel_walk_add_(&p->ids, ids->dims[0], ids->strides[0]);
+    p->id_stride = ids->strides[0];
     p->id_dtype = ids->dtype;
-    p->x_at = ((size_t)(p->n + 1 + p->n_rows) * sizeof(int64_t) + 63) / 64 * 64;
+    p->x_at = ((size_t)(p->n + 1 + 2 * p->n_rows) * sizeof(int64_t) + 63) / 64 * 64;
     p->pack = !reel_is_dense_(&s, x->strides);
     if (p->pack) reel_copy_plan_(&p->copy, x->dtype, x->rank, x->dims, x->strides, 0);
     *workspace = p->x_at + (p->pack ? (size_t)reel_count_(&s) * p->size : 0);
@@ -175,10 +173,11 @@ static void segment_some(void *arg, int64_t begin, int64_t end)
 static int segment_run(const void *plan, void *const *ptr, void *work)
 {
     const segment_plan *p = plan;
-    int64_t *begin = work, *rows = begin + p->n + 1;
+    int64_t *begin = work, *rows = begin + p->n + 1, *ids = rows + p->n_rows;
+    reel_convert_(ids, REEL_I64, 1, ptr[1], p->id_dtype, p->id_stride, p->n_rows);
     memset(begin, 0, (size_t)(p->n + 1) * sizeof *begin);
     for (int64_t i = 0; i < p->n_rows; i++) {
-        const int64_t id = reel_label_(p->id_dtype, ptr[1], reel_walk_offset_(&p->ids, i));
+        const int64_t id = ids[i];
         if (REEL_UNLIKELY(id < 0 || id >= p->n))
             return reel_fail(REEL_EARG, "id %lld at position %lld is out of range for %lld segments", (long long)id,
                              (long long)i, (long long)p->n);
@@ -190,8 +189,7 @@ static int segment_run(const void *plan, void *const *ptr, void *work)
         sum += s < p->n ? begin[s] : 0;
         begin[s] = sum;
     }
-    for (int64_t i = p->n_rows - 1; i >= 0; i--)
-        rows[--begin[reel_label_(p->id_dtype, ptr[1], reel_walk_offset_(&p->ids, i))]] = i;
+    for (int64_t i = p->n_rows - 1; i >= 0; i--) rows[--begin[ids[i]]] = i;
     segment_job j = {p, ptr[0], ptr[2], begin, rows};
     if (p->pack) {
         reel_copy_run_(&p->copy, (char *)work + p->x_at, ptr[0]);

@@ -12,7 +12,7 @@
 #include "reel/sort.h"
 #include "reel/tensor.h"
 
-enum { BLOCK = 1 << 17, SPARE = 1 << 12, STEP = 512 };
+enum { BLOCK = 1 << 17, SPARE = 512, STEP = 128 };
 
 static size_t rounded(size_t bytes)
 {

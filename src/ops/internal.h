@@ -52,6 +52,7 @@ reel_tensor *reel_count_like_at_(const char *site, reel_tensor *x, const reel_at
 reel_tensor *reel_axes_back_(const reel_vjp_args *v, const reel_attr_reduce *a, reel_tensor *t);
 reel_tensor *reel_scan_(int id, const char *site, reel_tensor *x, int axis, bool exclusive, bool reverse);
 reel_tensor *reel_linear_scan_at_(const char *site, reel_tensor *b, reel_tensor *a, const reel_attr_scan *how);
+reel_tensor *reel_bincount_grow_at_(const char *site, reel_tensor *ids, int64_t least);
 int reel_quantile_pick_at_(const char *site, reel_tensor *x, double q, int axis, int method, reel_tensor *out[3]);
 
 /* sizes that depend on data, rows of a table */

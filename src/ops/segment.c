@@ -6,6 +6,14 @@
 #include "core/error.h"
 
 /* ---- shape rules ------------------------------------------------------------------------------------- */
+/* Without elements, or maybe so. */
+static bool may_be_empty(const reel_shape *s)
+{
+    for (int i = 0; i < s->rank; i++)
+        if (s->dims[i] <= 0) return true;
+    return false;
+}
+
 static int check_bins(int64_t n, reel_type *out)
 {
     if (n < 0) return reel_fail(REEL_EARG, "%lld bins", (long long)n);
@@ -16,7 +24,17 @@ static int check_bins(int64_t n, reel_type *out)
 int reel_infer_bincount_(const reel_infer *io)
 {
     const reel_attr_bins *a = io->attr;
-    return check_bins(a->n, &io->out[0]);
+    const int code = check_bins(a->n, &io->out[0]);
+    if (code || a->n || may_be_empty(&io->in[0]->shape)) return code;
+    return reel_fail(REEL_EARG, "there are ids, but 0 bins");
+}
+
+int reel_infer_bincount_grow_(const reel_infer *io)
+{
+    const reel_attr_bins *a = io->attr;
+    const int code = check_bins(a->n, &io->out[0]);
+    io->out[0].shape.dims[0] = REEL_ANY;
+    return code;
 }
 
 int reel_infer_histogram_(const reel_infer *io)
@@ -41,6 +59,7 @@ int reel_infer_segment_(const reel_infer *io)
                          reel_shape_text_(&x->shape, s));
     }
     if (a->n < 0) return reel_fail(REEL_EARG, "%lld segments", (long long)a->n);
+    if (a->n == 0 && rows > 0) return reel_fail(REEL_EARG, "%lld rows, but 0 segments", (long long)rows);
     io->out[0] = *x;
     io->out[0].shape.dims[0] = a->n;
     return reel_shape_check_(io->out[0].shape, true);
@@ -57,7 +76,14 @@ reel_tensor *reel_bincount_at(const char *site, reel_tensor *ids, reel_tensor *w
     const reel_attr_bins a = {.n = n};
     if (!weights && reel_status()) return NULL;
     if (weights) return reel_segment_sum_at(site, flat(site, weights), flat(site, ids), n);
+    if (n == REEL_ANY) return reel_bincount_grow_at_(site, ids, 0);
     return reel_op1_(REEL_OP_bincount, &a, site, ids);
+}
+
+reel_tensor *reel_bincount_grow_at_(const char *site, reel_tensor *ids, int64_t least)
+{
+    const reel_attr_bins a = {.n = least};
+    return reel_op1_(REEL_OP_bincount_grow, &a, site, ids);
 }
 
 reel_tensor *reel_histogram_at(const char *site, reel_tensor *x, int64_t n, double low, double high)
