@@ -168,7 +168,7 @@ bool reel_att_bias_(const reel_att_common *c, const void *mask, int64_t batch, i
                     int64_t m, int64_t j0, int64_t n, void *bias)
 {
     const bool cut = c->causal && c->past < j0 + n - 1 - t0; /* some query does not see the last key */
-    if (!cut && !c->mask.given) return false;
+    if (!c->mask.given && (!cut || c->softcap <= 0)) return false;
     const int64_t at = c->mask.given ? reel_walk_offset_(&c->mask.batch, batch) + head * c->mask.hs : 0;
     for (int64_t j = 0; j < n; j++) {
         int64_t hidden = cut ? j0 + j - c->past - t0 : 0; /* queries before key j */
@@ -177,6 +177,19 @@ bool reel_att_bias_(const reel_att_common *c, const void *mask, int64_t batch, i
                  (char *)bias + (size_t)(j * m) * c->size);
     }
     return true;
+}
+
+void reel_att_hide_(const reel_att_common *c, int64_t t0, int64_t rows, int64_t m, int64_t j0, int64_t n, void *s)
+{
+    if (!c->causal || c->mask.given || c->softcap > 0) return;
+    for (int64_t j = 0; j < n; j++) {
+        int64_t hidden = j0 + j - c->past - t0;
+        hidden = hidden > rows ? rows : hidden;
+        if (c->compute == REEL_F64)
+            for (int64_t i = 0; i < hidden; i++) ((double *)s)[j * m + i] = -(double)INFINITY;
+        else
+            for (int64_t i = 0; i < hidden; i++) ((float *)s)[j * m + i] = -INFINITY;
+    }
 }
 
 /* ---- forward ------------------------------------------------------------------------------------------ */
@@ -252,6 +265,7 @@ static void forward_block(const forward_job *j, int64_t item, char *work)
         const int64_t j0 = kb * REEL_ATT_KEYS, n = reel_att_keys_(c, kb, t0, rows);
         if (n == 0) break;
         reel_att_scores_(c, k + j0 * c->k.rs * sz, n, m, work + p->qt_at, tile.s);
+        reel_att_hide_(c, t0, rows, m, j0, n, tile.s);
         tile.n = n;
         tile.bias =
             reel_att_bias_(c, j->mask, batch, head, t0, rows, m, j0, n, work + p->bias_at) ? work + p->bias_at : NULL;

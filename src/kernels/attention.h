@@ -86,7 +86,9 @@ static inline int64_t reel_att_keys_(const reel_att_common *c, int64_t kb, int64
 }
 /* The scores of n keys from j0 on against m queries: s = k qt. */
 void reel_att_scores_(const reel_att_common *c, const char *k, int64_t n, int64_t m, const void *qt, void *s);
-/* Fills bias with the mask and the causal rule; false: there is nothing to add. */
+/* The causal rule where it is the only one: -inf straight into the scores of the queries before a key. */
+void reel_att_hide_(const reel_att_common *c, int64_t t0, int64_t rows, int64_t m, int64_t j0, int64_t n, void *s);
+/* Otherwise: fills bias with the mask and the causal rule; false: there is nothing to add. */
 bool reel_att_bias_(const reel_att_common *c, const void *mask, int64_t batch, int64_t head, int64_t t0, int64_t rows,
                     int64_t m, int64_t j0, int64_t n, void *bias);
 static inline void reel_att_gemm_(const reel_att_common *c, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars,

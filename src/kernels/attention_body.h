@@ -1,5 +1,13 @@
-/* attention_body.h: attention's loops on tiles for one element type: T, BITS, V(name) of gemm_vec.h, EXP, LOG, TANH.
+/* attention_body.h: attention's loops on tiles for one element type: T, BITS, V(name) of gemm_vec.h, EXP, LOG, TANH, LOW (where e^x is
+   about to become subnormal).
    Sixteen columns at a time; each column is summed from the first key to the last. */
+
+/* e^x, but 0 where that would be subnormal (slow, and nothing beside a sum of at least 1) */
+REEL_ALWAYS_INLINE T NAME(weight)(T x)
+{
+    const T e = EXP(x < LOW ? LOW : x);
+    return x < LOW ? 0 : e;
+}
 
 static void NAME(forward)(const reel_att_tile *t)
 {
@@ -27,12 +35,12 @@ static void NAME(forward)(const reel_att_tile *t)
         for (int64_t j = 0; j < t->n; j++) {
             T *row = s + j * t->m;
             for (int l = 0; l < W; l++) {
-                row[l] = EXP(row[l] - base[l]);
+                row[l] = NAME(weight)(row[l] - base[l]);
                 sum[l] += row[l];
             }
         }
         for (int l = 0; l < W; l++) {
-            const T a = EXP(tops[l] - base[l]);
+            const T a = NAME(weight)(tops[l] - base[l]);
             alphas[l] = a;
             sums[l] = sums[l] * a + sum[l];
             tops[l] = top[l];
@@ -65,7 +73,7 @@ static void NAME(backward)(const reel_att_tile *t)
             if (bias)
                 for (int l = 0; l < W; l++) x[l] += bias[j * t->m + l];
             for (int l = 0; l < W; l++) {
-                const T p = EXP(x[l] - base[l]);
+                const T p = NAME(weight)(x[l] - base[l]);
                 row[l] = p;
                 d[l] = p * (d[l] - delta[l]) * f[l];
             }
@@ -125,3 +133,4 @@ static void NAME(finish)(void *xv, const void *topv, const void *sumv, void *lse
 #undef EXP
 #undef LOG
 #undef TANH
+#undef LOW

@@ -124,6 +124,7 @@ static void grad_queries(const grad_job *j, int64_t batch, int64_t group, int64_
                    *v = place(&c->v, j->v, batch, group, j0, c->size);
         tile.n = n;
         reel_att_scores_(c, k, n, m, work + p->qt_at, tile.s);
+        reel_att_hide_(c, t0, rows, m, j0, n, tile.s);
         if (c->dv == 0) memset(tile.dp, 0, (size_t)(n * m) * c->size);
         reel_att_gemm_(c, n, m, c->dv, v, c->v.rs, 1, work + p->gt_at, m, 1, tile.dp, m);
         tile.bias =

@@ -114,36 +114,39 @@ static void NAME(taps)(const reel_grid_job *j, T g, int64_t n, NAME(axis) * o)
     }
 }
 
-/* All pixels that count for a point. slope: NULL, or the weights' derivatives by each coordinate, x (the last axis) first. */
-static int NAME(spread)(const reel_grid_job *j, const T *g, int64_t at[NAME(MAX_TAPS)], T w[NAME(MAX_TAPS)],
-                        T (*slope)[NAME(MAX_TAPS)])
+/* All pixels that count for a point, axis by axis. slope: NULL, or the weights' derivatives by each coordinate, x (the last
+   axis) first. */
+REEL_ALWAYS_INLINE int NAME(spread)(const reel_grid_job *j, const T *g, int64_t at[NAME(MAX_TAPS)], T w[NAME(MAX_TAPS)],
+                                    T (*slope)[NAME(MAX_TAPS)])
 {
-    NAME(axis) a[3];
-    int n = 0, total = 1;
+    int n = 1;
+    at[0] = 0;
+    w[0] = 1;
+    for (int c = 0; slope && c < j->axes; c++) slope[c][0] = 1;
     for (int k = 0; k < j->axes; k++) {
-        NAME(taps)(j, g[j->axes - 1 - k], j->dims[k], &a[k]);
-        total *= a[k].n;
-    }
-    for (int i = 0; i < total; i++) {
-        int rest = i, tap[3] = {0, 0, 0};
-        int64_t pixel = 0;
-        T f = 1;
-        bool inside = true;
-        for (int k = j->axes - 1; k >= 0; k--) tap[k] = rest % a[k].n, rest /= a[k].n;
-        for (int k = 0; k < j->axes; k++) {
-            inside = inside && a[k].at[tap[k]] >= 0;
-            pixel = pixel * j->dims[k] + a[k].at[tap[k]];
-            f *= a[k].w[tap[k]];
+        NAME(axis) a;
+        int taps = 0;
+        NAME(taps)(j, g[j->axes - 1 - k], j->dims[k], &a);
+        for (int t = 0; t < a.n; t++) { /* those inside, in front */
+            if (a.at[t] < 0) continue;
+            a.at[taps] = a.at[t], a.w[taps] = a.w[t], a.dw[taps] = a.dw[t];
+            taps++;
         }
-        if (!inside) continue;
-        at[n] = pixel;
-        w[n] = f;
-        for (int c = 0; slope && c < j->axes; c++) {
-            T d = 1;
-            for (int k = 0; k < j->axes; k++) d *= k == j->axes - 1 - c ? a[k].dw[tap[k]] : a[k].w[tap[k]];
-            slope[c][n] = d;
+        for (int i = n - 1; i >= 0;
+             i--) { /* entry i becomes `taps` entries; from the last, so that none is overwritten */
+            const int64_t base = at[i] * j->dims[k];
+            const T f = w[i];
+            T d[3] = {0, 0, 0};
+            for (int c = 0; slope && c < j->axes; c++) d[c] = slope[c][i];
+            for (int t = taps - 1; t >= 0; t--) {
+                const int to = i * taps + t;
+                at[to] = base + a.at[t];
+                w[to] = f * a.w[t];
+                for (int c = 0; slope && c < j->axes; c++)
+                    slope[c][to] = d[c] * (k == j->axes - 1 - c ? a.dw[t] : a.w[t]);
+            }
         }
-        n++;
+        n *= taps;
     }
     return n;
 }

@@ -15,6 +15,7 @@
 #define EXP(x) reel_exp_f32_(x)
 #define LOG(x) reel_log_f32_(x)
 #define TANH(x) reel_tanh_f32_(x)
+#define LOW -87.0f
 #include "kernels/attention_body.h"
 
 #define T double
@@ -24,6 +25,7 @@
 #define EXP(x) reel_exp_f64_(x)
 #define LOG(x) reel_log_f64_(x)
 #define TANH(x) reel_tanh_f64_(x)
+#define LOW -708.0
 #include "kernels/attention_body.h"
 
 extern const reel_att_levels REEL_LEVELED(reel_att_levels);
