@@ -143,7 +143,7 @@ static reel_rec *block_take(reel_ctx *c, const char *site, const reel_type *type
     r->died = r->died_in = NULL;
     r->scope = NULL;
     r->prev = r->next = NULL;
-    r->value = r->ids = r->dense = NULL;
+    r->value = NULL;
     r->name = NULL;
     return r;
 }
@@ -349,6 +349,7 @@ reel_rec *reel_make_sparse_(const char *site, const reel_type *type, reel_rec *r
     memset(r->strides, 0, sizeof r->strides);
     reel_retain_rec_(r->value = rows);
     reel_retain_rec_(r->ids = ids);
+    r->dense = NULL;
     reel_own_(c, r);
     return r;
 }

@@ -86,6 +86,22 @@ static int variable_value(door_call *d, int i)
     return 0;
 }
 
+/* Neither a plain value nor a number. */
+REEL_NOINLINE static int resolve_special(door_call *d, int i)
+{
+    reel_rec *r = d->arg[i];
+    if (r->flags & REEL_R_SPARSE && !reel_shape_only_(d->op->flags, i)) {
+        r = reel_dense_of_(d->site, r);
+        if (!r) return reel_status();
+        d->arg[i] = d->val[i] = r;
+    }
+    if (r->flags & REEL_R_CELL) return variable_value(d, i);
+    if (r->flags & REEL_R_SYMBOLIC && !d->symbolic)
+        return reel_fail(REEL_ETRACE, "input %d, made at %s, is part of a graph that is not being built here", i,
+                         r->made);
+    return 0;
+}
+
 static int resolve(door_call *d)
 {
     if (REEL_UNLIKELY(d->op->n_in >= 0 ? d->n_in != d->op->n_in : d->n_in < 1 || d->n_in > REEL_MAX_IN))
@@ -98,19 +114,10 @@ static int resolve(door_call *d)
         d->arg[i] = d->val[i] = r;
         d->weak[i] = (r->flags & REEL_R_NUM) != 0;
         d->any_weak |= d->weak[i];
-        if (REEL_UNLIKELY((r->flags & REEL_R_SPARSE) != 0) && !reel_shape_only_(d->op->flags, i)) {
-            r = reel_dense_of_(d->site, r);
-            if (!r) return d->n_in = i, reel_status();
-            d->arg[i] = d->val[i] = r;
-        }
-        if (r->flags & REEL_R_CELL) {
-            const int rc = variable_value(d, i);
+        if (REEL_UNLIKELY(r->flags & (REEL_R_SPARSE | REEL_R_CELL | REEL_R_SYMBOLIC))) {
+            const int rc = resolve_special(d, i);
             if (rc) return d->n_in = i, rc;
         }
-        if (REEL_UNLIKELY((r->flags & REEL_R_SYMBOLIC) && !d->symbolic))
-            return d->n_in = i,
-                   reel_fail(REEL_ETRACE, "input %d, made at %s, is part of a graph that is not being built here", i,
-                             r->made);
 #ifndef NDEBUG
         if (r->storage && reel_wrap_check_(d->site, r)) return d->n_in = i, reel_status();
 #endif

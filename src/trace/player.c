@@ -220,6 +220,13 @@ static void give_back(reel_player *p, reel_frame *frame)
     pthread_mutex_lock(&p->lock);
     p->info = frame->plan->info;
     p->used = true;
+    if (REEL_LIKELY(!frame->before && !p->closed)) {
+        frame->next = frame->plan->frames;
+        frame->plan->frames = frame;
+        unref(frame->plan);
+        pthread_mutex_unlock(&p->lock);
+        return;
+    }
     while (frame) {
         reel_plan *plan = frame->plan;
         reel_frame *before = frame->before;
@@ -466,10 +473,9 @@ static int make_changes(const reel_graph *g, const reel_frame *f, const reel_req
     return rc;
 }
 
-static int commit(const reel_graph *g, const reel_frame *f, const reel_request *rq)
+REEL_NOINLINE static int commit_all(const reel_graph *g, const reel_frame *f, const reel_request *rq)
 {
     const reel_plan *plan = f->plan;
-    if (plan->n_results == plan->n_fetches && !plan->n_late) return 0;
     pthread_mutex_lock(&moment);
     const int rc = plan->n_late ? make_changes(g, f, rq) : 0;
     for (int i = plan->n_fetches; i < plan->n_results && !rc; i++) reel_cell_set_(plan->results[i].cell, f->made[i]);
@@ -477,7 +483,7 @@ static int commit(const reel_graph *g, const reel_frame *f, const reel_request *
     return rc;
 }
 
-static int run_segment(const reel_graph *g, const reel_request *rq, const reel_type *cut, reel_frame *f)
+static inline int run_segment(const reel_graph *g, const reel_request *rq, const reel_type *cut, reel_frame *f)
 {
     const reel_plan *plan = f->plan;
     int rc = make_results(plan, rq, cut, f);
@@ -490,6 +496,24 @@ static int run_segment(const reel_graph *g, const reel_request *rq, const reel_t
     c->site = site;
     c->op = op;
     return rc ? step_failed(g, failed, rc) : 0;
+}
+
+static inline int commit(const reel_graph *g, const reel_frame *f, const reel_request *rq)
+{
+    return f->plan->n_results == f->plan->n_fetches && !f->plan->n_late ? 0 : commit_all(g, f, rq);
+}
+
+/* What follows the seams. *frame becomes that of the last segment that ran. */
+REEL_NOINLINE static int run_rest(reel_player *p, const reel_request *rq, const reel_type *cut, reel_frame **frame)
+{
+    int rc = 0;
+    while (!rc && (*frame)->plan->seam) {
+        reel_frame *next = next_frame(p, rq, *frame);
+        if (!next) return reel_status();
+        *frame = next;
+        rc = run_segment(p->graph, rq, cut, next);
+    }
+    return rc;
 }
 
 /* *frame becomes that of the last segment that ran. */
@@ -505,10 +529,9 @@ static int replay(reel_player *p, reel_frame **frame, const reel_request *rq, co
     int rc = read_variables(plan, rq, f->recs + plan->n_feeds);
     if (!rc) {
         rc = run_segment(p->graph, rq, cut, f);
-        while (!rc && REEL_UNLIKELY(f->plan->seam != NULL)) {
-            reel_frame *next = next_frame(p, rq, f);
-            if (next) *frame = f = next;
-            rc = next ? run_segment(p->graph, rq, cut, f) : reel_status();
+        if (REEL_UNLIKELY(plan->seam != NULL) && !rc) {
+            rc = run_rest(p, rq, cut, frame);
+            f = *frame;
         }
         if (!rc) rc = commit(p->graph, f, rq);
         for (int i = 0; i < plan->n_vars; i++) reel_release_rec_(f->recs[plan->n_feeds + i]);
