@@ -76,6 +76,9 @@ def main():
     says("linear_regression finds W and b twice", r"function: W = 0\.1\d*, b = 0\.[23]\d*[\s\S]*graph: W = 0\.1\d*, b = 0\.[23]\d*",
          build / "linear_regression")
     says("gradcheck_test gives the right verdicts", r"^ok   classify[\s\S]*^ok   product[\s\S]*^ok   layer[\s\S]*^ok   product", build / "gradcheck_test")
+    says("custom_op: gradients, a replay and an error with its line",
+         r"^gradcheck: first and second order agree[\s\S]*^loss (\d+\.\d+) eagerly, \1 replayed[\s\S]*^a mistake: \S*custom_op\.c:\d+: reel_scaled: the factor is 0",
+         build / "custom_op")
     says("newton finds the square root of two", r"eager 1\.4142135623\d* 1\.41421356", build / "newton")
     says("session_threads gets the same answers", r"4 threads, 50 runs each, 0 answers differ", build / "session_threads", "50")
     says("gan trains", r"generated: mean -?\d", build / "gan", "40")
