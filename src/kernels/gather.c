@@ -85,7 +85,7 @@ static int gather_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     }
     *workspace = round64((size_t)p->at.n * 8) + reel_indices_scratch_(&p->at) +
                  (p->packs ? (size_t)p->pack.n * (size_t)p->size : 0);
-    return 0;
+    return reel_check_work_(p->at.n | (p->packs ? p->pack.n : 0));
 }
 
 typedef struct gather_job {
@@ -192,7 +192,7 @@ static int along_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     p->at.stride[0] = x->strides[axis];
     reel_indices_plan_(&p->at, indices);
     *workspace = round64((size_t)p->at.n * 8) + reel_indices_scratch_(&p->at);
-    return 0;
+    return reel_check_work_(p->at.n);
 }
 
 typedef struct along_job {
@@ -275,7 +275,7 @@ static int reverse_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     reel_copy_plan_(&p->lengths, n->dtype, n->rank, n->dims, n->strides, 0);
     *workspace = round64((size_t)p->pack.n * (size_t)p->size) + round64((size_t)p->lengths.n * 8) +
                  (size_t)p->lengths.n * (size_t)p->lengths.size;
-    return 0;
+    return reel_check_work_(p->pack.n | p->lengths.n);
 }
 
 typedef struct reverse_job {

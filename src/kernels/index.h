@@ -2,6 +2,7 @@
 #ifndef REEL_KERNELS_INDEX_H
 #define REEL_KERNELS_INDEX_H
 #include "core/device.h"
+#include "core/error.h"
 #include "kernels/copy.h"
 
 /* n items of m indices each, for axes of the given sizes; item i's offset is the sum of index times stride. */
@@ -12,6 +13,13 @@ typedef struct reel_indices {
     int m, axis[REEL_MAX_RANK];
     int64_t n, size[REEL_MAX_RANK], stride[REEL_MAX_RANK];
 } reel_indices;
+
+/* Work on more elements than any memory holds, which a broadcast view may seem to have, is refused before sizes overflow. */
+enum { REEL_WORK_BITS = 48 };
+static inline int reel_check_work_(int64_t elements)
+{
+    return elements >> REEL_WORK_BITS ? reel_no_memory_((size_t)elements) : 0;
+}
 
 /* Of view v; size, stride, axis and m are the caller's to fill in before it. */
 void reel_indices_plan_(reel_indices *p, const reel_kview *v);

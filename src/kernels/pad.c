@@ -2,6 +2,7 @@
    map extends the axis without end; runs of it are copied whole. Exact; the adjoints add in double. */
 #include "core/shape.h"
 #include "kernels/copy.h"
+#include "kernels/index.h"
 #include "kernels/kernels.h"
 #include "ops/attrs.h"
 #include "ops/ids.h"
@@ -212,7 +213,7 @@ static int pad_grad_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     }
     reel_copy_plan_(&p->pack, g->dtype, g->rank, g->dims, g->strides, 0);
     *workspace = (size_t)p->most * 2 * sizeof(double);
-    return 0;
+    return reel_check_work_(p->most);
 }
 
 typedef struct fold_job {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "core/random.h"
 #include "kernels/copy.h"
+#include "kernels/index.h"
 #include "kernels/kernels.h"
 #include "kernels/random.h"
 #include "kernels/vmath.h"
@@ -361,7 +362,7 @@ static int categorical_prepare(const reel_ksig *sig, void *plan, size_t *workspa
     p->rows = p->logits.n / p->classes;
     p->n = ((const reel_attr_categorical *)sig->attr)->n;
     *workspace = (size_t)p->logits.n * (8 + (size_t)p->logits.size);
-    return 0;
+    return reel_check_work_(p->logits.n);
 }
 
 typedef struct categorical_job {
@@ -474,7 +475,7 @@ static int candidates_prepare(const reel_ksig *sig, void *plan, size_t *workspac
     if (p->a.unique && p->a.n > 0)
         for (slots = 2; slots < 2 * (size_t)p->a.n;) slots *= 2;
     *workspace = slots * 8 + (size_t)p->labels.n * (8 + (size_t)p->labels.size);
-    return 0;
+    return reel_check_work_(p->labels.n | p->a.n);
 }
 
 static bool is_new(int64_t *slot, uint64_t slots, int64_t c)

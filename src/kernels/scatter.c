@@ -221,7 +221,7 @@ static int scatter_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     const size_t sorts = p->shared ? 1 : (size_t)p->batches;
     p->sort_at = take(&at, p->way == SORTED ? sorts * (size_t)(p->rows + 1 + p->items) * 8 : 0);
     *workspace = at;
-    return 0;
+    return reel_check_work_(p->at.n | p->updates.n | whole);
 }
 
 /* ---- run --------------------------------------------------------------------------------------------------------------- */

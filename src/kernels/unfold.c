@@ -3,6 +3,7 @@
    double, in the order of the places in the window, so they depend on nothing else. */
 #include "core/shape.h"
 #include "kernels/copy.h"
+#include "kernels/index.h"
 #include "kernels/kernels.h"
 #include "ops/attrs.h"
 #include "ops/ids.h"
@@ -145,7 +146,7 @@ static int unfold_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     unfold_plan *p = plan;
     plan_unfold(p, sig, &sig->in[0]);
     *workspace = packed_bytes(p);
-    return 0;
+    return reel_check_work_(p->packs ? p->pack.n : 0);
 }
 
 static int64_t grain_of(int64_t each)
@@ -226,7 +227,7 @@ static int fold_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     unfold_plan *p = plan;
     plan_unfold(p, sig, &sig->out[0]);
     *workspace = packed_bytes(p) + (size_t)(p->planes * p->pixels) * 8;
-    return 0;
+    return reel_check_work_(p->pack.n | p->planes * p->pixels);
 }
 
 static int fold_run(const void *plan, void *const *ptr, void *work)
