@@ -230,36 +230,44 @@ REEL_ALWAYS_INLINE void NAME(join_lanes)(NAME(column) * acc)
             for (int j = 0; j < REEL_NORM_COLS; j++) acc[l][j] += acc[l + h][j];
 }
 
-static void NAME(column_moments)(const reel_norm_plan *p, const NAME(tile) * t, const T *x, reel_moments *out)
+/* A chunk of the tile, packed: the rows of a wide matrix lie where caches have few places for them. */
+static void NAME(pack_tile)(const reel_norm_plan *p, const NAME(tile) * t, const T *x, int64_t first, int64_t n,
+                            C (*to)[REEL_NORM_COLS])
+{
+    reel_place at;
+    reel_place_set_(&at, &p->red[REEL_NORM_X], first);
+    for (int64_t i = 0; i < n; i++) {
+        NAME(line)(to[i], t, REEL_NORM_X, x + at.off);
+        reel_place_next_(&at, &p->red[REEL_NORM_X]);
+    }
+}
+
+/* packed: room for a chunk; the last one is left there */
+static void NAME(column_moments)(const reel_norm_plan *p, const NAME(tile) * t, const T *x, reel_moments *out,
+                                 C (*packed)[REEL_NORM_COLS])
 {
     enum { W = REEL_NORM_COLS };
     NAME(column) acc[REEL_RED_LANES], mean;
     reel_moments_tree tree[W];
-    C b[W];
     for (int j = 0; j < W; j++) tree[j].n = 0, tree[j].top = 0;
     for (int64_t first = 0; first < p->n; first += REEL_RED_CHUNK) {
         const int64_t n = p->n - first < REEL_RED_CHUNK ? p->n - first : REEL_RED_CHUNK;
-        reel_place at;
+        NAME(pack_tile)(p, t, x, first, n, packed);
         for (int j = 0; j < W; j++) mean[j] = 0;
         if (!p->rms) {
             NAME(zero_lanes)(acc);
-            reel_place_set_(&at, &p->red[REEL_NORM_X], first);
             for (int64_t i = 0; i < n; i++) {
                 double *lane = acc[i % REEL_RED_LANES];
-                NAME(line)(b, t, REEL_NORM_X, x + at.off);
-                for (int j = 0; j < W; j++) lane[j] += (double)b[j];
-                reel_place_next_(&at, &p->red[REEL_NORM_X]);
+                for (int j = 0; j < W; j++) lane[j] += (double)packed[i][j];
             }
             NAME(join_lanes)(acc);
             for (int j = 0; j < W; j++) mean[j] = acc[0][j] / (double)n;
         }
         NAME(zero_lanes)(acc);
-        reel_place_set_(&at, &p->red[REEL_NORM_X], first);
         for (int64_t i = 0; i < n; i++) {
             double *lane = acc[i % REEL_RED_LANES];
-            NAME(line)(b, t, REEL_NORM_X, x + at.off);
+            const C *b = packed[i];
             for (int j = 0; j < W; j++) lane[j] += ((double)b[j] - mean[j]) * ((double)b[j] - mean[j]);
-            reel_place_next_(&at, &p->red[REEL_NORM_X]);
         }
         NAME(join_lanes)(acc);
         for (int j = 0; j < W; j++) {
@@ -277,11 +285,11 @@ static void NAME(cols)(const reel_norm_plan *p, const reel_norm_io *io, int64_t 
 {
     enum { W = REEL_NORM_COLS };
     reel_moments m[W];
-    C b[W], mean[W], rest[W], rate[W], s[W], o[W];
+    C packed[REEL_RED_CHUNK][W], b[W], mean[W], rest[W], rate[W], s[W], o[W];
     NAME(tile) t;
     for (int64_t task = begin; task < end; task++) {
         NAME(tile_of)(&t, p, task);
-        NAME(column_moments)(p, &t, io->x, m);
+        NAME(column_moments)(p, &t, io->x, m, packed);
         for (int j = 0; j < W; j++) {
             const double var = m[j].m2 / m[j].n;
             const NAME(unit) u = NAME(unit_of)(m[j].mean, var, p->eps);
@@ -296,8 +304,9 @@ static void NAME(cols)(const reel_norm_plan *p, const reel_norm_io *io, int64_t 
         reel_place_set_(&x, &p->red[REEL_NORM_X], 0);
         reel_place_set_(&y, &p->red[REEL_NORM_Y], 0);
         for (int64_t i = 0; i < p->n; i++) {
-            NAME(line)(b, &t, REEL_NORM_X, (const T *)io->x + x.off);
-            for (int j = 0; j < W; j++) b[j] = ((b[j] - mean[j]) - rest[j]) * rate[j];
+            if (p->n > REEL_RED_CHUNK) NAME(line)(b, &t, REEL_NORM_X, (const T *)io->x + x.off);
+            const C *v = p->n > REEL_RED_CHUNK ? b : packed[i];
+            for (int j = 0; j < W; j++) b[j] = ((v[j] - mean[j]) - rest[j]) * rate[j];
             if (p->scale)
                 for (int j = 0; j < W; j++) b[j] = b[j] * s[j];
             if (p->bias)

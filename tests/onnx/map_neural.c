@@ -155,7 +155,7 @@ static int dropout(onnx_call *c)
     const bool training = c->n_in > 2 && c->in[2] && host_number(c->in[2]) != 0;
     const double ratio = c->n_in > 1 && c->in[1] ? host_number(c->in[1]) : attr_float(c, "ratio", 0.5);
     reel_dropout_opts o = {.size = sizeof o, .eval = !training || ratio == 0};
-    if (!o.eval) return na(c, "the mask is random: ONNX's own runner leaves it out");
+    if (!o.eval) return na(c, "the expected mask is a draw of NumPy's generator");
     return reel_dropout_mask(c->in[0], 0, &o, c->out);
 }
 
