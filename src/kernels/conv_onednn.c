@@ -358,7 +358,7 @@ int reel_conv_dnn_new_(const conv_shape *s, conv_dnn **out, size_t *workspace)
 {
     const double work = (double)s->n * (double)s->o * (double)s->k * (double)s->out;
     *out = NULL;
-    if (work < SMALL || !reel_onednn_engine_()) return 0;
+    if (work < SMALL || s->in == 0 || !reel_onednn_engine_()) return 0;
     conv_dnn *d = reel_zalloc_(sizeof *d);
     if (!d) return REEL_ENOMEM;
     for (int i = 0; i < SLOTS; i++) atomic_flag_clear(&d->slots[i].busy);

@@ -22,6 +22,7 @@ static int pool_shape(const reel_attr_pool *a, const reel_shape *x, reel_shape *
     for (int i = 0; i < r->spatial; i++) {
         const int axis = reel_spatial_axis_(r, i);
         reel_window w;
+        if (x->dims[axis] == 0) return reel_fail(REEL_ESHAPE, "x is empty along spatial axis %d", i);
         code = reel_window_axis_(r, i, x->dims[axis], r->kernel[i], &w);
         if (code) return code;
         y->dims[axis] = w.out;
