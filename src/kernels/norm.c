@@ -3,6 +3,7 @@
 #include <string.h>
 #include "core/dtype.h"
 #include "core/shape.h"
+#include "kernels/index.h"
 #include "kernels/isa.h"
 #include "kernels/kernels.h"
 #include "kernels/loop.h"
@@ -231,6 +232,7 @@ static int grad_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     }
     plan_rows(p, x, mask, strides, used);
     if (p->scale == REEL_NORM_BY_ROW && !constant_in_row(p, REEL_NORM_DS)) p->scale = REEL_NORM_BY_ELEMENT;
+    if (reel_check_work_(p->n_rows | p->n_scale)) return reel_status();
     const bool cols = p->inner > 1 && p->n > 0 && p->scale != REEL_NORM_BY_ELEMENT;
     p->rows_a_block = (p->n_rows + REEL_NORM_BLOCKS - 1) / REEL_NORM_BLOCKS;
     if (p->rows_a_block < 1) p->rows_a_block = 1;
