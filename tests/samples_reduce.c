@@ -141,7 +141,6 @@ static reel_tensor *count_like(const char *site, reel_tensor *x, reel_axes axes,
         BAD(function(REEL_HERE, X("[2,3]"), (reel_axes){.n = 9}, false), REEL_EARG, "9 axes");                      \
         BAD(function(REEL_HERE, X("[2,3]"), (reel_axes){.n = -1}, false), REEL_EARG, "-1 axes");                    \
         BAD(function(REEL_HERE, X("[]"), REEL_AXES(0), false), REEL_EARG, "axis 0 is out of range for rank 0");     \
-        BAD(function(REEL_HERE, unset(), REEL_ALL_AXES, false), REEL_EARG, "before it has a value");                \
         BAD(function(REEL_HERE, symbol(), REEL_ALL_AXES, false), REEL_ETRACE, "graph");                             \
         name##_more();                                                                                              \
     }
