@@ -199,6 +199,7 @@ static void NAME(argmax_cols)(const reel_reduce_plan *p, const void *x, void *ou
                               int64_t end)
 {
     const K flip = (K)p->bits;
+    const int last_wins = p->last;
     K acc[REEL_RED_COLS];
     int32_t index[REEL_RED_COLS]; /* from the part's first on */
     const int64_t width = p->kept.dim[p->kept.n - 1];
@@ -214,7 +215,8 @@ static void NAME(argmax_cols)(const reel_reduce_plan *p, const void *x, void *ou
             const T *q = base + at.off;
             for (int64_t j = 0; j < w; j++) {
                 const K raw = KEY(q[j]), k = ZERO_KEY(raw);
-                index[j] = k > acc[j] || (p->last && k == acc[j]) ? i : index[j];
+                const int take = (k > acc[j]) | (last_wins & (k == acc[j]));
+                index[j] = take ? i : index[j];
                 acc[j] = k > acc[j] ? k : acc[j];
             }
         }

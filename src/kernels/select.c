@@ -12,7 +12,7 @@
 #include "reel/sort.h"
 #include "reel/tensor.h"
 
-enum { BLOCK = 1 << 17, SPARE = 512, STEP = 128 };
+enum { BLOCK = 1 << 17, SPARE = 128, STEP = 64 };
 
 static size_t rounded(size_t bytes)
 {
