@@ -171,7 +171,7 @@ int reel_planner_step_(planner *p, pstep step)
 void reel_planner_read_(planner *p, int32_t value, reel_dtype dtype, bool whole)
 {
     if (whole) p->r[p->v[value].root].last = (int32_t)p->n_steps - 1;
-    p->slots[p->n_slots++] = (pslot){whole ? value : -1, dtype};
+    p->slots[p->n_slots++] = (pslot){.value = whole ? value : -1, .dtype = dtype};
 }
 
 /* A weak number that is fed and read as an integer must be one. */
@@ -208,11 +208,15 @@ static int add_op_step(planner *p, size_t i, int kind, const reel_dtype *in_dtyp
     const int n_out = first_half ? 0 : n->n_out;
     if (reel_planner_step_(p, (pstep){.node = (int32_t)i, .n_in = n->n_in, .n_out = n_out, .kind = kind}))
         return REEL_ENOMEM;
-    if (kind == STEP_FILL) p->slots[p->n_slots++] = (pslot){-1, REEL_U8};
+    if (kind == STEP_FILL) p->slots[p->n_slots++] = (pslot){.value = -1, .dtype = REEL_U8};
     for (int k = 0; k < n->n_in; k++)
         reel_planner_read_(p, p->g->ins[n->first_in + k], in_dtype[k], !reel_shape_only_(n->op->flags, k));
-    for (int k = 0; k < n_out; k++) reel_planner_read_(p, n->first_out + k, out[k].dtype, kind != STEP_LATE);
-    if (first_half) p->slots[p->n_slots++] = (pslot){-1, REEL_I64};
+    for (int k = 0; k < n_out; k++) {
+        const bool fed = p->fed[n->first_out + k];
+        reel_planner_read_(p, n->first_out + k, out[k].dtype, kind != STEP_LATE && !fed);
+        if (fed) p->slots[p->n_slots - 1].bytes = reel_type_bytes_(&out[k]) + 1;
+    }
+    if (first_half) p->slots[p->n_slots++] = (pslot){.value = -1, .dtype = REEL_I64};
     return 0;
 }
 

@@ -74,9 +74,14 @@ static int prepare_op(const planner *p, const pstep *s, const reel_kernel *k, vo
     const reel_node *n = s->node >= 0 ? &p->g->nodes[s->node] : NULL;
     const reel_op *op = n ? n->op : &reel_rows_[REEL_OP_stop_gradient]; /* the identity: its kernel copies */
     reel_kview views[REEL_MAX_IN + REEL_MAX_OUT];
-    int64_t dense[REEL_MAX_RANK];
+    int64_t dense[REEL_MAX_RANK], fed[REEL_MAX_OUT][REEL_MAX_RANK];
     const int n_out = n ? n->n_out : s->n_out;
     for (int j = 0; j < s->n_in + n_out; j++) kview_of(p, s, j, &views[j]);
+    for (int j = 0; n && j < n_out; j++) {
+        if (!p->fed[n->first_out + j]) continue;
+        reel_shape_strides_(&p->v[n->first_out + j].type.shape, fed[j]); /* what is fed may lie in any order */
+        views[s->n_in + j].strides = fed[j];
+    }
     if (!n) {
         reel_shape_strides_(&p->v[s->from].type.shape, dense);
         views[1].strides = dense;
@@ -218,6 +223,19 @@ static int32_t first_operand(const pstep *s)
     return s->slot + (s->kind == STEP_FILL);
 }
 
+/* Memory for outputs that are fed: of this step alone. */
+static int place_fed(planner *p, const pstep *s, int32_t slot)
+{
+    for (int k = s->n_in; k < s->n_in + s->n_out; k++) {
+        pslot *o = &p->slots[slot + k];
+        if (!o->bytes) continue;
+        const int32_t block = reel_arena_take_(p->arena, o->bytes);
+        if (block < 0) return REEL_ENOMEM;
+        o->at = (int64_t)reel_arena_offset_(p->arena, block); /* never given back: such feeds are rare */
+    }
+    return 0;
+}
+
 static int lay_out(planner *p)
 {
     for (size_t i = 0; i < p->n_steps; i++) {
@@ -226,7 +244,8 @@ static int lay_out(planner *p)
         size_t workspace = 0;
         int rc = prepare(p, i, &workspace);
         for (int k = 0; k < s->n_out && s->node >= 0 && s->kind != STEP_LATE && !rc; k++)
-            rc = place_output(p, i, p->slots[slot + s->n_in + k].value);
+            if (p->slots[slot + s->n_in + k].value >= 0) rc = place_output(p, i, p->slots[slot + s->n_in + k].value);
+        if (!rc && s->kind != STEP_LATE) rc = place_fed(p, s, slot);
         if (rc) return rc;
         if (workspace || is_first_half(s)) {
             const int32_t block = reel_arena_take_(p->arena, workspace + (is_first_half(s) ? 128 : 0));
@@ -284,6 +303,8 @@ static void place_pointers(planner *p)
             else if (s->node < 0 && k == 1)
                 place(plan, slot,
                       (reel_place){.kind = REEL_AT_EXT, .ext = p->rq->n_feeds + (int32_t)p->n_vars + s->to});
+            else if (p->slots[slot].bytes)
+                place(plan, slot, (reel_place){.kind = REEL_AT_ARENA, .offset = p->slots[slot].at});
             else
                 place(plan, slot, (reel_place){.kind = REEL_AT_NOTHING});
         }

@@ -38,7 +38,7 @@ static int add_result(planner *p, int32_t value, reel_rec *cell)
         pstep copy = {.node = -1, .n_in = 1, .n_out = 1, .from = value};
         if (add_fresh(p, &v->type, &copy.to) || reel_planner_step_(p, copy)) return REEL_ENOMEM;
         reel_planner_read_(p, value, v->type.dtype, true);
-        p->slots[p->n_slots++] = (pslot){-1, v->type.dtype};
+        p->slots[p->n_slots++] = (pslot){.value = -1, .dtype = v->type.dtype};
         r->place = (reel_place){.kind = REEL_AT_EXT, .ext = p->rq->n_feeds + (int32_t)p->n_vars + copy.to};
         r->whole = true;
         reel_shape_strides_(&v->type.shape, r->strides);

@@ -23,6 +23,8 @@ typedef struct proot {
 typedef struct pslot {
     int32_t value;    /* -1: only the shape is read */
     reel_dtype dtype; /* a weak number's, as this step reads it */
+    size_t bytes;     /* an output that is fed and made all the same: where it goes, which nobody reads */
+    int64_t at;
 } pslot;
 
 typedef struct pstep {
