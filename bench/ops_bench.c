@@ -46,6 +46,23 @@ BODY(attention, reel_attention(in[0], in[1], in[2], NULL, REEL_OPTS(attention, .
 BODY(einsum_scores, reel_einsum("bhqd,bhkd->bhqk", REEL_LIST(in[0], in[1])))
 BODY(einsum_chain, reel_einsum("ij,jk,kl->il", REEL_LIST(in[0], in[1], in[2])))
 
+BODY(sin, reel_sin(in[0]))
+BODY(erf, reel_erf(in[0]))
+BODY(gelu, reel_gelu(in[0]))
+BODY(layer_norm, reel_layer_norm(in[0], in[1], in[2], NULL))
+BODY(gather, reel_gather(in[0], in[1], 0))
+BODY(embedding, reel_embedding(in[0], in[1], REEL_OPTS(embedding, .dense_gradient = true)))
+BODY(scatter_add, reel_index_add(in[0], 0, in[1], in[2]))
+BODY(batch_norm, reel_batch_norm(in[0], in[1], in[2], NULL, NULL, REEL_OPTS(batch_norm, .training = true)))
+BODY(sort, reel_sort(in[0], -1, false))
+static int topk_body(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *two[2];
+    (void)self;
+    const int code = reel_topk(in[0], 100, -1, NULL, two);
+    out[0] = two[0];
+    return code;
+}
 BODY(conv, reel_conv2d(in[0], in[1], REEL_OPTS(conv2d, .padding = REEL_SAME)))
 BODY(max_pool, reel_max_pool2d(in[0], REEL_SHAPE(2, 2), NULL))
 BODY(avg_pool, reel_avg_pool2d(in[0], REEL_SHAPE(2, 2), NULL))
@@ -78,6 +95,17 @@ static const op_case cases[] = {
     {"conv_lenet2", conv_body, {"n64,32,14,14", "n64,32,3,3"}, false},
     {"conv_resnet56", conv_body, {"n8,64,56,56", "n64,64,3,3"}, false},
     {"conv_resnet14", conv_body, {"n8,256,14,14", "n256,256,3,3"}, false},
+    CASE(sin, "n1048576"),
+    CASE(erf, "n1048576"),
+    CASE(gelu, "n1048576"),
+    CASE(layer_norm, "n1024,1024", "o1024", "o1024"),
+    CASE(gather, "n10000,128", "i8192"),
+    CASE(embedding, "n10000,128", "i32,256"),
+    CASE(scatter_add, "n10000,128", "i8192", "n8192,128"),
+    CASE(batch_norm, "n64,64,28,28", "o64", "o64"),
+    CASE(sort, "n1048576"),
+    {"sort_rows", sort_body, {"n1024,1024"}, false},
+    CASE(topk, "n1048576"),
     CASE(max_pool, "n64,32,28,28"),
     CASE(avg_pool, "n64,32,28,28"),
     CASE(lstm, "c32,16,128", "n512,128", "n512,128", "n512"),

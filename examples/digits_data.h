@@ -15,7 +15,7 @@ struct digits {
 };
 
 /* 64 values from 0 to 16 and the label a line. 0, or -1 with a message. */
-static int digits_read(struct digits *d, const char *path)
+static inline int digits_read(struct digits *d, const char *path)
 {
     FILE *f = fopen(path, "r");
     if (!f) {
@@ -54,7 +54,7 @@ struct deck {
     int32_t label[BATCH];
 };
 
-static uint32_t deck_random(struct deck *k) /* 24 bits of splitmix64 (Steele, Lea and Flood 2014) */
+static inline uint32_t deck_random(struct deck *k) /* 24 bits of splitmix64 (Steele, Lea and Flood 2014) */
 {
     uint64_t z = k->state += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -62,7 +62,7 @@ static uint32_t deck_random(struct deck *k) /* 24 bits of splitmix64 (Steele, Le
     return (uint32_t)(z >> 40);
 }
 
-static double deck_normal(struct deck *k) /* nearly: the sum of twelve uniform numbers */
+static inline double deck_normal(struct deck *k) /* nearly: the sum of twelve uniform numbers */
 {
     double sum = -6;
     for (int i = 0; i < 12; i++) {
@@ -71,7 +71,7 @@ static double deck_normal(struct deck *k) /* nearly: the sum of twelve uniform n
     return sum;
 }
 
-static void deck_shuffle(struct deck *k) /* Fisher and Yates */
+static inline void deck_shuffle(struct deck *k) /* Fisher and Yates */
 {
     for (int i = TRAIN - 1; i > 0; i--) {
         const int j = (int)(deck_random(k) % (uint32_t)(i + 1)), t = k->order[i];
@@ -80,7 +80,7 @@ static void deck_shuffle(struct deck *k) /* Fisher and Yates */
     }
 }
 
-static void deck_init(struct deck *k, uint64_t seed)
+static inline void deck_init(struct deck *k, uint64_t seed)
 {
     k->state = seed;
     for (int i = 0; i < TRAIN; i++) {
@@ -89,7 +89,7 @@ static void deck_init(struct deck *k, uint64_t seed)
 }
 
 /* image at (u, v), between pixels; 0 outside */
-static double bilinear(const float *image, double u, double v)
+static inline double bilinear(const float *image, double u, double v)
 {
     const int col = (int)floor(u), row = (int)floor(v);
     double sum = 0;
@@ -103,7 +103,7 @@ static double bilinear(const float *image, double u, double v)
 }
 
 /* Turned, slanted, stretched and moved a little, its strokes made thicker or thinner */
-static void deck_warp(struct deck *k, const float *image, const float *mean, float *out)
+static inline void deck_warp(struct deck *k, const float *image, const float *mean, float *out)
 {
     const double turn = 0.11 * deck_normal(k), slant = 0.11 * deck_normal(k), c = cos(turn), s = sin(turn);
     const double wide = 1 + 0.07 * deck_normal(k), high = 1 + 0.07 * deck_normal(k), gamma = exp(0.31 * deck_normal(k));
@@ -115,7 +115,7 @@ static void deck_warp(struct deck *k, const float *image, const float *mean, flo
     }
 }
 
-static void deck_deal(struct deck *k, const struct digits *d, int step)
+static inline void deck_deal(struct deck *k, const struct digits *d, int step)
 {
     for (int i = 0; i < BATCH; i++) {
         const int row = k->order[step * BATCH + i];
@@ -125,7 +125,7 @@ static void deck_deal(struct deck *k, const struct digits *d, int step)
 }
 
 /* n rows as they are, less the mean */
-static void digits_centred(const struct digits *d, int first, int n, float (*out)[PIXELS])
+static inline void digits_centred(const struct digits *d, int first, int n, float (*out)[PIXELS])
 {
     for (int i = 0; i < n * PIXELS; i++) {
         out[i / PIXELS][i % PIXELS] = d->x[first + i / PIXELS][i % PIXELS] - d->mean[i % PIXELS];

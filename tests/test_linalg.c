@@ -107,7 +107,7 @@ static double worst_of(reel_dtype d, int64_t batch, int64_t m, int64_t n, char *
     if (reel_status()) {
         reel_error e;
         reel_take_error(&e);
-        snprintf(what, room, "%s", e.text);
+        snprintf(what, room, "%.150s", e.text);
         return INFINITY;
     }
     return worst;

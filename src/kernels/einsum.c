@@ -133,7 +133,7 @@ static void settle(const builder *b, term *t, const uint8_t *label, int n, place
 /* Copies a term, its axes in the order of labels, to `to`, or to new workspace. */
 static int copy_term(builder *b, term *t, const uint8_t *label, int n, const place *to)
 {
-    int64_t dims[REEL_MAX_RANK], strides[REEL_MAX_RANK], dense[REEL_MAX_RANK];
+    int64_t dims[REEL_MAX_RANK] = {0}, strides[REEL_MAX_RANK], dense[REEL_MAX_RANK];
     view_of(b, t, label, n, true, dims, strides);
     reel_shape s = {.rank = n};
     memcpy(s.dims, dims, sizeof s.dims);
