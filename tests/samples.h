@@ -54,6 +54,7 @@ typedef struct samples {
     int (*begin)(const sample *s, reel_dtype d); /* before the inputs of a run are made; not traced */
     void (*end)(void);
     bool never_single; /* no operand can have one element */
+    bool shape_only;   /* a composed op that reads but the shape: a variable without a value will do */
 } samples;
 #define GOOD_OF(array, outputs) .good = array, .n_good = (int)(sizeof(array) / sizeof *(array)), .n_out = outputs
 #define GOOD(array) GOOD_OF(array, 1)

@@ -79,7 +79,7 @@ static const sample likes[] = {{IN("[]")},     {IN("[0]")},    {IN("[1]")},     
         BAD(reel_##name(reel_cast(X("[2]"), (reel_dtype)0)), REEL_EDTYPE, "no dtype");                  \
     }                                                                                                   \
     const samples samples_##name = {GOOD(likes), .apply = name##_apply, .reference = name##_reference,  \
-                                    .bad = name##_bad}
+                                    .bad = name##_bad, .shape_only = true}
 LIKE(zeros_like, 0);
 LIKE(ones_like, 1);
 

@@ -80,7 +80,8 @@ static void test_arange_eye(void)
     dims[0] = 5;
     dims[1] = 3;
     v = (reel_kview){REEL_F32, 2, dims, strides, f};
-    ok = call(&reel_k_eye_, row(REEL_OP_eye), NULL, 0, 1, &v) == 0;
+    const reel_attr_full main_diagonal = {.value = 0};
+    ok = call(&reel_k_eye_, row(REEL_OP_eye), &main_diagonal, 0, 1, &v) == 0;
     for (int i = 0; i < 15; i++) {
         ok = ok && f[i] == (float)(i / 3 == i % 3);
     }

@@ -218,7 +218,8 @@ static void test_lengths_are_shorter_sequences(void)
     reel_gru(x, w, r, NULL, REEL_OPTS(rnn, .lengths = l, .direction = REEL_BOTH), out);
     const reel_range row[2] = {{0, 7, 1}, {2, 3, 1}}, rest[2] = {{7, t, 1}, {2, 3, 1}}, none[2] = {REEL_ALL, {1, 2, 1}};
     reel_gru(reel_slice(x, 2, row), w, r, NULL, REEL_OPTS(rnn, .direction = REEL_BOTH), alone);
-    TAP_OK(apart(reel_slice(out[0], 2, row), alone[0]) < 1e-6, "a row of length 7 is the sequence of 7 steps, both ways");
+    TAP_OK(apart(reel_slice(out[0], 2, row), alone[0]) < 1e-6,
+           "a row of length 7 is the sequence of 7 steps, both ways");
     TAP_OK(reel_item(reel_sum(reel_abs(reel_slice(out[0], 2, rest)))) == 0, "and 0 after them");
     TAP_OK(reel_item(reel_sum(reel_abs(reel_slice(out[0], 2, none)))) == 0, "a row of length 0 is 0");
     const reel_range last[2] = {REEL_ALL, {2, 3, 1}};

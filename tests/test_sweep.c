@@ -184,7 +184,7 @@ static void strangers(const reel_op *op, const samples *set)
     for (int i = 0; i < r.n_fed; i++) {
         refused(&r, in, i, NULL, "NULL");
         refused(&r, in, i, dead(), "dead");
-        if (!may_be_unset(op, r.fed[i])) refused(&r, in, i, unset(), "a variable without a value");
+        if (!set->shape_only && !may_be_unset(op, r.fed[i])) refused(&r, in, i, unset(), "a variable without a value");
         refused(&r, in, i, symbol(), "part of another graph");
     }
     const bool first = r.n_fed > 0 && r.fed[0] == 0 && (op->unify & 1u) && reel_dtype_of(in[0]) == r.d;
