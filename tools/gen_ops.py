@@ -70,14 +70,17 @@ def read_comments():
     """name -> one line, from the comment behind its declaration, else from the one above it and its neighbours."""
     found = {}
     for path in sorted((ROOT / "include/reel").glob("*.h")):
-        above = ""
+        above = heading = ""
         text = path.read_text(encoding="utf-8")
         for m in re.finditer(r"\n[ \t]*\n|/\*(.*?)\*/|\breel_(\w+?)_at\s*\(\s*const char \*site[^;]*;(?:[ \t]*/\*(.*?)\*/)?",
                              text, flags=re.S):
             if m[2] is not None:
-                found.setdefault(m[2], sentence(m[3] if m[3] is not None else above))
+                found.setdefault(m[2], sentence(m[3] if m[3] is not None else above or heading))
             else:
-                above = "" if m[1] is None or m[1].strip().startswith("----") else m[1]
+                title = m[1] is not None and m[1].strip().startswith("----")
+                if title:
+                    heading = re.sub(r"-{3,}", " ", m[1]).strip()
+                above = "" if m[1] is None or title else m[1]
     return found
 
 

@@ -5,12 +5,12 @@
 REEL_BEGIN_DECLS
 
 /* ---- creation ------------------------------------------------------------------------------------ */
-reel_tensor *reel_zeros_at(const char *site, reel_dtype d, reel_shape s);
-reel_tensor *reel_ones_at(const char *site, reel_dtype d, reel_shape s);
-reel_tensor *reel_full_at(const char *site, reel_dtype d, reel_shape s, double value);
-reel_tensor *reel_full_like_at(const char *site, reel_tensor *x, double value); /* of x's shape and dtype */
-reel_tensor *reel_zeros_like_at(const char *site, reel_tensor *x);
-reel_tensor *reel_ones_like_at(const char *site, reel_tensor *x);
+reel_tensor *reel_zeros_at(const char *site, reel_dtype d, reel_shape s);              /* every element 0 */
+reel_tensor *reel_ones_at(const char *site, reel_dtype d, reel_shape s);               /* every element 1 */
+reel_tensor *reel_full_at(const char *site, reel_dtype d, reel_shape s, double value); /* every element value */
+reel_tensor *reel_full_like_at(const char *site, reel_tensor *x, double value);        /* of x's shape and dtype */
+reel_tensor *reel_zeros_like_at(const char *site, reel_tensor *x); /* zeros of the shape and dtype of x */
+reel_tensor *reel_ones_like_at(const char *site, reel_tensor *x);  /* ones of the shape and dtype of x */
 /* start, start + step, ... below stop (above, for a negative step): ceil((stop - start) / step) elements. */
 reel_tensor *reel_arange_at(const char *site, reel_dtype d, double start, double stop, double step);
 /* n numbers from start to stop, both included (endpoint) or without stop; integers are rounded down. NumPy. */
@@ -34,8 +34,10 @@ reel_tensor *reel_uniform_at(const char *site, reel_dtype d, reel_shape s, doubl
 reel_tensor *reel_normal_at(const char *site, reel_dtype d, reel_shape s, double mean, double stddev,
                             reel_generator *g);                           /* Box-Muller */
 reel_tensor *reel_randn_at(const char *site, reel_dtype d, reel_shape s); /* reel_normal(d, s, 0, 1, NULL) */
-reel_tensor *reel_uniform_like_at(const char *site, reel_tensor *x, double low, double high, reel_generator *g);
-reel_tensor *reel_normal_like_at(const char *site, reel_tensor *x, double mean, double stddev, reel_generator *g);
+reel_tensor *reel_uniform_like_at(const char *site, reel_tensor *x, double low, double high,
+                                  reel_generator *g); /* uniform in [low, high) of the shape and dtype of x */
+reel_tensor *reel_normal_like_at(const char *site, reel_tensor *x, double mean, double stddev,
+                                 reel_generator *g); /* normal of the shape and dtype of x */
 /* Normal, of those within [low, high]; by the inverse of the distribution function (Wichura, AS 241, 1988). */
 reel_tensor *reel_truncated_normal_at(const char *site, reel_dtype d, reel_shape s, double mean, double stddev,
                                       double low, double high, reel_generator *g);

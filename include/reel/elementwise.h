@@ -12,16 +12,16 @@ reel_tensor *reel_abs_at(const char *site, reel_tensor *x);        /* |x|; numbe
 reel_tensor *reel_sign_at(const char *site, reel_tensor *x);       /* -1, 0 or 1; numbers; NaN stays; zero derivative */
 reel_tensor *reel_square_at(const char *site, reel_tensor *x);     /* x x; numbers */
 reel_tensor *reel_reciprocal_at(const char *site, reel_tensor *x); /* 1 / x */
-reel_tensor *reel_sqrt_at(const char *site, reel_tensor *x);
-reel_tensor *reel_rsqrt_at(const char *site, reel_tensor *x); /* 1 / sqrt(x) */
-reel_tensor *reel_cbrt_at(const char *site, reel_tensor *x);  /* the real cube root, of negative numbers too */
-reel_tensor *reel_exp_at(const char *site, reel_tensor *x);
-reel_tensor *reel_exp2_at(const char *site, reel_tensor *x);
-reel_tensor *reel_expm1_at(const char *site, reel_tensor *x); /* e^x - 1, accurate near 0 */
-reel_tensor *reel_log_at(const char *site, reel_tensor *x);   /* ln x; -inf at 0, NaN below */
-reel_tensor *reel_log2_at(const char *site, reel_tensor *x);
-reel_tensor *reel_log10_at(const char *site, reel_tensor *x);
-reel_tensor *reel_log1p_at(const char *site, reel_tensor *x); /* ln(1 + x), accurate near 0 */
+reel_tensor *reel_sqrt_at(const char *site, reel_tensor *x);       /* the square root; NaN below 0 */
+reel_tensor *reel_rsqrt_at(const char *site, reel_tensor *x);      /* 1 / sqrt(x) */
+reel_tensor *reel_cbrt_at(const char *site, reel_tensor *x);       /* the real cube root, of negative numbers too */
+reel_tensor *reel_exp_at(const char *site, reel_tensor *x);        /* e^x */
+reel_tensor *reel_exp2_at(const char *site, reel_tensor *x);       /* 2^x */
+reel_tensor *reel_expm1_at(const char *site, reel_tensor *x);      /* e^x - 1, accurate near 0 */
+reel_tensor *reel_log_at(const char *site, reel_tensor *x);        /* ln x; -inf at 0, NaN below */
+reel_tensor *reel_log2_at(const char *site, reel_tensor *x);       /* the logarithm to base 2 */
+reel_tensor *reel_log10_at(const char *site, reel_tensor *x);      /* the logarithm to base 10 */
+reel_tensor *reel_log1p_at(const char *site, reel_tensor *x);      /* ln(1 + x), accurate near 0 */
 /* Radians; arguments of any size are reduced exactly. */
 reel_tensor *reel_sin_at(const char *site, reel_tensor *x);
 reel_tensor *reel_cos_at(const char *site, reel_tensor *x);
@@ -93,8 +93,8 @@ reel_tensor *reel_hard_shrink_at(const char *site, reel_tensor *x, double lambda
 /* ---- two operands: they broadcast ---------------------------------------------------------------------- */
 reel_tensor *reel_add_at(const char *site, reel_tensor *a,
                          reel_tensor *b); /* numbers, as the next six; integers wrap */
-reel_tensor *reel_sub_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_mul_at(const char *site, reel_tensor *a, reel_tensor *b);
+reel_tensor *reel_sub_at(const char *site, reel_tensor *a, reel_tensor *b); /* a - b */
+reel_tensor *reel_mul_at(const char *site, reel_tensor *a, reel_tensor *b); /* a b */
 reel_tensor *reel_div_at(const char *site, reel_tensor *a,
                          reel_tensor *b); /* IEEE; integers truncate toward zero as in C */
 reel_tensor *reel_floor_div_at(const char *site, reel_tensor *a,

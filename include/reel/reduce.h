@@ -8,7 +8,7 @@ REEL_BEGIN_DECLS
    Float sums run in wider or compensated accumulators: 16 lanes by logical index, the same bits for any thread count, ISA
    and layout. Integers wrap. Of no elements: sum 0, prod 1, any false, all true, count 0, mean NaN, logsumexp -inf; max,
    min and their arg are an error. */
-reel_tensor *reel_sum_at(const char *site, reel_tensor *x);
+reel_tensor *reel_sum_at(const char *site, reel_tensor *x);  /* the sum of all elements */
 reel_tensor *reel_mean_at(const char *site, reel_tensor *x); /* float only */
 reel_tensor *reel_prod_at(const char *site, reel_tensor *x); /* gradients without a division: zeros do no harm */
 reel_tensor *reel_max_at(const char *site, reel_tensor *x, int axis); /* NaN wins, +0 is above -0 */
@@ -42,8 +42,10 @@ reel_tensor *reel_logsumexp_axes_at(const char *site, reel_tensor *x, reel_axes 
    variance (NumPy's var: reel_var makes variables): sum (x - mean)^2 / max(n - correction, 0), in one pass over memory: two
    over each chunk of 1024, chunks joined as Chan, Golub & LeVeque 1983 do. correction 0: of the population, 1: unbiased.
    NaN if there is nothing to divide by; the derivative of std where it is 0 is 0. */
-reel_tensor *reel_variance_at(const char *site, reel_tensor *x, reel_axes axes, double correction, bool keepdims);
-reel_tensor *reel_std_at(const char *site, reel_tensor *x, reel_axes axes, double correction, bool keepdims);
+reel_tensor *reel_variance_at(const char *site, reel_tensor *x, reel_axes axes, double correction,
+                              bool keepdims); /* the mean square distance from the mean, over axes */
+reel_tensor *reel_std_at(const char *site, reel_tensor *x, reel_axes axes, double correction,
+                         bool keepdims);                                                  /* its square root */
 reel_tensor *reel_l1_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims); /* sum |x| */
 /* sqrt(sum x^2), squares in double: f32 cannot overflow on the way; derivative 0 where it is 0 */
 reel_tensor *reel_l2_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims);
@@ -58,8 +60,10 @@ typedef struct {
     size_t size;
     bool exclusive, reverse;
 } reel_scan_opts;
-reel_tensor *reel_cumsum_at(const char *site, reel_tensor *x, int axis, const reel_scan_opts *o);
-reel_tensor *reel_cumprod_at(const char *site, reel_tensor *x, int axis, const reel_scan_opts *o);
+reel_tensor *reel_cumsum_at(const char *site, reel_tensor *x, int axis,
+                            const reel_scan_opts *o); /* y[i] = x[0] + ... + x[i] along axis */
+reel_tensor *reel_cumprod_at(const char *site, reel_tensor *x, int axis,
+                             const reel_scan_opts *o); /* y[i] = x[0] ... x[i] along axis */
 /* of equal ones the latest takes the gradient (PyTorch) */
 reel_tensor *reel_cummax_at(const char *site, reel_tensor *x, int axis, const reel_scan_opts *o);
 reel_tensor *reel_cummin_at(const char *site, reel_tensor *x, int axis, const reel_scan_opts *o);

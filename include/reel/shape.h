@@ -44,8 +44,8 @@ int reel_unstack_at(const char *site, reel_tensor *x, int axis, int n,
 int reel_meshgrid_at(const char *site, reel_list xs, bool xy, reel_tensor *out[]);
 
 /* ---- joined, repeated, moved --------------------------------------------------------------------------- */
-reel_tensor *reel_concat_at(const char *site, reel_list xs, int axis);
-reel_tensor *reel_stack_at(const char *site, reel_list xs, int axis); /* a new axis of size xs.n at axis */
+reel_tensor *reel_concat_at(const char *site, reel_list xs, int axis); /* the tensors one behind the other along axis */
+reel_tensor *reel_stack_at(const char *site, reel_list xs, int axis);  /* a new axis of size xs.n at axis */
 /* The whole repeated s.dims[i] times along axis i; fewer or more axes than x's as NumPy: ones in front. */
 reel_tensor *reel_tile_at(const char *site, reel_tensor *x, reel_shape times);
 reel_tensor *reel_repeat_at(const char *site, reel_tensor *x, int64_t times, int axis); /* each element: np.repeat */

@@ -6,7 +6,8 @@ REEL_BEGIN_DECLS
 
 /* ---- sorting along an axis: stable, so ties are in order of index. NaN is greater than every number (NumPy's order), -0
    equals +0. Gradients go to where the values came from. ----------------------------------------------------- */
-reel_tensor *reel_sort_at(const char *site, reel_tensor *x, int axis, bool descending);
+reel_tensor *reel_sort_at(const char *site, reel_tensor *x, int axis,
+                          bool descending); /* x in ascending or descending order along axis */
 reel_tensor *reel_argsort_at(const char *site, reel_tensor *x, int axis, bool descending); /* i64 */
 typedef struct {
     size_t size;
@@ -45,12 +46,15 @@ reel_tensor *reel_histogram_at(const char *site, reel_tensor *x, int64_t n, doub
 
 /* ---- segments: y[s] from the rows x[i] with ids[i] == s, s in 0..n-1; ids [x.shape[0]] in any order. An id outside is an
    error. Of no rows: 0, 0, 1, the lowest, the highest value. ---------------------------------------------------- */
-reel_tensor *reel_segment_sum_at(const char *site, reel_tensor *x, reel_tensor *ids, int64_t n);
+reel_tensor *reel_segment_sum_at(const char *site, reel_tensor *x, reel_tensor *ids,
+                                 int64_t n); /* y[s] the sum of the rows with ids s */
 reel_tensor *reel_segment_mean_at(const char *site, reel_tensor *x, reel_tensor *ids, int64_t n); /* float only */
-reel_tensor *reel_segment_prod_at(const char *site, reel_tensor *x, reel_tensor *ids, int64_t n);
+reel_tensor *reel_segment_prod_at(const char *site, reel_tensor *x, reel_tensor *ids,
+                                  int64_t n); /* y[s] their product */
 reel_tensor *reel_segment_max_at(const char *site, reel_tensor *x, reel_tensor *ids,
                                  int64_t n); /* ties share the gradient equally */
-reel_tensor *reel_segment_min_at(const char *site, reel_tensor *x, reel_tensor *ids, int64_t n);
+reel_tensor *reel_segment_min_at(const char *site, reel_tensor *x, reel_tensor *ids,
+                                 int64_t n); /* y[s] their minimum */
 
 REEL_END_DECLS
 #endif
