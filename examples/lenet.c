@@ -50,7 +50,8 @@ static int from_csv(struct images *d, const char *path)
     for (int i = 0; i < ROWS; i++) {
         d->label[i] = small.label[i];
         for (int p = 0; p < SIZE; p++) { /* 8 pixels lie 3 apart, with a margin of 3 around them */
-            const double u = (p % SIDE - 3) / 3.0, v = (p / SIDE - 3) / 3.0;
+            const int row = p / SIDE, col = p % SIDE;
+            const double u = (col - 3) / 3.0, v = (row - 3) / 3.0;
             d->pixels[(size_t)i * SIZE + (size_t)p] = (unsigned char)(255 * bilinear(small.x[i], u, v));
         }
     }

@@ -80,7 +80,7 @@ int reel_window_axis_(const reel_window_rule *r, int i, int64_t in, int64_t k, r
     if (room < 0)
         return reel_fail(REEL_ESHAPE,
                          "the kernel reaches over %lld elements of spatial axis %d, which has %lld with its padding",
-                         (long long)span, i, (long long)(in + w->before + w->after));
+                         (long long)span, i, (long long)in + (long long)w->before + (long long)w->after);
     w->out = room / w->stride + 1;
     /* a further window for the rest, unless it would begin in the padding behind */
     if (r->ceil && room % w->stride != 0 && w->out * w->stride < in + w->before) w->out++;

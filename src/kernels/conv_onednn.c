@@ -239,7 +239,7 @@ static dnnl_primitive_desc_t choose(conv_dnn *d, const conv_shape *s, const geom
         if (!ok) pd = NULL;
         if (!pd) continue;
         const char *name = name_of(pd);
-        if (strstr(name, "ref") || (as_is && strncmp(name, "jit", 3) && strncmp(name, "brg", 3))) {
+        if (strstr(name, "ref") || (as_is && strncmp(name, "jit", 3) != 0 && strncmp(name, "brg", 3) != 0)) {
             dnnl_primitive_desc_destroy(pd);
             pd = NULL;
         }

@@ -19,7 +19,7 @@ static int matrices(const reel_type *t, const char *name, reel_shape *batch, int
 
 static int square(const reel_infer *io, reel_shape *batch, int64_t *n)
 {
-    int64_t rows, cols;
+    int64_t rows = 0, cols = 0;
     const int code = matrices(io->in[0], "a", batch, &rows, &cols);
     if (code) return code;
     if (!reel_merge_dim_(rows, cols, n))
@@ -44,7 +44,7 @@ static reel_type with(reel_dtype d, const reel_shape *batch, int more, int64_t m
 
 int reel_infer_square_(const reel_infer *io)
 {
-    reel_shape batch;
+    reel_shape batch = {0};
     int64_t n = 0;
     const int code = square(io, &batch, &n);
     if (code) return code;
@@ -54,7 +54,7 @@ int reel_infer_square_(const reel_infer *io)
 
 int reel_infer_det_(const reel_infer *io)
 {
-    reel_shape batch;
+    reel_shape batch = {0};
     int64_t n;
     const int code = square(io, &batch, &n);
     if (code) return code;
@@ -66,7 +66,7 @@ int reel_infer_det_(const reel_infer *io)
 int reel_infer_solve_(const reel_infer *io)
 {
     reel_shape batch, more, both;
-    int64_t n = 0, rows, cols;
+    int64_t n = 0, rows = 0, cols = 0;
     int code = square(io, &batch, &n);
     if (!code) code = matrices(io->in[1], "b", &more, &rows, &cols);
     if (code) return code;
@@ -81,8 +81,8 @@ int reel_infer_solve_(const reel_infer *io)
 
 int reel_infer_lu_factor_(const reel_infer *io)
 {
-    reel_shape batch;
-    int64_t m, n;
+    reel_shape batch = {0};
+    int64_t m = 0, n = 0;
     const int code = matrices(io->in[0], "a", &batch, &m, &n);
     if (code) return code;
     io->out[0] = *io->in[0];
@@ -92,8 +92,8 @@ int reel_infer_lu_factor_(const reel_infer *io)
 
 int reel_infer_lu_(const reel_infer *io)
 {
-    reel_shape batch;
-    int64_t m, n;
+    reel_shape batch = {0};
+    int64_t m = 0, n = 0;
     const int code = matrices(io->in[0], "a", &batch, &m, &n);
     if (code) return code;
     io->out[0] = with(io->in[0]->dtype, &batch, 2, m, m);
@@ -105,8 +105,8 @@ int reel_infer_lu_(const reel_infer *io)
 int reel_infer_qr_(const reel_infer *io)
 {
     const reel_attr_linalg *a = io->attr;
-    reel_shape batch;
-    int64_t m, n;
+    reel_shape batch = {0};
+    int64_t m = 0, n = 0;
     const int code = matrices(io->in[0], "a", &batch, &m, &n);
     if (code) return code;
     const int64_t c = a->full ? m : lesser(m, n);
@@ -117,7 +117,7 @@ int reel_infer_qr_(const reel_infer *io)
 
 int reel_infer_eigh_(const reel_infer *io)
 {
-    reel_shape batch;
+    reel_shape batch = {0};
     int64_t n = 0;
     const int code = square(io, &batch, &n);
     if (code) return code;
@@ -129,8 +129,8 @@ int reel_infer_eigh_(const reel_infer *io)
 int reel_infer_svd_(const reel_infer *io)
 {
     const reel_attr_linalg *a = io->attr;
-    reel_shape batch;
-    int64_t m, n;
+    reel_shape batch = {0};
+    int64_t m = 0, n = 0;
     int code = matrices(io->in[0], "a", &batch, &m, &n);
     if (code) return code;
     const int64_t k = lesser(m, n);
@@ -154,8 +154,8 @@ static int tolerance(const reel_attr_linalg *a)
 
 int reel_infer_pinv_(const reel_infer *io)
 {
-    reel_shape batch;
-    int64_t m, n;
+    reel_shape batch = {0};
+    int64_t m = 0, n = 0;
     const int code = matrices(io->in[0], "a", &batch, &m, &n);
     if (code) return code;
     io->out[0] = with(io->in[0]->dtype, &batch, 2, n, m);
@@ -164,8 +164,8 @@ int reel_infer_pinv_(const reel_infer *io)
 
 int reel_infer_matrix_rank_(const reel_infer *io)
 {
-    reel_shape batch;
-    int64_t m, n;
+    reel_shape batch = {0};
+    int64_t m = 0, n = 0;
     const int code = matrices(io->in[0], "a", &batch, &m, &n);
     if (code) return code;
     io->out[0] = with(REEL_I64, &batch, 0, 0, 0);
