@@ -24,17 +24,13 @@ typedef reel_tensor *function(reel_tensor *x);
     {                                             \
         return call;                              \
     }
-#define ALL                                                                                                          \
-    F(reciprocal)                                                                                                    \
-    F(sqrt)                                                                                                          \
-    F(rsqrt)                                                                                                         \
-    F(cbrt)                                                                                                          \
-    F(square)                                                                                                        \
-    F(exp)                                                                                                           \
-    F(exp2) F(expm1) F(log) F(log2) F(log10) F(log1p) F(sin) F(cos) F(tan) F(asin) F(acos) F(atan) F(sinh) F(cosh)   \
-        F(tanh) F(asinh) F(acosh) F(atanh) F(erf) F(erfc) F(lgamma) F(digamma) F(trigamma) F(sigmoid) F(log_sigmoid) \
-            F(softplus) F(softsign) F(silu) F(mish) F(gelu) F(gelu_tanh) F(elu) F(selu) F(celu) F(hard_sigmoid)      \
-                F(hard_swish)
+/* clang-format off */
+#define ALL \
+    F(reciprocal) F(sqrt) F(rsqrt) F(cbrt) F(square) F(exp) F(exp2) F(expm1) F(log) F(log2) F(log10) F(log1p) \
+    F(sin) F(cos) F(tan) F(asin) F(acos) F(atan) F(sinh) F(cosh) F(tanh) F(asinh) F(acosh) F(atanh) F(erf) \
+    F(erfc) F(lgamma) F(digamma) F(trigamma) F(sigmoid) F(log_sigmoid) F(softplus) F(softsign) F(silu) F(mish) \
+    F(gelu) F(gelu_tanh) F(elu) F(selu) F(celu) F(hard_sigmoid) F(hard_swish)
+/* clang-format on */
 PLAIN(reciprocal)
 PLAIN(sqrt)
 PLAIN(rsqrt)
