@@ -109,7 +109,8 @@ static double bin(const roi_plan *p, const region *r, const void *x, int64_t pla
     const int64_t n = r->nx * r->ny;
     const double share = g / (double)(n > 0 ? n : 1);
     for (int64_t i = 0; i < n; i++) {
-        const double y = r->y + ((double)by + ((double)(i / r->nx) + 0.5) / (double)r->ny) * r->bin_h;
+        const int64_t row = i / r->nx;
+        const double y = r->y + ((double)by + ((double)row + 0.5) / (double)r->ny) * r->bin_h;
         const double xx = r->x + ((double)bx + ((double)(i % r->nx) + 0.5) / (double)r->nx) * r->bin_w;
         const bool inside = corners(p, xx, y, at, w);
         for (int k = 0; k < 4; k++) {

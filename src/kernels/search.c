@@ -216,9 +216,9 @@ static int check_ids(const bins_plan *p, const void *x, int64_t limit, int64_t *
             while ((uint64_t)id[k] < (uint64_t)limit) k++;
             if (limit == INT64_MAX)
                 return reel_fail(REEL_EARG, "id %lld at position %lld cannot be counted", (long long)id[k],
-                                 (long long)(i + k));
+                                 (long long)i + k);
             return reel_fail(REEL_EARG, "id %lld at position %lld is out of range for %lld bins", (long long)id[k],
-                             (long long)(i + k), (long long)limit);
+                             (long long)i + k, (long long)limit);
         }
         if ((int64_t)worst > top) top = (int64_t)worst;
     }
