@@ -9,16 +9,17 @@ REEL_BEGIN_DECLS
    and layout. Integers wrap. Of no elements: sum 0, prod 1, any false, all true, count 0, mean NaN, logsumexp -inf; max,
    min and their arg are an error. */
 reel_tensor *reel_sum_at(const char *site, reel_tensor *x);  /* the sum of all elements */
-reel_tensor *reel_mean_at(const char *site, reel_tensor *x); /* float only */
+reel_tensor *reel_mean_at(const char *site, reel_tensor *x); /* the mean of all elements; float only */
 reel_tensor *reel_prod_at(const char *site, reel_tensor *x); /* gradients without a division: zeros do no harm */
 reel_tensor *reel_max_at(const char *site, reel_tensor *x, int axis); /* NaN wins, +0 is above -0 */
 reel_tensor *reel_min_at(const char *site, reel_tensor *x, int axis); /* NaN wins, -0 is below +0 */
 reel_tensor *reel_argmax_at(const char *site, reel_tensor *x,
                             int axis); /* i64: the first index of the maximum; NaN counts as maximum */
-reel_tensor *reel_argmin_at(const char *site, reel_tensor *x, int axis); /* NaN counts as minimum */
-reel_tensor *reel_any_at(const char *site, reel_tensor *x);              /* bool: is one not 0 (NaN is not)? */
-reel_tensor *reel_all_at(const char *site, reel_tensor *x);              /* bool: are all? */
-reel_tensor *reel_count_nonzero_at(const char *site, reel_tensor *x);    /* i64 */
+reel_tensor *reel_argmin_at(const char *site, reel_tensor *x,
+                            int axis); /* i64: the first index of the minimum; NaN counts as minimum */
+reel_tensor *reel_any_at(const char *site, reel_tensor *x);           /* bool: is one not 0 (NaN is not)? */
+reel_tensor *reel_all_at(const char *site, reel_tensor *x);           /* bool: are all? */
+reel_tensor *reel_count_nonzero_at(const char *site, reel_tensor *x); /* i64 */
 /* ln sum e^x, computed as m + ln sum e^(x - m), m the largest; -inf where all are */
 reel_tensor *reel_logsumexp_at(const char *site, reel_tensor *x, int axis);
 reel_tensor *reel_sum_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims);
@@ -65,9 +66,13 @@ reel_tensor *reel_cumsum_at(const char *site, reel_tensor *x, int axis,
 reel_tensor *reel_cumprod_at(const char *site, reel_tensor *x, int axis,
                              const reel_scan_opts *o); /* y[i] = x[0] ... x[i] along axis */
 /* of equal ones the latest takes the gradient (PyTorch) */
-reel_tensor *reel_cummax_at(const char *site, reel_tensor *x, int axis, const reel_scan_opts *o);
-reel_tensor *reel_cummin_at(const char *site, reel_tensor *x, int axis, const reel_scan_opts *o);
-reel_tensor *reel_logcumsumexp_at(const char *site, reel_tensor *x, int axis, const reel_scan_opts *o);
+reel_tensor *reel_cummax_at(
+    const char *site, reel_tensor *x, int axis,
+    const reel_scan_opts *o); /* y[i] = max of x[0..i]; of equal ones the latest takes the gradient (PyTorch) */
+reel_tensor *reel_cummin_at(const char *site, reel_tensor *x, int axis,
+                            const reel_scan_opts *o); /* y[i] = min of x[0..i] */
+reel_tensor *reel_logcumsumexp_at(const char *site, reel_tensor *x, int axis,
+                                  const reel_scan_opts *o); /* y[i] = ln of the sum of e^x[0..i] */
 
 REEL_END_DECLS
 #endif

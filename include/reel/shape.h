@@ -5,7 +5,8 @@
 REEL_BEGIN_DECLS
 
 /* ---- the same elements: views without a copy wherever NumPy has views --------------------------------- */
-reel_tensor *reel_reshape_at(const char *site, reel_tensor *x, reel_shape s); /* one dim may be -1: inferred */
+reel_tensor *reel_reshape_at(const char *site, reel_tensor *x,
+                             reel_shape s); /* the elements in C order in another shape; one dim may be -1: inferred */
 /* As ONNX's Reshape: 0 keeps x's size of that axis, -1 is inferred (an empty axis cannot be asked for). */
 reel_tensor *reel_reshape_keep_at(const char *site, reel_tensor *x, reel_shape s);
 reel_tensor *reel_flatten_at(const char *site, reel_tensor *x, int from,
@@ -13,13 +14,18 @@ reel_tensor *reel_flatten_at(const char *site, reel_tensor *x, int from,
 /* [product of the axes before axis, product of the rest], axis 0..rank: ONNX's Flatten */
 reel_tensor *reel_flatten_2d_at(const char *site, reel_tensor *x, int axis);
 reel_tensor *reel_unflatten_at(const char *site, reel_tensor *x, int axis, reel_shape s); /* the axis as s; one -1 */
-reel_tensor *reel_transpose_at(const char *site, reel_tensor *x, reel_axes perm); /* perm.n = 0: reversed axes */
-reel_tensor *reel_permute_at(const char *site, reel_tensor *x, reel_axes perm);   /* the same, all axes named */
+reel_tensor *reel_transpose_at(const char *site, reel_tensor *x,
+                               reel_axes perm); /* axis i of y is axis perm[i] of x; perm.n = 0: reversed axes */
+reel_tensor *reel_permute_at(const char *site, reel_tensor *x, reel_axes perm); /* the same, all axes named */
 reel_tensor *reel_moveaxis_at(const char *site, reel_tensor *x, reel_axes from, reel_axes to); /* NumPy */
 reel_tensor *reel_swapaxes_at(const char *site, reel_tensor *x, int a, int b);
-reel_tensor *reel_squeeze_at(const char *site, reel_tensor *x, reel_axes axes);   /* axes.n = 0: every axis of size 1 */
-reel_tensor *reel_unsqueeze_at(const char *site, reel_tensor *x, reel_axes axes); /* positions in the result */
-reel_tensor *reel_broadcast_to_at(const char *site, reel_tensor *x, reel_shape s);
+reel_tensor *reel_squeeze_at(
+    const char *site, reel_tensor *x,
+    reel_axes axes); /* without the axes named, each of size 1; axes.n = 0: every axis of size 1 */
+reel_tensor *reel_unsqueeze_at(const char *site, reel_tensor *x,
+                               reel_axes axes); /* with axes of size 1 at these positions of the result */
+reel_tensor *reel_broadcast_to_at(const char *site, reel_tensor *x,
+                                  reel_shape s); /* x repeated along new axes and axes of size 1 until it has shape s */
 /* x broadcast against s, both ways as ONNX's Expand: -1 and 1 keep x's size. */
 reel_tensor *reel_expand_at(const char *site, reel_tensor *x, reel_shape s);
 

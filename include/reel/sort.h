@@ -8,7 +8,8 @@ REEL_BEGIN_DECLS
    equals +0. Gradients go to where the values came from. ----------------------------------------------------- */
 reel_tensor *reel_sort_at(const char *site, reel_tensor *x, int axis,
                           bool descending); /* x in ascending or descending order along axis */
-reel_tensor *reel_argsort_at(const char *site, reel_tensor *x, int axis, bool descending); /* i64 */
+reel_tensor *reel_argsort_at(const char *site, reel_tensor *x, int axis,
+                             bool descending); /* i64: the indices that sort x along axis */
 typedef struct {
     size_t size;
     bool smallest; /* instead of the largest */
@@ -29,8 +30,9 @@ typedef enum {
    says (numpy.quantile; nearest: half to even). */
 reel_tensor *reel_quantile_at(const char *site, reel_tensor *x, double q, int axis, reel_quantile_method method,
                               bool keepdims);
-reel_tensor *reel_median_at(const char *site, reel_tensor *x, int axis,
-                            bool keepdims); /* of an even number the mean of the two in the middle (NumPy) */
+reel_tensor *reel_median_at(
+    const char *site, reel_tensor *x, int axis,
+    bool keepdims); /* the middle one of the sorted; of an even number the mean of the two in the middle (NumPy) */
 
 /* ---- searching and counting -------------------------------------------------------------------------------- */
 /* i64 of values' shape: where each belongs in sorted, ascending along its last axis: left, the first place i with
@@ -48,11 +50,12 @@ reel_tensor *reel_histogram_at(const char *site, reel_tensor *x, int64_t n, doub
    error. Of no rows: 0, 0, 1, the lowest, the highest value. ---------------------------------------------------- */
 reel_tensor *reel_segment_sum_at(const char *site, reel_tensor *x, reel_tensor *ids,
                                  int64_t n); /* y[s] the sum of the rows with ids s */
-reel_tensor *reel_segment_mean_at(const char *site, reel_tensor *x, reel_tensor *ids, int64_t n); /* float only */
+reel_tensor *reel_segment_mean_at(const char *site, reel_tensor *x, reel_tensor *ids,
+                                  int64_t n); /* y[s] the mean of the rows with ids s; float only */
 reel_tensor *reel_segment_prod_at(const char *site, reel_tensor *x, reel_tensor *ids,
                                   int64_t n); /* y[s] their product */
 reel_tensor *reel_segment_max_at(const char *site, reel_tensor *x, reel_tensor *ids,
-                                 int64_t n); /* ties share the gradient equally */
+                                 int64_t n); /* y[s] their maximum; ties share the gradient equally */
 reel_tensor *reel_segment_min_at(const char *site, reel_tensor *x, reel_tensor *ids,
                                  int64_t n); /* y[s] their minimum */
 
