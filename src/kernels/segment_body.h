@@ -23,12 +23,12 @@ static void NAME(reduce)(int kind, void *to_, const void *x_, const int64_t *row
         else if (kind == REEL_OP_segment_max)
             for (int64_t j = 0; j < w; j++) {
                 const A v = LOAD(row[j]);
-                acc[j] = v > acc[j] || v != v ? v : acc[j];
+                acc[j] = v > acc[j] || isnan((double)v) ? v : acc[j];
             }
         else
             for (int64_t j = 0; j < w; j++) {
                 const A v = LOAD(row[j]);
-                acc[j] = v < acc[j] || v != v ? v : acc[j];
+                acc[j] = v < acc[j] || isnan((double)v) ? v : acc[j];
             }
     }
     for (int64_t j = 0; j < w; j++)

@@ -36,7 +36,7 @@ VM double reel_cbrt_f64_(double x)
     const double t = reel_cbrt_core_(tiny != 0.0 ? a * 0x1p54 : a, &v, &scale), s = t * t;
     const double miss = F64(-s, t, v) - F64(t, t, -s) * t; /* v - t^3 */
     const double y = (t + miss / (3.0 * s)) * scale * (tiny != 0.0 ? 0x1p-18 : 1.0);
-    return (a > 0.0) & (a < (double)INFINITY) ? reel_copysign_f64_(y, x) : x;
+    return ((a > 0.0) & (a < (double)INFINITY)) ? reel_copysign_f64_(y, x) : x;
 }
 
 /* ---- hypot ---------------------------------------------------------------------------------------------- */
@@ -44,7 +44,7 @@ VM float reel_hypot_f32_(float x, float y)
 {
     const double a = (double)x, b = (double)y;
     const float r = (float)sqrt(a * a + b * b);
-    return (fabsf(x) == INFINITY) | (fabsf(y) == INFINITY) ? INFINITY : r;
+    return ((fabsf(x) == INFINITY) | (fabsf(y) == INFINITY)) ? INFINITY : r;
 }
 VM double reel_hypot_f64_(double x, double y)
 {
@@ -52,28 +52,28 @@ VM double reel_hypot_f64_(double x, double y)
     const double up = most > 0x1p500 ? 0x1p-600 : most < 0x1p-450 ? 0x1p600 : 1.0;
     const double down = most > 0x1p500 ? 0x1p600 : most < 0x1p-450 ? 0x1p-600 : 1.0;
     const double c = most * up, d = least * up, r = sqrt(F64(c, c, d * d)) * down;
-    return (a == inf) | (b == inf) ? inf : r;
+    return ((a == inf) | (b == inf)) ? inf : r;
 }
 
 /* ---- remainders and floor_div: NumPy's ---------------------------------------------------------------------- */
 /* fmod is exact, so libm's gives the same bits everywhere. mod has the divisor's sign; x mod 0 is NaN. */
-#define REEL_VM_REMAINDERS(S, T, FMOD, FLOOR, COPYSIGN)                                                       \
-    VM T reel_fmod_##S##_(T x, T y)                                                                           \
-    {                                                                                                         \
-        return FMOD(x, y);                                                                                    \
-    }                                                                                                         \
-    VM T reel_mod_##S##_(T x, T y)                                                                            \
-    {                                                                                                         \
-        const T r = FMOD(x, y);                                                                               \
-        if (r == 0) return COPYSIGN(0, y);                                                                    \
-        return (r < 0) != (y < 0) ? r + y : r;                                                                \
-    }                                                                                                         \
-    VM T reel_floor_div_##S##_(T x, T y)                                                                      \
-    {                                                                                                         \
-        const T q = x / y;                                                                                    \
-        if (y == 0) return q;                                                                                 \
-        const T r = FMOD(x, y), d = (x - r) / y - (T)((r != 0) & ((r < 0) != (y < 0)) ? 1 : 0), f = FLOOR(d); \
-        return d == 0 ? COPYSIGN(0, q) : d - f > (T)0.5 ? f + 1 : f;                                          \
+#define REEL_VM_REMAINDERS(S, T, FMOD, FLOOR, COPYSIGN)                                                         \
+    VM T reel_fmod_##S##_(T x, T y)                                                                             \
+    {                                                                                                           \
+        return FMOD(x, y);                                                                                      \
+    }                                                                                                           \
+    VM T reel_mod_##S##_(T x, T y)                                                                              \
+    {                                                                                                           \
+        const T r = FMOD(x, y);                                                                                 \
+        if (r == 0) return COPYSIGN(0, y);                                                                      \
+        return (r < 0) != (y < 0) ? r + y : r;                                                                  \
+    }                                                                                                           \
+    VM T reel_floor_div_##S##_(T x, T y)                                                                        \
+    {                                                                                                           \
+        const T q = x / y;                                                                                      \
+        if (y == 0) return q;                                                                                   \
+        const T r = FMOD(x, y), d = (x - r) / y - (T)(((r != 0) & ((r < 0) != (y < 0))) ? 1 : 0), f = FLOOR(d); \
+        return d == 0 ? COPYSIGN(0, q) : d - f > (T)0.5 ? f + 1 : f;                                            \
     }
 REEL_VM_REMAINDERS(f32, float, fmodf, floorf, copysignf)
 REEL_VM_REMAINDERS(f64, double, fmod, floor, copysign)

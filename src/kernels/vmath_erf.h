@@ -133,7 +133,7 @@ VM double reel_gelu_f64_(double x)
     const double c = x < -1000.0 ? -1000.0 : x, a = fabs(c);
     const double y = reel_normal_tail_f64_(a > 50.0 ? 50.0 : a);
     const double left = c * y * 0x1p-64, right = F64(-a, y * 0x1p-64, a);
-    return c < 0.0 ? left : (c > 50.0) | (c == 0.0) ? c : right; /* -0 stays */
+    return c < 0.0 ? left : ((c > 50.0) | (c == 0.0)) ? c : right; /* -0 stays */
 }
 VM double reel_gelu_slope_f64_(double x)
 {

@@ -81,7 +81,7 @@ VM double reel_atan_quotient_short_(double y, double x)
     const bool high = y > 0x1.3504f333f9de6p+1 * x, middle = y > 0x1.a827999fcef32p-2 * x;
     const double over = high ? -x : middle ? y - x : y, under = high ? y : middle ? y + x : x;
     const double base = high ? PI_2 : middle ? 0.5 * PI_2 : 0.0;
-    const double t = (over == 0.0) & (under == 0.0) ? 0.0 : over / under, z = t * t;
+    const double t = ((over == 0.0) & (under == 0.0)) ? 0.0 : over / under, z = t * t;
     double p = z * 0x1.8474d20bbbf2ap-5 - 0x1.5b25ab1d103d6p-4;
     p = p * z + 0x1.c4623206b4696p-4;
     p = p * z - 0x1.247ec8afc536ap-3;
@@ -262,7 +262,7 @@ VM double reel_atan_quotient_f64_(double y, double x)
     const double over = high ? -x : middle ? y - x : y, under = high ? y : middle ? y + x : x;
     const double base = high ? PI_2 : middle ? 0.5 * PI_2 : 0.0;
     const double base_low = high ? PI_2_LO : middle ? 0.5 * PI_2_LO : 0.0;
-    const double t = (over == 0.0) & (under == 0.0) ? 0.0 : over / under, z = t * t;
+    const double t = ((over == 0.0) & (under == 0.0)) ? 0.0 : over / under, z = t * t;
     double p = F64(z, -0x1.251d0de7ebfebp-6, 0x1.37b247816ccb1p-5);
     p = F64(p, z, -0x1.9cc4c3c62b904p-5);
     p = F64(p, z, 0x1.df0c2c446b62p-5);

@@ -206,7 +206,7 @@ static int add_op_step(planner *p, size_t i, int kind, const reel_dtype *in_dtyp
     const reel_node *n = &p->g->nodes[i];
     const bool first_half = kind == STEP_COUNT || kind == STEP_CHECK;
     const int n_out = first_half ? 0 : n->n_out;
-    if (reel_planner_step_(p, (pstep){.node = (int32_t)i, .n_in = n->n_in, .n_out = n_out, .kind = kind}))
+    if (reel_planner_step_(p, (pstep){.node = (int32_t)i, .n_in = n->n_in, .n_out = n_out, .kind = (unsigned)kind}))
         return REEL_ENOMEM;
     if (kind == STEP_FILL) p->slots[p->n_slots++] = (pslot){.value = -1, .dtype = REEL_U8};
     for (int k = 0; k < n->n_in; k++)
