@@ -164,7 +164,7 @@ static int rows(void)
     if (m.vars && !reel_dense_init(&m.a, m.vars, "a", REEL_F32, 50, 40)) m.opt = reel_adam(m.vars, NULL);
     for (int i = 0; i < 6 && reel_status() == 0; i++) {
         REEL_SCOPED;
-        reel_tensor *out[1];
+        reel_tensor *out[1] = {NULL}; /* a call of no function does not know how many to clear */
         if (i == 2) f = reel_function_new(REEL_FN(rows_step, &m, 1, 1), NULL);
         if (i >= 2)
             reel_function_call(f, REEL_LIST(labels()), out);

@@ -18,6 +18,7 @@ typedef struct {
 reel_function *reel_function_new(
     reel_fn f, const reel_function_opts *o); /* statics and constants must outlive it; constants are retained */
 void reel_function_free(reel_function *f);
+/* out: f's outputs, NULL on failure; left as it is where f is NULL, for then nobody knows how many there are. */
 int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel_tensor *out[]);
 /* The graph of the most recent call, borrowed until the next call; NULL before the first. */
 reel_graph *reel_function_graph(reel_function *f);
