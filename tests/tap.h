@@ -11,6 +11,7 @@
 
 #define TAP_UNUSED __attribute__((unused))
 static int tap_done, tap_failed;
+TAP_UNUSED static bool tap_reduced; /* argument `reduced`: a part of the longest loops will do */
 
 /* flockfile is recursive, so the counters share stdout's own lock. */
 TAP_UNUSED static bool tap_vresult(bool ok, const char *file, int line, const char *expr, const char *fmt, va_list ap)
@@ -150,8 +151,9 @@ TAP_UNUSED __attribute__((format(printf, 8, 9))) static bool tap_close(double a,
 
 typedef void tap_test(void);
 #define TAP_MAIN(...)                                               \
-    int main(void)                                                  \
+    int main(int argc, char **argv)                                 \
     {                                                               \
+        tap_reduced = argc > 1 && !strcmp(argv[1], "reduced");      \
         tap_test *const tests[] = {__VA_ARGS__};                    \
         for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) { \
             tests[i]();                                             \
