@@ -119,9 +119,9 @@ static void test_signatures(void)
 {
     REEL_SCOPED;
     double scale = 2;
-    reel_function *f =
-        reel_function_new(REEL_FN(twice, &scale, 1, 1),
-                          REEL_OPTS(function, .statics = &scale, .statics_size = sizeof scale, .max_traces = 3));
+    reel_function *f = reel_function_new(
+        REEL_FN(twice, &scale, 1, 1),
+        REEL_OPTS(function, .statics = &scale, .statics_size = sizeof scale, .max_traces = 3, .unknown_after = -1));
     reel_tensor *out[1];
     TAP_OK(reel_function_graph(f) == NULL && reel_function_traces(f) == 0, "no trace before the first call");
     for (int round = 0; round < 2; round++)

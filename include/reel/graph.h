@@ -14,6 +14,11 @@ typedef struct {
     reel_list constants; /* outside tensors the body may use; any other outside tensor is an error */
     bool allow_reads;    /* host reads and tensors from host data while tracing freeze instead of failing */
     int max_traces;      /* least recently used traces beyond it are dropped; 0: 16 */
+    /* Traces that differ in one size only (wherever it stands) before that dimension becomes unknown, so that one trace serves all
+       sizes; 0: 3, negative: never. Not where the body asks for that size in C (reel_dim, reel_shape_of). */
+    int unknown_after;
+    int check; /* before that many replays of each trace (negative: all) the body runs again, symbolically: if it is no longer what
+                  was traced, as C state has changed that is not in .statics, that is an error naming the line */
 } reel_function_opts;
 reel_function *reel_function_new(
     reel_fn f, const reel_function_opts *o); /* statics and constants must outlive it; constants are retained */
@@ -23,6 +28,8 @@ int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel
 /* The graph of the most recent call, borrowed until the next call; NULL before the first. */
 reel_graph *reel_function_graph(reel_function *f);
 int reel_function_traces(const reel_function *f); /* how many traces it has made so far */
+/* Each trace: its signature, why it was made (what differed from which earlier one), what it has frozen. */
+int reel_function_explain(FILE *out, reel_function *f);
 
 /* ---- graph: between begin and end EVERY op of the thread makes a node and runs nothing ------------ */
 reel_graph *reel_graph_begin_at(const char *site);

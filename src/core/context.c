@@ -249,6 +249,12 @@ const reel_type *reel_counted_type_(const reel_rec *r)
     return &r->type;
 }
 
+void reel_listeners_asked_(const char *site)
+{
+    for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next)
+        if (!l->paused && l->asked) l->asked(l, site);
+}
+
 int reel_listeners_host_(reel_rec *r, bool made, const char *site, const char *what)
 {
     reel_listener *next;

@@ -238,7 +238,11 @@ int64_t reel_dim_at(const char *site, reel_tensor *t, int axis)
     const reel_rec *r = reel_live_(site, "reel_dim", "t", t);
     if (!r) return -2;
     const int rank = r->type.shape.rank, i = axis < 0 ? axis + rank : axis;
-    if (i >= 0 && i < rank) return reel_traced_type_(r)->shape.dims[i];
+    if (i >= 0 && i < rank) {
+        const int64_t n = reel_traced_type_(r)->shape.dims[i];
+        if (n == REEL_ANY) reel_listeners_asked_(site);
+        return n;
+    }
     reel_fail_at_(site, REEL_EARG, "reel_dim: axis %d is out of range for rank %d", axis, rank);
     return -2;
 }
@@ -246,7 +250,11 @@ int64_t reel_dim_at(const char *site, reel_tensor *t, int axis)
 reel_shape reel_shape_of(reel_tensor *t)
 {
     const reel_rec *r = reel_live_("", "reel_shape_of", "t", t);
-    if (r) return reel_traced_type_(r)->shape;
+    if (r) {
+        const reel_shape *s = &reel_traced_type_(r)->shape;
+        if (!reel_shape_known_(s)) reel_listeners_asked_("");
+        return *s;
+    }
     reel_shape none = {.rank = -1};
     return none;
 }

@@ -32,6 +32,8 @@ typedef struct reel_listener {
     int (*same)(struct reel_listener *self, const reel_rec *r, const reel_rec *old);
     /* The type of r as far as it does not depend on data, NULL: it is what the record says. May be NULL */
     const reel_type *(*type)(struct reel_listener *self, const reel_rec *r);
+    /* A size that is unknown was asked for by the user's code. May be NULL */
+    void (*asked)(struct reel_listener *self, const char *site);
     /* Its scope ends with it still open: unlink is done already; free everything. */
     void (*drop)(struct reel_listener *self);
 } reel_listener;
@@ -47,5 +49,6 @@ static inline const reel_type *reel_traced_type_(const reel_rec *r)
     return REEL_UNLIKELY((r->flags & REEL_R_COUNTED) != 0) ? reel_counted_type_(r) : &r->type;
 }
 /* Tells every listener; first failure wins. */
+void reel_listeners_asked_(const char *site);
 int reel_listeners_host_(reel_rec *r, bool made, const char *site, const char *what);
 #endif

@@ -26,6 +26,27 @@ int32_t reel_capture_const_(reel_capture *c, reel_rec *r, const char *site)
     return v < 0 || reel_map_put_(&c->graph->ids, r->id, v) ? -1 : v;
 }
 
+/* One more input of a sub-graph, for what the graph around it knows as value v. */
+static int32_t from_parent(reel_capture *c, reel_rec *r, int32_t v, const char *site)
+{
+    const reel_graph *around = c->parent->graph;
+    const reel_type *type = &around->values[v].type;
+    if (!(r->flags & (REEL_R_SYMBOLIC | REEL_R_CELL)) && !reel_shape_known_(&type->shape)) {
+        reel_fail_at_(
+            site, REEL_ETRACE,
+            "the tensor made at %s has sizes that depend on data: pass it to the body of the control flow as an input",
+            r->made);
+        return -1;
+    }
+    if (reel_grow_((void **)&c->captured, &c->cap_captured, c->n_captured + 1, sizeof *c->captured)) return -1;
+    const reel_node n = {.kind = REEL_NODE_INPUT, .site = site ? site : "", .n_out = 1};
+    const int32_t in = reel_graph_node_(c->graph, &n, NULL, NULL, &type);
+    if (in < 0) return -1;
+    reel_retain_rec_(r);
+    c->captured[c->n_captured++] = r;
+    return in;
+}
+
 /* The variable's value at the start: one node for each cell. */
 static int32_t first_read(reel_capture *c, reel_rec *cell, const char *site)
 {
@@ -54,7 +75,12 @@ static int32_t read_cell(reel_capture *c, reel_rec *cell, const reel_rec *value,
 {
     int32_t v = reel_map_get_(&c->graph->cells, cell->id);
     if (v < 0) {
-        v = first_read(c, cell, site);
+        if (c->parent) {
+            v = read_cell(c->parent, cell, value, site);
+            if (v >= 0) v = from_parent(c, cell, v, site);
+        } else {
+            v = first_read(c, cell, site);
+        }
         if (v < 0 || reel_map_put_(&c->graph->cells, cell->id, v)) return -1;
     }
     if (value && value != cell) {
@@ -88,7 +114,16 @@ static int32_t lookup(reel_capture *c, const char *site, const char *fn, const c
     /* where only its shape is read, a row-sparse tensor stands for the table it was made like */
     const int32_t v = reel_map_get_(&c->graph->ids, r->flags & REEL_R_SPARSE ? r->id | SPARSE : r->id);
     if (v >= 0) return v;
-    if ((r->flags & REEL_R_NUM) || declared(c, r)) return reel_capture_const_(c, r, site);
+    if (r->flags & REEL_R_NUM) return reel_capture_const_(c, r, site);
+    if (c->parent) {
+        const int32_t around = lookup(c->parent, site, fn, what, r, value);
+        const int32_t in = around < 0 || r->state != REEL_LIVE ? -1 : from_parent(c, r, around, site);
+        if (in >= 0 && reel_map_put_(&c->graph->ids, r->id, in)) return -1;
+        if (in < 0 && !reel_status())
+            reel_fail_at_(site, REEL_ETRACE, "%s (made at %s) is dead inside control flow", what, r->made);
+        return in;
+    }
+    if (declared(c, r)) return reel_capture_const_(c, r, site);
     const char *made = r->made && *r->made ? r->made : "an unknown line", *dot = fn ? ": " : "";
     if (!fn) fn = "";
     if (r->flags & REEL_R_SYMBOLIC)
@@ -128,12 +163,18 @@ static reel_rec *read_assigned(reel_listener *self, const reel_rec *cell)
 {
     const reel_capture *c = (const reel_capture *)self;
     const int32_t i = reel_map_get_(&c->assigned, cell->id);
-    return i >= 0 ? c->assigned_rec[i] : NULL;
+    return i >= 0 ? c->assigned_rec[i] : c->parent ? read_assigned(&c->parent->base, cell) : NULL;
 }
 
 static int hear_assign(reel_capture *c, const reel_call *call)
 {
     reel_rec *cell = call->arg[0], *value = call->in[1], *arg = call->arg[1];
+    if (c->parent)
+        return reel_fail_at_(
+            call->site, REEL_ETRACE,
+            "reel_%s: variable \"%s\" is assigned inside control flow that is traced (since %s): carry its "
+            "value through the body's inputs and outputs, and assign it behind",
+            call->op->name, cell->name ? cell->name : "?", c->base.site);
     if (value->flags & REEL_R_NUM) { /* a variable's value is never weak */
         const reel_tensor *strong =
             reel_full_at(call->site, cell->type.dtype, cell->type.shape, reel_load_number_(value->data, REEL_F64));
@@ -221,6 +262,21 @@ static int hear(reel_listener *self, const reel_call *call)
     return 0;
 }
 
+static int note_frozen(reel_capture *c, const reel_rec *r, bool made, const char *site, const char *what)
+{
+    reel_graph *g = c->graph;
+    if (!c->function || !r) return 0;
+    if (reel_grow_((void **)&g->frozen, &g->cap_frozen, g->n_frozen + 1, sizeof *g->frozen)) return REEL_ENOMEM;
+    g->frozen[g->n_frozen++] = (reel_frozen){.site = site, .what = what, .type = r->type, .made = made};
+    return 0;
+}
+
+static void asked(reel_listener *self, const char *site)
+{
+    reel_capture *c = (reel_capture *)self;
+    if (!c->asked) c->asked = site;
+}
+
 static int host(reel_listener *self, reel_rec *r, bool made, const char *site, const char *what)
 {
     reel_capture *c = (reel_capture *)self;
@@ -233,8 +289,8 @@ static int host(reel_listener *self, reel_rec *r, bool made, const char *site, c
         c->graph->own_vjp = true; /* to a tape, it is a value that has nothing to do with the variable */
         return read_cell(c, r, assigned ? assigned : r->value, site) < 0 ? reel_status() : 0;
     }
-    if (made && (!c->function || c->allow_reads)) return reel_capture_const_(c, r, site) < 0 ? reel_status() : 0;
-    if (!c->function || c->allow_reads) return 0;
+    if (made && (!c->function || c->allow_reads) && reel_capture_const_(c, r, site) < 0) return reel_status();
+    if (!c->function || c->allow_reads) return note_frozen(c, r, made, site, what);
     return reel_fail_at_(
         site, REEL_ETRACE,
         "%s: %s inside a trace (of the call at %s) would be frozen: pass it in in[], or set .allow_reads", what,
@@ -256,7 +312,7 @@ static void drop(reel_listener *self)
 {
     reel_capture *c = (reel_capture *)self;
     c->open = false;
-    if (c->function) return; /* its call goes on and sees it */
+    if (c->function || c->parent) return; /* its call goes on and sees it */
     c->graph->capture = NULL;
     reel_graph_release_(c->graph);
     reel_capture_end_(c);
@@ -284,6 +340,7 @@ void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool 
     c->base.read = read_assigned;
     c->base.same = same_value;
     c->base.type = known_type;
+    c->base.asked = asked;
     c->base.drop = drop;
     reel_listener_push_(&c->base);
 }

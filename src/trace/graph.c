@@ -88,6 +88,7 @@ void reel_graph_release_(reel_graph *g)
     reel_free_(g->attrs, g->cap_attrs);
     reel_free_(g->texts, g->cap_texts);
     reel_free_(g->names, g->cap_names * sizeof *g->names);
+    reel_free_(g->frozen, g->cap_frozen * sizeof *g->frozen);
     reel_free_(g->inputs, ((size_t)g->n_inputs + 1) * sizeof *g->inputs);
     reel_free_(g->outputs, ((size_t)g->n_outputs + 1) * sizeof *g->outputs);
     reel_map_free_(&g->ids);

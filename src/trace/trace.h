@@ -44,6 +44,13 @@ typedef struct reel_gname {
     int32_t value;
 } reel_gname;
 
+/* Host data that was allowed to be read or made while tracing: what the trace has frozen of it. */
+typedef struct reel_frozen {
+    const char *site, *what; /* "reel_item" */
+    reel_type type;
+    bool made;
+} reel_frozen;
+
 #define REEL_FIRST_READ ((uint64_t)1 << 63)
 struct reel_capture;
 struct reel_graph {
@@ -57,8 +64,9 @@ struct reel_graph {
     int32_t *ins;
     char *attrs, *texts;
     reel_gname *names;
-    size_t n_nodes, n_values, n_ins, n_attrs, n_texts, n_names;
-    size_t cap_nodes, cap_values, cap_ins, cap_attrs, cap_texts, cap_names;
+    reel_frozen *frozen;
+    size_t n_nodes, n_values, n_ins, n_attrs, n_texts, n_names, n_frozen;
+    size_t cap_nodes, cap_values, cap_ins, cap_attrs, cap_texts, cap_names, cap_frozen;
     int32_t *inputs, *outputs; /* of a function: the values of in[] and out[] */
     int n_inputs, n_outputs;
     reel_map ids;     /* tensor id -> value: how handles and later calls are recognised */
@@ -102,6 +110,11 @@ typedef struct reel_capture {
     bool allow_reads;
     bool open;
     bool ambiguous;    /* two values of one id: the trace must not be kept */
+    const char *asked; /* where the size of an unknown dimension was asked for; NULL: nowhere */
+    /* Of a sub-graph: what it does not know is looked up in the graph around it, and becomes one more input. */
+    struct reel_capture *parent;
+    reel_rec **captured; /* retained */
+    size_t n_captured, cap_captured;
     reel_map assigned; /* of a graph being built: a cell's id -> assigned_rec */
     reel_rec **assigned_rec;
     size_t n_assigned, cap_assigned;
@@ -117,6 +130,23 @@ reel_capture *reel_capture_now_(void);
 int32_t reel_capture_value_(reel_capture *c, const char *site, const char *fn, const char *what, reel_rec *r);
 int32_t reel_capture_const_(reel_capture *c, reel_rec *r, const char *site); /* adopts r as a constant */
 bool reel_is_capture_(const reel_listener *l);
+
+/* ---- bodies (symbolic.c) ------------------------------------------------------------------------------ */
+enum { REEL_HUSH_MAX = 64 };
+typedef struct reel_hush {
+    reel_listener *l[REEL_HUSH_MAX];
+    int n;
+} reel_hush;
+int reel_hush_begin_(const char *site, const char *fn, reel_hush *h); /* all listeners of the thread deaf */
+void reel_hush_end_(const reel_hush *h);
+/* After f's body returned rc: raises unless all is well. */
+int reel_body_check_(const char *site, const char *fn, reel_fn f, int rc, reel_tensor *const *out);
+int reel_body_dense_(const char *site, int n, reel_tensor *out[]); /* instead of row-sparse */
+int reel_body_outputs_(reel_capture *c, const char *site, const char *fn, reel_fn f, reel_tensor *const *out);
+/* The graph of f for inputs of those types, with nobody else listening; numbers[i] (the array may be NULL): that weak number
+   instead. c: what the capture is told beforehand; it has ended, with what it captured from its parent. NULL: raised. */
+reel_graph *reel_trace_symbolic_(const char *site, const char *fn, reel_fn f, const reel_type *types,
+                                 reel_tensor *const *numbers, reel_capture *c);
 
 /* ---- passes ---------------------------------------------------------------------------------------- */
 enum { REEL_NEED_VALUE = 1, REEL_NEED_SHAPE = 2 };
