@@ -71,7 +71,7 @@ static void test_batches(void)
     TAP_EQ_INT(info.nodes, reel_graph_nodes(g));
     TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", x}), REEL_FETCHES("h"), out), 0);
     TAP_EQ_INT(reel_session_info(s, &info), 0);
-    TAP_OK(info.pruned > 5 && info.steps == 3, "only what the fetch needs runs: %d steps, %d pruned", info.steps,
+    TAP_OK(info.pruned > 5 && info.steps == 2, "only what the fetch needs runs: %d steps, %d pruned", info.steps,
            info.pruned);
     reel_session_free(s);
     reel_graph_free(g);
@@ -85,7 +85,7 @@ static void test_long_chain(void)
     reel_graph *g = reel_graph_begin();
     reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(256), "x"), *y = x, *skip = x;
     for (int i = 0; i < 400; i++) {
-        y = i % 3 ? reel_tanh(y) : reel_add(y, skip);
+        y = i % 2 ? reel_softmax(y, 0) : i % 4 ? reel_tanh(y) : reel_add(y, skip);
         if (i % 7 == 0) skip = reel_sigmoid(y);
     }
     reel_output("y", y);
@@ -96,7 +96,7 @@ static void test_long_chain(void)
     TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", in}), REEL_FETCHES("y"), out), 0);
     skip = in;
     for (int i = 0; i < 400; i++) {
-        e = i % 3 ? reel_tanh(e) : reel_add(e, skip);
+        e = i % 2 ? reel_softmax(e, 0) : i % 4 ? reel_tanh(e) : reel_add(e, skip);
         if (i % 7 == 0) skip = reel_sigmoid(e);
     }
     TAP_OK(same_bits(out[0], e), "400 steps as eager");
@@ -104,7 +104,7 @@ static void test_long_chain(void)
     TAP_EQ_INT(reel_session_info(s, &info), 0);
     TAP_OK(info.arena_bytes <= 4 * 1024 && info.unplanned_bytes >= 400 * 1024, "in %zu of %zu bytes", info.arena_bytes,
            info.unplanned_bytes);
-    TAP_OK(info.in_place > 200, "%d steps in place", info.in_place);
+    TAP_OK(info.in_place > 100, "%d steps in place", info.in_place);
     reel_session_free(s);
     reel_graph_free(g);
 }

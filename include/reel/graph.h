@@ -70,6 +70,8 @@ typedef struct {
     size_t unplanned_bytes; /* what the intermediate values would take without reuse */
     int in_place;           /* steps that write over an input */
     int pruned;             /* nodes left out */
+    int fused_steps;        /* steps that are several elementwise nodes in one pass over memory ... */
+    int fused_nodes;        /* ... and how many those are */
 } reel_plan_info;
 int reel_session_info(reel_session *s, reel_plan_info *out); /* of the plan last used; EARG before the first run */
 REEL_END_DECLS

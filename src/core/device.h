@@ -46,11 +46,29 @@ static inline const reel_counting_kernel *reel_counting_(const reel_kernel *k)
     return (const reel_counting_kernel *)k;
 }
 
+/* Several elementwise ops of one output each as one kernel, which goes once over memory: parts in program order. Operands are
+   numbered: the inputs, the outputs, then what stays inside. Inputs are either one element or broadcast against the outputs,
+   which all have one shape. sig: op NULL, attr the reel_fused; one-element inputs behind the others. The same bits as one by one. */
+enum { REEL_FUSED_ARGS = 4, REEL_FUSED_PARTS = 32, REEL_FUSED_IN = 6, REEL_FUSED_NUMBERS = 16, REEL_FUSED_OUT = 8 };
+typedef struct reel_fused_part {
+    const reel_op *op;
+    const void *attr;
+    int n_in;
+    int16_t in[REEL_FUSED_ARGS], out;
+    reel_dtype in_dtype[REEL_FUSED_ARGS], out_dtype;
+} reel_fused_part;
+typedef struct reel_fused {
+    int n_parts, n_in, n_numbers, n_out, n_operands; /* n_in: without the one-element inputs */
+    reel_fused_part part[REEL_FUSED_PARTS];
+} reel_fused;
+
 typedef struct reel_device {
     const char *name;
     const reel_kernel *const *kernels; /* by op id */
     int n_kernels;
-    const reel_kernel *custom; /* for ids beyond: runs op->def.cpu on dense copies */
+    const reel_kernel *custom;        /* for ids beyond: runs op->def.cpu on dense copies */
+    const reel_kernel *fused;         /* NULL: none */
+    bool (*fuses)(const reel_op *op); /* may it be part of a fused kernel? */
 } reel_device;
 const reel_device *reel_device_(int number); /* 0: the CPU; NULL: none */
 void reel_device_install_(int number, const reel_device *d);

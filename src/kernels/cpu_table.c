@@ -202,5 +202,9 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     /* gradients */
     K(stop_gradient, copy),
 };
-const reel_device reel_cpu_device_ = {
-    .name = "cpu", .kernels = table, .n_kernels = REEL_N_OPS, .custom = &reel_k_custom_};
+const reel_device reel_cpu_device_ = {.name = "cpu",
+                                      .kernels = table,
+                                      .n_kernels = REEL_N_OPS,
+                                      .custom = &reel_k_custom_,
+                                      .fused = &reel_k_fused_,
+                                      .fuses = reel_fuses_};

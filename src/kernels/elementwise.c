@@ -2,6 +2,7 @@
    rest. */
 #include "kernels/elementwise.h"
 #include "core/compiler.h"
+#include "kernels/cpu_table.h"
 #include "kernels/kernels.h"
 #include "kernels/vmath.h"
 #include "ops/attrs.h"
@@ -101,24 +102,21 @@ const reel_kernel reel_k_where_ = {
     .plan_size = sizeof(reel_loop), .flags = REEL_K_CHEAP, .prepare = where_prepare, .run = where_run};
 
 /* ---- cast ----------------------------------------------------------------------------------------------- */
-typedef struct cast_dtypes {
-    reel_dtype from, to;
-} cast_dtypes;
 typedef struct cast_plan {
     reel_loop loop;
-    cast_dtypes dtypes;
+    reel_cast_dtypes dtypes;
 } cast_plan;
 
 static void convert(void *const *ptr, const uint8_t *step, int64_t n, const void *extra)
 {
-    const cast_dtypes *d = extra;
+    const reel_cast_dtypes *d = extra;
     reel_convert_(ptr[1], d->to, 1, ptr[0], d->from, step[0], n);
 }
 static int cast_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 {
     (void)workspace;
     cast_plan *p = plan;
-    p->dtypes = (cast_dtypes){sig->in[0].dtype, sig->out[0].dtype};
+    p->dtypes = (reel_cast_dtypes){sig->in[0].dtype, sig->out[0].dtype};
     reel_inner_fn *fn = REEL_PICK(reel_cast_table)->loop[p->dtypes.from][p->dtypes.to];
     reel_loop_init_(&p->loop, sig, fn ? fn : convert, REEL_GRAIN_LIGHT, false);
     return 0;
@@ -132,6 +130,29 @@ static int cast_run(const void *plan, void *const *ptr, void *work)
 }
 const reel_kernel reel_k_cast_ = {
     .plan_size = sizeof(cast_plan), .flags = REEL_K_CHEAP, .prepare = cast_prepare, .run = cast_run};
+
+/* ---- any of these as a part of a fused kernel ---------------------------------------------------------- */
+int reel_loop_op_(reel_loop_op *op, const reel_fused_part *part)
+{
+    const reel_kernel *k = reel_cpu_device_.kernels[part->op->id];
+    const reel_dtype from = part->in_dtype[0], to = part->out_dtype;
+    *op = (reel_loop_op){.grain = REEL_GRAIN_LIGHT};
+    if (k == &reel_k_where_) {
+        op->fn = REEL_PICK(reel_where_table)->loop[reel_size_(to)];
+        op->spread = true;
+    } else if (k == &reel_k_cast_) {
+        reel_inner_fn *fn = REEL_PICK(reel_cast_table)->loop[from][to];
+        op->fn = fn ? fn : convert;
+        op->extra.cast = (reel_cast_dtypes){from, to};
+    } else {
+        const reel_ew_row *row = rows[reel_level_()][part->op->id];
+        op->fn = row->loop[from];
+        op->grain = row->grain;
+        op->spread = row->spread;
+        if (part->op->attr_size) op->extra.scalars = *(const reel_attr_scalars *)part->attr;
+    }
+    return op->fn ? 0 : reel_fail(REEL_EDTYPE, "the CPU has no kernel for dtype %s", reel_dtype_name(from));
+}
 
 /* ---- optimizer steps ------------------------------------------------------------------------------------- */
 typedef struct update_plan {

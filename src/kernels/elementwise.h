@@ -30,6 +30,21 @@ typedef struct reel_ew_row {
 /* level 0 base, 1 v3, 2 v4; NULL for ops that elementwise.def lacks */
 const reel_ew_row *reel_ew_row_(int op, int level);
 
+/* The loop of an elementwise op of one output, with what it wants to know, for kernels that run several. */
+typedef struct reel_cast_dtypes {
+    reel_dtype from, to;
+} reel_cast_dtypes;
+typedef struct reel_loop_op {
+    reel_inner_fn *fn;
+    int64_t grain;
+    bool spread;
+    union {
+        reel_attr_scalars scalars;
+        reel_cast_dtypes cast;
+    } extra;
+} reel_loop_op;
+int reel_loop_op_(reel_loop_op *op, const reel_fused_part *part);
+
 /* where, by element size. */
 typedef struct reel_where_table {
     reel_inner_fn *loop[9];

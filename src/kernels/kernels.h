@@ -4,7 +4,8 @@
 #include "core/device.h"
 
 /* elementwise.c */
-extern const reel_kernel reel_k_elementwise_, reel_k_cast_, reel_k_where_, reel_k_update_;
+extern const reel_kernel reel_k_elementwise_, reel_k_cast_, reel_k_where_, reel_k_update_, reel_k_fused_;
+bool reel_fuses_(const reel_op *op);
 /* copy.c: any layout to dense: reshape, broadcast_to ... of what cannot be a view */
 extern const reel_kernel reel_k_copy_;
 /* create.c */

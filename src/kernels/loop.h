@@ -5,7 +5,7 @@
 #define REEL_KERNELS_LOOP_H
 #include "core/device.h"
 
-enum { REEL_LOOP_IN = 6, REEL_LOOP_OUT = 3, REEL_LOOP_BLOCK = 512 };
+enum { REEL_LOOP_IN = 6, REEL_LOOP_OUT = REEL_FUSED_OUT, REEL_LOOP_BLOCK = 512 };
 
 /* ptr: inputs, then outputs; step[i]: 0 or 1 for input i; extra: what the kernel gave to reel_loop_run_. Outputs may be
    inputs of the same element size with step 1. */

@@ -457,6 +457,8 @@ static void planner_drop(planner *p)
     reel_free_(p->fresh, p->cap_fresh * sizeof *p->fresh);
     reel_free_(p->results, p->cap_results * sizeof *p->results);
     reel_free_(p->late, (p->g->n_nodes + 1) * sizeof *p->late);
+    for (size_t i = 0; i < p->n_fused; i++) reel_free_(p->fused[i], sizeof *p->fused[i]);
+    reel_free_(p->fused, p->cap_fused * sizeof *p->fused);
     reel_free_(p->lates, p->cap_lates * sizeof *p->lates);
     reel_arena_free_(p->arena);
 }
@@ -519,6 +521,8 @@ static reel_plan *new_plan(const reel_graph *g, const reel_request *rq, const re
     if (!rc) rc = walk(&p, NULL);
     if (!rc) rc = reel_plan_results_(&p);
     if (!rc) rc = add_late(&p);
+    if (!rc && p.seam >= 0) reel_plan_keep_(&p);
+    if (!rc) rc = reel_plan_fuse_(&p);
     if (!rc && !parent) plan->write_locks = locks_of(&p);
     if (!rc) rc = finish(&p);
     planner_drop(&p);

@@ -102,6 +102,18 @@ static int prepare_op(const planner *p, const pstep *s, const reel_kernel *k, vo
     return rc;
 }
 
+static int prepare_fused(const planner *p, const pstep *s, const reel_kernel *k, void *kp, size_t *workspace)
+{
+    reel_kview views[REEL_FUSED_IN + REEL_FUSED_NUMBERS + REEL_FUSED_OUT];
+    for (int j = 0; j < s->n_in + s->n_out; j++) {
+        const pslot *slot = &p->slots[s->slot + j];
+        const pvalue *v = &p->v[slot->value];
+        views[j] = (reel_kview){slot->dtype, v->type.shape.rank, v->type.shape.dims, v->strides, NULL};
+    }
+    const reel_ksig sig = {.attr = s->fused, .n_in = s->n_in, .n_out = s->n_out, .in = views, .out = views + s->n_in};
+    return k->prepare(&sig, kp, workspace);
+}
+
 static int prepare_count(const planner *p, const pstep *s, const reel_kernel *k, count_plan *c, size_t *workspace)
 {
     *c = (count_plan){.kernel = k, .bytes = k->plan_size ? k->plan_size : 1, .n_in = s->n_in};
@@ -125,6 +137,7 @@ static const reel_kernel *kernel_of(const planner *p, const pstep *s)
     case STEP_COUNT:
     case STEP_CHECK: return &count_kernel;
     case STEP_FILL: return &fill_kernel;
+    case STEP_FUSED: return reel_device_(0)->fused;
     default:
         return reel_kernel_(reel_device_(0),
                             s->node >= 0 ? p->g->nodes[s->node].op : &reel_rows_[REEL_OP_stop_gradient]);
@@ -152,6 +165,8 @@ static int prepare(planner *p, size_t i, size_t *workspace)
         rc = prepare_count(p, s, own, (count_plan *)(void *)kp, workspace);
     } else if (s->kind == STEP_FILL) {
         memcpy(kp, &p->parent->kernel_plans[p->parent->n_steps - 1], sizeof(char *));
+    } else if (s->kind == STEP_FUSED) {
+        rc = prepare_fused(p, s, k, kp, workspace);
     } else {
         rc = prepare_op(p, s, k, kp, workspace);
     }
@@ -169,13 +184,40 @@ static int prepare(planner *p, size_t i, size_t *workspace)
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
 
-/* The input whose memory an elementwise step may write over, or -1: it dies here and looks like the output. */
-static int32_t overwritable(const planner *p, size_t i)
+/* Does a fused step read operand `in` for the last time before, or when, it writes operand `out`? */
+static bool read_by_then(const reel_fused *f, int in, int out)
+{
+    int last = -1, written = -1;
+    for (int i = 0; i < f->n_parts; i++) {
+        for (int j = 0; j < f->part[i].n_in; j++)
+            if (f->part[i].in[j] == in) last = i;
+        if (f->part[i].out == out) written = i;
+    }
+    return last <= written;
+}
+
+/* Every read of that memory in this step is of the same elements in the same order, and over when they are written? */
+static bool only_alike(const planner *p, const pstep *s, const pvalue *v, int j)
+{
+    for (int k = 0; k < s->n_in; k++) {
+        const int32_t other = p->slots[s->slot + k].value;
+        if (other < 0 || p->v[other].root != v->root) continue;
+        const pvalue *o = &p->v[other];
+        if (o->offset != 0 || !reel_same_type_(&o->type, &v->type) || !reel_is_dense_(&o->type.shape, o->strides) ||
+            (s->fused && !read_by_then(s->fused, k, s->n_in + j)))
+            return false;
+    }
+    return true;
+}
+
+/* The input whose memory output j of an elementwise step may go over, or -1: it dies here and looks like the output. */
+static int32_t overwritable(const planner *p, size_t i, int j)
 {
     const pstep *s = &p->steps[i];
-    if (s->node < 0 || s->kind != STEP_RUN || s->n_out != 1 || !(p->g->nodes[s->node].op->flags & REEL_OPF_ELEMENTWISE))
-        return -1;
-    const int32_t out = p->slots[s->slot + s->n_in].value;
+    const bool plain =
+        s->kind == STEP_RUN && s->node >= 0 && s->n_out == 1 && (p->g->nodes[s->node].op->flags & REEL_OPF_ELEMENTWISE);
+    if (!plain && s->kind != STEP_FUSED) return -1;
+    const int32_t out = p->slots[s->slot + s->n_in + j].value;
     for (int k = 0; k < s->n_in; k++) {
         const int32_t value = p->slots[s->slot + k].value;
         if (value < 0) continue;
@@ -185,25 +227,20 @@ static int32_t overwritable(const planner *p, size_t i)
         if (!reel_same_type_(&v->type, &p->v[out].type) ||
             reel_type_bytes_(&p->v[v->root].type) != reel_type_bytes_(&v->type))
             continue;
-        bool alike = true; /* every read of that memory in this step is of the same elements in the same order */
-        for (int j = 0; j < s->n_in && alike; j++) {
-            const int32_t other = p->slots[s->slot + j].value;
-            if (other < 0 || p->v[other].root != v->root) continue;
-            const pvalue *o = &p->v[other];
-            alike = o->offset == 0 && reel_same_type_(&o->type, &v->type) && reel_is_dense_(&o->type.shape, o->strides);
-        }
-        if (alike) return v->root;
+        if (only_alike(p, s, v, j)) return v->root;
     }
     return -1;
 }
 
-static int place_output(planner *p, size_t i, int32_t value)
+static int place_output(planner *p, size_t i, int j)
 {
+    const int32_t value = p->slots[reel_first_operand_(&p->steps[i]) + p->steps[i].n_in + j].value;
+    if (value < 0) return 0;
     proot *r = &p->r[value];
     if (r->kind != REEL_AT_ARENA) return 0;
     const size_t bytes = reel_type_bytes_(&p->v[value].type);
     p->plan->info.unplanned_bytes += (bytes + 63) & ~(size_t)63;
-    const int32_t over = overwritable(p, i);
+    const int32_t over = overwritable(p, i, j);
     if (over >= 0) {
         r->block = p->r[over].block;
         r->at = p->r[over].at;
@@ -215,12 +252,6 @@ static int place_output(planner *p, size_t i, int32_t value)
     if (r->block < 0) return REEL_ENOMEM;
     r->at = (int64_t)reel_arena_offset_(p->arena, r->block);
     return 0;
-}
-
-/* Where the operands of a step begin among its slots: behind the workspace, if that is one. */
-static int32_t first_operand(const pstep *s)
-{
-    return s->slot + (s->kind == STEP_FILL);
 }
 
 /* Memory for outputs that are fed: of this step alone. */
@@ -240,11 +271,10 @@ static int lay_out(planner *p)
 {
     for (size_t i = 0; i < p->n_steps; i++) {
         pstep *s = &p->steps[i];
-        const int32_t slot = first_operand(s);
+        const int32_t slot = reel_first_operand_(s);
         size_t workspace = 0;
         int rc = prepare(p, i, &workspace);
-        for (int k = 0; k < s->n_out && s->node >= 0 && s->kind != STEP_LATE && !rc; k++)
-            if (p->slots[slot + s->n_in + k].value >= 0) rc = place_output(p, i, p->slots[slot + s->n_in + k].value);
+        for (int k = 0; k < s->n_out && s->node >= 0 && s->kind != STEP_LATE && !rc; k++) rc = place_output(p, i, k);
         if (!rc && s->kind != STEP_LATE) rc = place_fed(p, s, slot);
         if (rc) return rc;
         if (workspace || is_first_half(s)) {
@@ -314,8 +344,7 @@ static void place_pointers(planner *p)
 
 /* ---- seams ----------------------------------------------------------------------------------------- */
 
-/* What later segments read of this one stays in the arena until the run ends. */
-static void keep_for_later(planner *p)
+void reel_plan_keep_(planner *p)
 {
     const reel_graph *g = p->g;
     for (size_t i = 0; i < g->n_nodes; i++) {
@@ -367,7 +396,6 @@ static int note_seam(planner *p)
 
 int reel_plan_layout_(planner *p)
 {
-    if (p->seam >= 0) keep_for_later(p);
     int rc = lay_out(p);
     if (rc) return rc;
     place_pointers(p);

@@ -37,8 +37,10 @@ typedef struct pstep {
         STEP_COUNT,   /* of an op whose sizes depend on data: its inputs, then the number; the segment's last step */
         STEP_CHECK,   /* the first half of one that is made at the run's end: refuses what that would */
         STEP_LATE,    /* which is this */
-        STEP_FILL     /* and its second half, the next one's first: the workspace, inputs, outputs */
+        STEP_FILL,    /* and its second half, the next one's first: the workspace, inputs, outputs */
+        STEP_FUSED    /* several nodes as one kernel; node is the last of them */
     } kind;
+    const reel_fused *fused;
     size_t number; /* of a count: where in the arena */
 } pstep;
 enum { KEPT = INT32_MAX };
@@ -63,15 +65,25 @@ typedef struct planner {
     reel_rec **vars;
     reel_type *fresh;
     reel_result *results;
-    size_t n_slots, cap_slots, n_steps, cap_steps, n_vars, cap_vars, n_fresh, cap_fresh, n_results, cap_results;
+    reel_fused **fused;
+    size_t n_slots, cap_slots, n_steps, cap_steps, n_vars, cap_vars, n_fresh, cap_fresh, n_results, cap_results,
+        n_fused, cap_fused;
     reel_arena *arena;
 } planner;
 
 int reel_planner_step_(planner *p, pstep step); /* appends it, with room for its slots (and one more) */
 void reel_planner_read_(planner *p, int32_t value, reel_dtype dtype, bool whole);
+/* Where the operands of a step begin among its slots: behind the workspace, if that is one. */
+static inline int32_t reel_first_operand_(const pstep *s)
+{
+    return s->slot + (s->kind == STEP_FILL);
+}
 /* plan_results.c: what leaves the run. Before a seam only memory for it is set apart. */
 int reel_plan_results_(planner *p);
-/* plan_layout.c: kernels prepared, memory laid out, pointers placed. */
+/* plan_fuse.c: elementwise steps that feed each other become one. */
+int reel_plan_fuse_(planner *p);
+/* plan_layout.c: what later segments read of this one stays in the arena until the run ends; kernels prepared, memory laid out, pointers placed. */
+void reel_plan_keep_(planner *p);
 int reel_plan_layout_(planner *p);
 static inline bool reel_same_type_(const reel_type *a, const reel_type *b)
 {

@@ -1,0 +1,229 @@
+/* fused.c: several elementwise ops in one pass over memory. The ops' own inner loops run one after another on a tile that
+   stays in cache, so every element gets the bits it would get from the ops one by one. */
+#include <string.h>
+#include "core/alloc.h"
+#include "kernels/cpu_table.h"
+#include "kernels/elementwise.h"
+#include "kernels/kernels.h"
+
+/* Tiles live on the stack; what an op reads and writes should fit the first-level cache. */
+enum { TEMPS = REEL_FUSED_PARTS + REEL_FUSED_NUMBERS };
+enum { TILE_MAX = 2048, TILE_MIN = 64, TILE_BYTES = TILE_MIN * 8 * TEMPS };
+enum { ARGS = REEL_FUSED_ARGS, OPERANDS = REEL_FUSED_IN + REEL_FUSED_NUMBERS + REEL_FUSED_PARTS };
+
+typedef struct instr {
+    reel_inner_fn *fn;
+    const void *extra;
+    uint8_t n_in;
+    uint8_t in[ARGS], out; /* registers */
+} instr;
+
+/* One element that a loop wants spread over a tile. */
+typedef struct spread {
+    uint8_t from, to, size;
+} spread;
+
+/* Registers: inputs, outputs, numbers, temporaries. */
+typedef struct program {
+    reel_loop loop; /* over the inputs and outputs */
+    int n_parts, n_numbers, n_temps, n_spread, tile;
+    uint8_t size[REEL_FUSED_IN + REEL_FUSED_OUT];
+    instr part[REEL_FUSED_PARTS];
+    reel_loop_op op[REEL_FUSED_PARTS];
+    spread spreads[REEL_FUSED_NUMBERS];
+} program;
+typedef struct fused_plan {
+    program *p;
+} fused_plan;
+/* What the loop's inner function gets. */
+typedef struct running {
+    const program *p;
+    void *const *numbers;
+} running;
+
+static void fill(char *to, const char *from, int size, int64_t n)
+{
+    reel_gather_(to, from, 1, 0, n, 0, size);
+}
+
+static void inner(void *const *ptr, const uint8_t *step, int64_t n, const void *extra)
+{
+    const running *r = extra;
+    const program *p = r->p;
+    _Alignas(64) char temps[TILE_BYTES];
+    char *reg[REEL_FUSED_IN + REEL_FUSED_OUT + REEL_FUSED_NUMBERS + TEMPS];
+    uint8_t one[REEL_FUSED_IN + REEL_FUSED_OUT + REEL_FUSED_NUMBERS + TEMPS];
+    const int n_io = p->loop.n_in + p->loop.n_out;
+    int k = 0;
+    for (; k < n_io; k++) {
+        reg[k] = ptr[k];
+        one[k] = k < p->loop.n_in ? step[k] : 1;
+    }
+    for (int i = 0; i < p->n_numbers; i++, k++) {
+        reg[k] = r->numbers[i];
+        one[k] = 0;
+    }
+    for (int i = 0; i < p->n_temps; i++, k++) {
+        reg[k] = temps + (size_t)i * (size_t)p->tile * 8;
+        one[k] = 1;
+    }
+    for (int i = 0; i < p->n_spread; i++)
+        fill(reg[p->spreads[i].to], reg[p->spreads[i].from], p->spreads[i].size, n < p->tile ? n : p->tile);
+    for (int64_t at = 0; at < n; at += p->tile) {
+        const int64_t len = n - at < p->tile ? n - at : p->tile;
+        for (int i = 0; i < p->n_parts; i++) {
+            const instr *f = &p->part[i];
+            void *arg[ARGS + 1];
+            uint8_t steps[ARGS];
+            for (int j = 0; j < f->n_in; j++) {
+                arg[j] = reg[f->in[j]];
+                steps[j] = one[f->in[j]];
+            }
+            arg[f->n_in] = reg[f->out];
+            f->fn(arg, steps, len, f->extra);
+        }
+        for (int i = 0; i < n_io; i++) reg[i] += len * p->size[i] * one[i];
+    }
+}
+
+/* ---- registers --------------------------------------------------------------------------------------- */
+
+typedef struct registers {
+    const reel_fused *f;
+    program *p;
+    int16_t reg[OPERANDS];  /* of an operand; -1: none yet */
+    int16_t last[OPERANDS]; /* the last part that reads it */
+    int16_t wide[OPERANDS]; /* of a number that a loop wants spread: where */
+    bool busy[TEMPS];
+    int first_temp;
+} registers;
+
+/* There are as many as parts and numbers together: one is always free. */
+static int16_t take_temp(registers *r)
+{
+    int i = 0;
+    while (i < TEMPS - 1 && r->busy[i]) i++;
+    r->busy[i] = true;
+    if (i >= r->p->n_temps) r->p->n_temps = i + 1;
+    return (int16_t)(r->first_temp + i);
+}
+
+static bool is_number(const reel_fused *f, int operand)
+{
+    return operand >= f->n_in && operand < f->n_in + f->n_numbers;
+}
+
+/* sig has inputs, numbers, outputs; registers have the numbers behind the outputs, as the loop does not see them. */
+static void number_registers(registers *r)
+{
+    const reel_fused *f = r->f;
+    memset(r->last, 0xff, sizeof r->last);
+    memset(r->reg, 0xff, sizeof r->reg);
+    memset(r->wide, 0xff, sizeof r->wide);
+    for (int i = 0; i < f->n_in; i++) r->reg[i] = (int16_t)i;
+    for (int i = 0; i < f->n_numbers; i++) r->reg[f->n_in + i] = (int16_t)(f->n_in + f->n_out + i);
+    for (int i = 0; i < f->n_out; i++) r->reg[f->n_in + f->n_numbers + i] = (int16_t)(f->n_in + i);
+    for (int i = 0; i < f->n_parts; i++)
+        for (int j = 0; j < f->part[i].n_in; j++) r->last[f->part[i].in[j]] = (int16_t)i;
+    r->first_temp = f->n_in + f->n_out + f->n_numbers;
+}
+
+/* Numbers that some part's loop wants spread get a register for good, before any other: it is filled before the first tile. */
+static void widen_numbers(registers *r)
+{
+    const reel_fused *f = r->f;
+    for (int i = 0; i < f->n_parts; i++)
+        for (int j = 0; j < f->part[i].n_in && !r->p->op[i].spread; j++) {
+            const int operand = f->part[i].in[j];
+            if (!is_number(f, operand) || r->wide[operand] >= 0) continue;
+            r->wide[operand] = take_temp(r);
+            r->p->spreads[r->p->n_spread++] = (spread){(uint8_t)r->reg[operand], (uint8_t)r->wide[operand],
+                                                       reel_dtype_bytes_[f->part[i].in_dtype[j]]};
+        }
+}
+
+static void place_part(registers *r, int i)
+{
+    const reel_fused *f = r->f;
+    const reel_fused_part *part = &f->part[i];
+    const int inside = f->n_in + f->n_numbers + f->n_out;
+    instr *to = &r->p->part[i];
+    for (int j = 0; j < part->n_in; j++) {
+        const int operand = part->in[j];
+        to->in[j] = (uint8_t)(r->p->op[i].spread || r->wide[operand] < 0 ? r->reg[operand] : r->wide[operand]);
+    }
+    if (part->out >= inside) r->reg[part->out] = take_temp(r); /* while its inputs still have theirs */
+    to->out = (uint8_t)r->reg[part->out];
+    for (int j = 0; j < part->n_in; j++)
+        if (part->in[j] >= inside && r->last[part->in[j]] == i) r->busy[r->reg[part->in[j]] - r->first_temp] = false;
+}
+
+/* ---- the kernel -------------------------------------------------------------------------------------- */
+
+bool reel_fuses_(const reel_op *op)
+{
+    const reel_kernel *k = op->id < reel_cpu_device_.n_kernels ? reel_cpu_device_.kernels[op->id] : NULL;
+    return k == &reel_k_elementwise_ || k == &reel_k_where_ || k == &reel_k_cast_;
+}
+
+static int compile(const reel_ksig *sig, program *p)
+{
+    const reel_fused *f = sig->attr;
+    registers r = {.f = f, .p = p};
+    number_registers(&r);
+    double cost = 0;
+    bool all_spread = true;
+    for (int i = 0; i < f->n_parts; i++) {
+        const reel_fused_part *part = &f->part[i];
+        const int rc = reel_loop_op_(&p->op[i], part);
+        if (rc) return rc;
+        p->part[i] = (instr){.fn = p->op[i].fn, .extra = &p->op[i].extra, .n_in = (uint8_t)part->n_in};
+        all_spread = all_spread && p->op[i].spread;
+        cost += 1.0 / (double)p->op[i].grain;
+    }
+    widen_numbers(&r);
+    for (int i = 0; i < f->n_parts; i++) place_part(&r, i);
+    reel_ksig whole = *sig; /* the numbers stand between the inputs and the outputs */
+    whole.n_in = f->n_in;
+    p->n_parts = f->n_parts;
+    p->n_numbers = f->n_numbers;
+    reel_loop_init_(&p->loop, &whole, inner, (int64_t)(1 / cost) + 1, all_spread);
+    memcpy(p->size, p->loop.size, (size_t)(f->n_in + f->n_out));
+    const int tiles = f->n_in + f->n_out + p->n_temps;
+    int tile = TILE_BYTES / (8 * (tiles ? tiles : 1)) & ~(TILE_MIN - 1);
+    p->tile = tile < TILE_MIN ? TILE_MIN : tile > TILE_MAX ? TILE_MAX : tile;
+    return 0;
+}
+
+static int fused_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    (void)workspace;
+    fused_plan *fp = plan;
+    fp->p = reel_zalloc_(sizeof *fp->p);
+    if (!fp->p) return REEL_ENOMEM;
+    const int rc = compile(sig, fp->p);
+    if (!rc) return 0;
+    reel_free_(fp->p, sizeof *fp->p);
+    fp->p = NULL;
+    return rc;
+}
+
+static int fused_run(const void *plan, void *const *ptr, void *work)
+{
+    (void)work;
+    const program *p = ((const fused_plan *)plan)->p;
+    const int n_in = p->loop.n_in, n_out = p->loop.n_out;
+    void *io[REEL_FUSED_IN + REEL_FUSED_OUT];
+    memcpy(io, ptr, (size_t)n_in * sizeof *io);
+    memcpy(io + n_in, ptr + n_in + p->n_numbers, (size_t)n_out * sizeof *io);
+    const running r = {p, ptr + n_in};
+    reel_loop_run_(&p->loop, io, &r);
+    return 0;
+}
+
+static void fused_drop(void *plan)
+{
+    reel_free_(((fused_plan *)plan)->p, sizeof(program));
+}
+const reel_kernel reel_k_fused_ = {
+    .plan_size = sizeof(fused_plan), .prepare = fused_prepare, .run = fused_run, .drop = fused_drop};
