@@ -9,7 +9,8 @@ enum { MAX_IN = 4, N = 1024 };
 typedef struct op_case {
     const char *name;
     reel_body *body;
-    /* kind, then dims: n normal, c normal and constant, p positive, o ones, i ids below 10,000 */
+    /* kind, then dims: n normal, c normal and constant, p positive, o ones, u between -1 and 1, s the same sorted,
+       i ids below 10,000, k below 1024 */
     const char *in[MAX_IN];
     bool replay; /* through a function, not eagerly */
 } op_case;
@@ -55,6 +56,18 @@ BODY(embedding, reel_embedding(in[0], in[1], REEL_OPTS(embedding, .dense_gradien
 BODY(scatter_add, reel_index_add(in[0], 0, in[1], in[2]))
 BODY(batch_norm, reel_batch_norm(in[0], in[1], in[2], NULL, NULL, REEL_OPTS(batch_norm, .training = true)))
 BODY(sort, reel_sort(in[0], -1, false))
+BODY(scatter, reel_scatter(in[0], in[1], in[2], 0, REEL_SCATTER_SET))
+BODY(scatter_sum, reel_scatter(in[0], in[1], in[2], 0, REEL_SCATTER_ADD))
+BODY(searchsorted, reel_searchsorted(in[0], in[1], false))
+BODY(grid_sample, reel_grid_sample(in[0], in[1], NULL))
+static int topk_rows_body(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *two[2];
+    (void)self;
+    const int code = reel_topk(in[0], 8, -1, NULL, two);
+    out[0] = two[0];
+    return code;
+}
 static int topk_body(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     reel_tensor *two[2];
@@ -106,6 +119,12 @@ static const op_case cases[] = {
     CASE(sort, "n1048576"),
     {"sort_rows", sort_body, {"n1024,1024"}, false},
     CASE(topk, "n1048576"),
+    CASE(topk_rows, "n8192,64"),
+    {"topk_rows1000", topk_rows_body, {"n1024,1000"}, false},
+    CASE(scatter, "n1024,1024", "k1024,1024", "n1024,1024"),
+    CASE(scatter_sum, "n1024,1024", "k1024,1024", "n1024,1024"),
+    CASE(searchsorted, "s100000", "u1048576"),
+    CASE(grid_sample, "n8,32,64,64", "u8,64,64,2"),
     CASE(max_pool, "n64,32,28,28"),
     CASE(avg_pool, "n64,32,28,28"),
     CASE(lstm, "c32,16,128", "n512,128", "n512,128", "n512"),
@@ -133,8 +152,10 @@ static reel_tensor *input(const char *spec)
     if (spec[0] == 'n' || spec[0] == 'c') return reel_randn(REEL_F32, s);
     if (spec[0] == 'p') return reel_uniform(REEL_F32, s, 0.1, 1.1, NULL);
     if (spec[0] == 'o') return reel_ones(REEL_F32, s);
+    if (spec[0] == 'u') return reel_uniform(REEL_F32, s, -1, 1, NULL);
+    if (spec[0] == 's') return reel_sort(reel_uniform(REEL_F32, s, -1, 1, NULL), -1, false);
     int32_t *ids = malloc((size_t)n * sizeof *ids);
-    for (int64_t i = 0; ids && i < n; i++) ids[i] = (int32_t)(i * 7919 % 10000);
+    for (int64_t i = 0; ids && i < n; i++) ids[i] = (int32_t)(spec[0] == 'k' ? i * 7919 / 1000 % N : i * 7919 % 10000);
     reel_tensor *t = ids ? reel_from_i32(s, ids, (size_t)n) : NULL;
     free(ids);
     return t;
@@ -155,7 +176,7 @@ static int begin(int k)
     now.n = now.n_x = 0;
     for (int i = 0; i < MAX_IN && now.c->in[i]; i++) {
         now.in[now.n++] = input(now.c->in[i]);
-        if (now.c->in[i][0] != 'i' && now.c->in[i][0] != 'c') now.x[now.n_x++] = now.in[i];
+        if (!strchr("ikc", now.c->in[i][0])) now.x[now.n_x++] = now.in[i];
     }
     reel_tensor *out[1] = {0};
     if (reel_invoke((reel_fn){now.c->body, NULL, now.n, 1, now.c->name}, (reel_list){now.n, now.in}, out))

@@ -65,6 +65,13 @@ SINGLE = [
     ("sort", "sort of 1M floats", 0),
     ("sort_rows", "sort of 1K x 1K along rows", 0),
     ("topk", "the 100 largest of 1M floats", 0),
+    ("topk_rows", "the 8 largest of each of 8192 rows of 64", 0),
+    ("topk_rows1000", "the 8 largest of each of 1024 rows of 1000", 0),
+    ("scatter", "scatter 1K x 1K along axis 0", 0),
+    ("scatter_sum", "scatter-add 1K x 1K along axis 0", 0),
+    ("searchsorted", "searchsorted of 1M floats in 100,000", 0),
+    ("grid_sample", "grid_sample 8x32x64x64, bilinear", 0),
+    ("grid_sample_train", "the same, forward and backward", 0),
 ]
 OPS = [(shown, f"op_{name}", [] if name == "triad" else ["torch", "jax"], 1.0, "ratio", size) for name, shown, size in SINGLE]
 ROWS = ROAD + OPS

@@ -1,6 +1,7 @@
 """JAX's side of the rows of single ops, each jitted; the same names as in torch_ops.py."""
 import jax
 import jax.numpy as jnp
+import numpy
 from jax import lax
 
 N = 1024
@@ -53,6 +54,22 @@ key = [jax.random.PRNGKey(0)]
 def randn(*shape):
     key[0], use = jax.random.split(key[0])
     return jax.random.normal(use, shape, dtype=jnp.float32)
+
+
+def uniform(*shape):
+    key[0], use = jax.random.split(key[0])
+    return jax.random.uniform(use, shape, minval=-1, maxval=1, dtype=jnp.float32)
+
+
+def grid_sample(x, grid):
+    def image(x, g):
+        x, (h, w) = jnp.pad(x, ((0, 0), (1, 1), (1, 1))), x.shape[1:]
+        at, down = ((g[..., 0] + 1) * w - 1) / 2 + 1, ((g[..., 1] + 1) * h - 1) / 2 + 1
+        left, top = jnp.floor(at), jnp.floor(down)
+        s, t, c, r = at - left, down - top, left.astype(int), top.astype(int)
+        return (x[:, r, c] * (1 - t) * (1 - s) + x[:, r, c + 1] * (1 - t) * s + x[:, r + 1, c] * t * (1 - s) + x[:, r + 1, c + 1] * t * s)
+
+    return jax.vmap(image)(x, grid)
 
 
 def conv(batch, channels, size, filters, kernel):
@@ -109,7 +126,7 @@ def rows():
     feature, ones = randn(64, 64, 28, 28), jnp.ones(64)
     q, k = randn(12, 4, 64, 32), randn(12, 4, 64, 32)
     a, b, c = randn(256, 64), randn(64, 512), randn(512, 128)
-    norm = jnp.ones(N)
+    norm, places, columns = jnp.ones(N), jnp.array(numpy.arange(N * N) * 7919 // 1000 % N).reshape(N, N), jnp.arange(N)[None, :]
     weights = [randn(128, 512) * 0.1, randn(128, 512) * 0.1, randn(512) * 0.1]
     x = randn(32, 16, 128)
     return {
@@ -147,4 +164,10 @@ def rows():
         "sort": forward(jnp.sort, m),
         "sort_rows": forward(lambda x: jnp.sort(x, -1), square),
         "topk": forward(lambda x: lax.top_k(x, 100)[0], m),
+        "topk_rows": forward(lambda x: lax.top_k(x, 8)[0], randn(8192, 64)),
+        "topk_rows1000": forward(lambda x: lax.top_k(x, 8)[0], randn(1024, 1000)),
+        "scatter": forward(lambda x, i, v: x.at[i, columns].set(v), square, places, randn(N, N)),
+        "scatter_sum": forward(lambda x, i, v: x.at[i, columns].add(v), square, places, randn(N, N)),
+        "searchsorted": forward(jnp.searchsorted, jnp.sort(uniform(100000)), uniform(N * N)),
+        **both("grid_sample", grid_sample, randn(8, 32, 64, 64), uniform(8, 64, 64, 2)),
     }

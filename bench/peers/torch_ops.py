@@ -82,7 +82,7 @@ def rows():
     feature, ones = randn(64, 64, 28, 28), torch.ones(64)
     q, k = randn(12, 4, 64, 32), randn(12, 4, 64, 32)
     a, b, c = randn(256, 64), randn(64, 512), randn(512, 128)
-    norm = torch.ones(N)
+    norm, places = torch.ones(N), (torch.arange(N * N) * 7919 // 1000 % N).reshape(N, N)
     return {
         "chain": forward(lambda x: (x * 2 + 1) * torch.tanh(x) - x / 3, m),
         "exp": forward(torch.exp, m),
@@ -118,4 +118,10 @@ def rows():
         "sort": forward(torch.sort, m),
         "sort_rows": forward(lambda x: torch.sort(x, -1), square),
         "topk": forward(lambda x: torch.topk(x, 100), m),
+        "topk_rows": forward(lambda x: torch.topk(x, 8), randn(8192, 64)),
+        "topk_rows1000": forward(lambda x: torch.topk(x, 8), randn(1024, 1000)),
+        "scatter": forward(lambda x, i, v: torch.scatter(x, 0, i, v), square, places, randn(N, N)),
+        "scatter_sum": forward(lambda x, i, v: torch.scatter_add(x, 0, i, v), square, places, randn(N, N)),
+        "searchsorted": forward(torch.searchsorted, torch.sort(torch.rand(100000) * 2 - 1)[0], torch.rand(N * N) * 2 - 1),
+        **both("grid_sample", lambda x, g: F.grid_sample(x, g, align_corners=False), randn(8, 32, 64, 64), torch.rand(8, 64, 64, 2) * 2 - 1),
     }

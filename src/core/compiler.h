@@ -47,4 +47,5 @@
 #define REEL_ADD_OVERFLOW(a, b, r) __builtin_add_overflow(a, b, r)
 #define REEL_SUB_OVERFLOW(a, b, r) __builtin_sub_overflow(a, b, r)
 #define REEL_MUL_OVERFLOW(a, b, r) __builtin_mul_overflow(a, b, r)
+#define REEL_PREFETCH(p) __builtin_prefetch(p) /* what will be read soon; any address will do */
 #endif

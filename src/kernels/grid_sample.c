@@ -4,7 +4,7 @@
 #include "kernels/dense.h"
 #include "ops/attrs.h"
 
-enum { WORK = 1 << 13 };
+enum { WORK = 1 << 15 };
 
 typedef struct grid_plan {
     const reel_grid_table *table;
@@ -36,8 +36,11 @@ static int prepare_any(const reel_ksig *sig, grid_plan *p, int first, size_t *wo
     if (!code) code = reel_dense_plan_(&p->grid, grid, compute, workspace);
     for (int i = 0; i < sig->n_out && !code; i++)
         code = reel_dense_out_plan_(&p->out[i], &sig->out[i], compute, workspace);
-    p->grain = WORK / (8 * (j->channels + 4)) + 1;
+    if (!code && j->pixels > INT32_MAX)
+        code = reel_fail(REEL_ESHAPE, "%lld pixels a plane, it can do %d", (long long)j->pixels, INT32_MAX);
+    p->grain = (WORK / (8 * (j->channels + 4)) / REEL_GRID_BLOCK + 1) * REEL_GRID_BLOCK;
     p->plane_grain = WORK / (16 * (j->points + 1)) + 1;
+    if (p->plane_grain < REEL_GRID_PLANES) p->plane_grain = REEL_GRID_PLANES;
     return code;
 }
 

@@ -4,6 +4,7 @@
 #include "core/device.h"
 #include "kernels/isa.h"
 
+enum { REEL_GRID_BLOCK = 32, REEL_GRID_PLANES = 8 }; /* points, planes worked on together */
 typedef struct reel_grid_job {
     int axes; /* of space, 1 to 3 */
     int mode, padding, align;

@@ -1,16 +1,18 @@
-/* grid_sample_body.h: sampling for one element type: T, NAME, FLOOR, RINT. */
+/* grid_sample_body.h: sampling for one element type: T, NAME, FLOOR, RINT. Points go by blocks: first their pixels and weights, in
+   columns that vectors can be made of, then channel after channel. */
 
-enum { NAME(MAX_TAPS) = 64 };
+enum { NAME(MAX_TAPS) = 64, NAME(BLOCK) = REEL_GRID_BLOCK };
+typedef int32_t NAME(pixels)[NAME(BLOCK)]; /* one a point; -1: outside, which counts as 0 */
+typedef T NAME(column)[NAME(BLOCK)];
 
-/* Along one axis: up to four pixels (-1: outside), their weights, and the weights' derivatives by the grid's coordinate. */
+/* Along one axis: up to four pixels, their weights, and the weights' derivatives by the grid's coordinate. */
 typedef struct NAME(axis) {
-    int n;
-    int64_t at[4];
-    T w[4], dw[4];
+    NAME(pixels) at[4];
+    NAME(column) w[4], dw[4];
 } NAME(axis);
 
 /* x folded into [low / 2, high / 2]; *sign: the derivative */
-static T NAME(reflect)(T x, T low, T high, T *sign)
+REEL_ALWAYS_INLINE T NAME(reflect)(T x, T low, T high, T *sign)
 {
     *sign = 1;
     if (low == high) {
@@ -27,7 +29,7 @@ static T NAME(reflect)(T x, T low, T high, T *sign)
     return span - extra + least;
 }
 
-static T NAME(clip)(T x, int64_t n, T *sign)
+REEL_ALWAYS_INLINE T NAME(clip)(T x, int64_t n, T *sign)
 {
     if (!(x > 0)) {
         *sign = 0;
@@ -40,14 +42,14 @@ static T NAME(clip)(T x, int64_t n, T *sign)
     return x;
 }
 
-static T NAME(padded)(const reel_grid_job *j, T x, int64_t n, T *slope)
+REEL_ALWAYS_INLINE T NAME(padded)(int padding, bool align, T x, int64_t n, T *slope)
 {
     T s = 1;
-    if (j->padding == REEL_BORDER) {
+    if (padding == REEL_BORDER) {
         x = NAME(clip)(x, n, &s);
-    } else if (j->padding == REEL_REFLECTION) {
+    } else if (padding == REEL_REFLECTION) {
         T c = 1;
-        x = j->align ? NAME(reflect)(x, 0, (T)(2 * (n - 1)), &s) : NAME(reflect)(x, -1, (T)(2 * n - 1), &s);
+        x = align ? NAME(reflect)(x, 0, (T)(2 * (n - 1)), &s) : NAME(reflect)(x, -1, (T)(2 * n - 1), &s);
         x = NAME(clip)(x, n, &c);
         s *= c;
     }
@@ -55,14 +57,12 @@ static T NAME(padded)(const reel_grid_job *j, T x, int64_t n, T *slope)
     return x;
 }
 
-static int64_t NAME(pixel)(const reel_grid_job *j, T x, int64_t n)
+REEL_ALWAYS_INLINE int32_t NAME(inside)(T p, int64_t n)
 {
-    T unused = 1;
-    const T p = NAME(padded)(j, x, n, &unused);
-    return p > -1 && p < (T)n ? (int64_t)p : -1;
+    return p > -1 && p < (T)n ? (int32_t)p : -1;
 }
 
-static void NAME(cubic)(T t, T w[4], T dw[4])
+REEL_ALWAYS_INLINE void NAME(cubic)(T t, T w[4], T dw[4])
 {
     const T a = (T)-0.75;
     const T x[4] = {t + 1, t, 1 - t, 2 - t};
@@ -79,127 +79,205 @@ static void NAME(cubic)(T t, T w[4], T dw[4])
     }
 }
 
-static void NAME(taps)(const reel_grid_job *j, T g, int64_t n, NAME(axis) * o)
+/* count coordinates g, `axes` apart, along an axis of n pixels. */
+REEL_ALWAYS_INLINE void NAME(axis_of)(int mode, int padding, bool align, const T *g, int axes, int64_t n, int64_t count,
+                                      NAME(axis) * o)
 {
-    T slope = j->align ? (T)(n - 1) / 2 : (T)n / 2;
-    const T wide = (T)1e9;
-    if (g != g) g = -1;
-    T x = j->align ? (g + 1) / 2 * (T)(n - 1) : ((g + 1) * (T)n - 1) / 2;
-    if (j->mode != REEL_SAMPLE_CUBIC) x = NAME(padded)(j, x, n, &slope);
-    x = x < -wide ? -wide : x > wide ? wide : x; /* far outside, where floor and integers still agree */
-    if (j->mode == REEL_SAMPLE_NEAREST) {
-        const T r = RINT(x);
-        o->n = 1;
-        o->at[0] = r > -1 && r < (T)n ? (int64_t)r : -1;
-        o->w[0] = 1;
-        o->dw[0] = 0;
-        return;
-    }
-    const T base = FLOOR(x), t = x - base;
-    if (j->mode == REEL_SAMPLE_LINEAR) {
-        o->n = 2;
-        o->w[0] = 1 - t, o->w[1] = t;
-        o->dw[0] = -slope, o->dw[1] = slope;
-        for (int k = 0; k < 2; k++) {
-            const T p = base + (T)k;
-            o->at[k] = p > -1 && p < (T)n ? (int64_t)p : -1;
+    const T wide = (T)1e9, scale = align ? (T)(n - 1) / 2 : (T)n / 2;
+    for (int64_t p = 0; p < count; p++) {
+        T slope = scale, v = g[p * axes];
+        if (v != v) v = -1;
+        T x = align ? (v + 1) / 2 * (T)(n - 1) : ((v + 1) * (T)n - 1) / 2;
+        if (mode != REEL_SAMPLE_CUBIC) x = NAME(padded)(padding, align, x, n, &slope);
+        x = x < -wide ? -wide : x > wide ? wide : x; /* far outside, where floor and integers still agree */
+        if (mode == REEL_SAMPLE_NEAREST) {
+            o->at[0][p] = NAME(inside)(RINT(x), n);
+            o->w[0][p] = 1;
+            o->dw[0][p] = 0;
+            continue;
         }
-        return;
-    }
-    o->n = 4;
-    NAME(cubic)(t, o->w, o->dw);
-    for (int k = 0; k < 4; k++) {
-        o->at[k] = NAME(pixel)(j, base + (T)(k - 1), n);
-        o->dw[k] *= slope;
+        const T base = FLOOR(x), t = x - base;
+        if (mode == REEL_SAMPLE_LINEAR) {
+            o->at[0][p] = NAME(inside)(base, n), o->at[1][p] = NAME(inside)(base + 1, n);
+            o->w[0][p] = 1 - t, o->w[1][p] = t;
+            o->dw[0][p] = -slope, o->dw[1][p] = slope;
+            continue;
+        }
+        T w[4], dw[4];
+        NAME(cubic)(t, w, dw);
+        for (int k = 0; k < 4; k++) {
+            T unused = 1;
+            o->at[k][p] = NAME(inside)(NAME(padded)(padding, align, base + (T)(k - 1), n, &unused), n);
+            o->w[k][p] = w[k];
+            o->dw[k][p] = dw[k] * slope;
+        }
     }
 }
 
-/* All pixels that count for a point, axis by axis. slope: NULL, or the weights' derivatives by each coordinate, x (the last
-   axis) first. */
-REEL_ALWAYS_INLINE int NAME(spread)(const reel_grid_job *j, const T *g, int64_t at[NAME(MAX_TAPS)], T w[NAME(MAX_TAPS)],
-                                    T (*slope)[NAME(MAX_TAPS)])
+#define AXIS(mode)                                                                   \
+    case mode:                                                                       \
+        if (j->padding == REEL_BORDER)                                               \
+            NAME(axis_of)(mode, REEL_BORDER, j->align, g, j->axes, n, count, o);     \
+        else if (j->padding == REEL_REFLECTION)                                      \
+            NAME(axis_of)(mode, REEL_REFLECTION, j->align, g, j->axes, n, count, o); \
+        else                                                                         \
+            NAME(axis_of)(mode, REEL_ZEROS, j->align, g, j->axes, n, count, o);      \
+        break;
+static void NAME(find)(const reel_grid_job *j, const T *g, int64_t n, int64_t count, NAME(axis) * o)
 {
+    switch (j->mode) {
+        AXIS(REEL_SAMPLE_NEAREST)
+        AXIS(REEL_SAMPLE_CUBIC)
+    default: AXIS(REEL_SAMPLE_LINEAR)
+    }
+}
+#undef AXIS
+
+/* All pixels of count points from g on, axis by axis, the outermost first; returns how many a point has. slope: NULL, or the
+   weights' derivatives by each coordinate, x (the last axis) first. *all: none is outside. */
+static int NAME(spread)(const reel_grid_job *j, const T *g, int64_t count, NAME(pixels) * at, NAME(column) * w,
+                        NAME(column) (*slope)[NAME(MAX_TAPS)], bool *all)
+{
+    const int taps = j->mode == REEL_SAMPLE_NEAREST ? 1 : j->mode == REEL_SAMPLE_LINEAR ? 2 : 4;
+    NAME(axis) a;
     int n = 1;
-    at[0] = 0;
-    w[0] = 1;
-    for (int c = 0; slope && c < j->axes; c++) slope[c][0] = 1;
+    int32_t outside = 0;
     for (int k = 0; k < j->axes; k++) {
-        NAME(axis) a;
-        int taps = 0;
-        NAME(taps)(j, g[j->axes - 1 - k], j->dims[k], &a);
-        for (int t = 0; t < a.n; t++) { /* those inside, in front */
-            if (a.at[t] < 0) continue;
-            a.at[taps] = a.at[t], a.w[taps] = a.w[t], a.dw[taps] = a.dw[t];
-            taps++;
-        }
+        const int32_t size = (int32_t)j->dims[k];
+        NAME(find)(j, g + (j->axes - 1 - k), j->dims[k], count, &a);
         for (int i = n - 1; i >= 0;
-             i--) { /* entry i becomes `taps` entries; from the last, so that none is overwritten */
-            const int64_t base = at[i] * j->dims[k];
-            const T f = w[i];
-            T d[3] = {0, 0, 0};
-            for (int c = 0; slope && c < j->axes; c++) d[c] = slope[c][i];
+             i--) /* entry i becomes `taps` entries; from the last, so that none is overwritten */
             for (int t = taps - 1; t >= 0; t--) {
                 const int to = i * taps + t;
-                at[to] = base + a.at[t];
-                w[to] = f * a.w[t];
-                for (int c = 0; slope && c < j->axes; c++)
-                    slope[c][to] = d[c] * (k == j->axes - 1 - c ? a.dw[t] : a.w[t]);
+                for (int64_t p = 0; p < count; p++) {
+                    const int32_t base = k ? at[i][p] : 0, here = a.at[t][p];
+                    at[to][p] = (base | here) < 0 ? -1 : base * size + here;
+                }
+                for (int c = 0; slope && c < j->axes; c++) {
+                    const T *by = k == j->axes - 1 - c ? a.dw[t] : a.w[t];
+                    for (int64_t p = 0; p < count; p++) slope[c][to][p] = k ? slope[c][i][p] * by[p] : by[p];
+                }
+                for (int64_t p = 0; p < count; p++) w[to][p] = k ? w[i][p] * a.w[t][p] : a.w[t][p];
             }
-        }
         n *= taps;
     }
+    for (int i = 0; i < n; i++)
+        for (int64_t p = 0; p < count; p++) outside |= at[i][p];
+    *all = outside >= 0;
     return n;
+}
+
+/* y[p]: the sum of n pixels of x, each times its weight; n and all are constants. */
+REEL_ALWAYS_INLINE void NAME(few)(int n, bool all, NAME(pixels) *const at, NAME(column) *const w, const T *x,
+                                  int64_t count, T *REEL_RESTRICT y)
+{
+    for (int64_t p = 0; p < count; p++) {
+        T sum = 0;
+        for (int k = 0; k < n; k++) {
+            const int32_t i = at[k][p];
+            const T v = x[all || i >= 0 ? i : 0];
+            sum += w[k][p] * (all || i >= 0 ? v : 0);
+        }
+        y[p] = sum;
+    }
+}
+
+static void NAME(many)(int n, NAME(pixels) *const at, NAME(column) *const w, const T *x, int64_t count,
+                       T *REEL_RESTRICT y)
+{
+    for (int64_t p = 0; p < count; p++) y[p] = 0;
+    for (int k = 0; k < n; k++)
+        for (int64_t p = 0; p < count; p++) {
+            const int32_t i = at[k][p];
+            const T v = x[i >= 0 ? i : 0];
+            y[p] += w[k][p] * (i >= 0 ? v : 0);
+        }
+}
+
+static void NAME(weighed)(int n, bool all, NAME(pixels) *const at, NAME(column) *const w, const T *x, int64_t count,
+                          T *y)
+{
+    if (n == 4 && all)
+        NAME(few)(4, true, at, w, x, count, y);
+    else if (n == 4)
+        NAME(few)(4, false, at, w, x, count, y);
+    else if (n == 1)
+        NAME(few)(1, false, at, w, x, count, y);
+    else
+        NAME(many)(n, at, w, x, count, y);
+}
+
+/* Points from p on that share a block: of one image, before end. */
+static int64_t NAME(block)(const reel_grid_job *j, int64_t p, int64_t end)
+{
+    const int64_t left = j->points - p % j->points, n = end - p < left ? end - p : left;
+    return n < NAME(BLOCK) ? n : NAME(BLOCK);
 }
 
 static void NAME(sample)(const reel_grid_job *j, int64_t begin, int64_t end)
 {
-    int64_t at[NAME(MAX_TAPS)];
-    T w[NAME(MAX_TAPS)];
-    for (int64_t p = begin; p < end; p++) {
-        const int64_t image = p / j->points, point = p % j->points;
-        const int n = NAME(spread)(j, (const T *)j->grid + p * j->axes, at, w, NULL);
+    NAME(pixels) at[NAME(MAX_TAPS)];
+    NAME(column) w[NAME(MAX_TAPS)];
+    for (int64_t p = begin, count; p < end; p += count) {
+        const int64_t image = p / j->points;
+        bool all;
+        count = NAME(block)(j, p, end);
+        const int n = NAME(spread)(j, (const T *)j->grid + p * j->axes, count, at, w, NULL, &all);
         const T *x = (const T *)j->x + image * j->channels * j->pixels;
-        T *y = (T *)j->y + image * j->channels * j->points + point;
-        for (int64_t c = 0; c < j->channels; c++, x += j->pixels) {
-            T sum = 0;
-            for (int k = 0; k < n; k++) sum += w[k] * x[at[k]];
-            y[c * j->points] = sum;
+        T *y = (T *)j->y + image * j->channels * j->points + p % j->points;
+        for (int64_t c = 0; c < j->channels; c++, x += j->pixels, y += j->points) {
+            if (j->pixels > 0)
+                NAME(weighed)(n, all, at, w, x, count, y);
+            else
+                for (int64_t i = 0; i < count; i++) y[i] = 0;
         }
     }
 }
 
 static void NAME(back_grid)(const reel_grid_job *j, int64_t begin, int64_t end)
 {
-    int64_t at[NAME(MAX_TAPS)];
-    T w[NAME(MAX_TAPS)], slope[3][NAME(MAX_TAPS)];
-    for (int64_t p = begin; p < end; p++) {
-        const int64_t image = p / j->points, point = p % j->points;
-        const int n = NAME(spread)(j, (const T *)j->grid + p * j->axes, at, w, slope);
+    NAME(pixels) at[NAME(MAX_TAPS)];
+    NAME(column) w[NAME(MAX_TAPS)], slope[3][NAME(MAX_TAPS)], d[3], sum;
+    for (int64_t p = begin, count; p < end; p += count) {
+        const int64_t image = p / j->points;
+        bool all;
+        count = NAME(block)(j, p, end);
+        const int n = NAME(spread)(j, (const T *)j->grid + p * j->axes, count, at, w, slope, &all);
         const T *x = (const T *)j->x + image * j->channels * j->pixels;
-        const T *g = (const T *)j->g + image * j->channels * j->points + point;
-        T d[3] = {0, 0, 0};
-        for (int64_t c = 0; c < j->channels; c++, x += j->pixels)
+        const T *g = (const T *)j->g + image * j->channels * j->points + p % j->points;
+        T *to = (T *)j->dgrid + p * j->axes;
+        for (int a = 0; a < j->axes; a++)
+            for (int64_t i = 0; i < count; i++) d[a][i] = 0;
+        for (int64_t c = 0; c < j->channels && j->pixels > 0; c++, x += j->pixels, g += j->points)
             for (int a = 0; a < j->axes; a++) {
-                T sum = 0;
-                for (int k = 0; k < n; k++) sum += slope[a][k] * x[at[k]];
-                d[a] += sum * g[c * j->points];
+                NAME(weighed)(n, all, at, slope[a], x, count, sum);
+                for (int64_t i = 0; i < count; i++) d[a][i] += sum[i] * g[i];
             }
-        for (int a = 0; a < j->axes; a++) ((T *)j->dgrid)[p * j->axes + a] = d[a];
+        for (int a = 0; a < j->axes; a++)
+            for (int64_t i = 0; i < count; i++) to[i * j->axes + a] = d[a][i];
     }
 }
 
 static void NAME(back_x)(const reel_grid_job *j, int64_t begin, int64_t end)
 {
-    int64_t at[NAME(MAX_TAPS)];
-    T w[NAME(MAX_TAPS)];
-    for (int64_t plane = begin; plane < end; plane++) {
+    NAME(pixels) at[NAME(MAX_TAPS)];
+    NAME(column) w[NAME(MAX_TAPS)];
+    if (j->pixels > 0) memset((T *)j->dx + begin * j->pixels, 0, (size_t)((end - begin) * j->pixels) * sizeof(T));
+    for (int64_t plane = begin, last; plane < end && j->pixels > 0; plane = last) {
         const int64_t image = plane / j->channels;
-        T *dx = (T *)j->dx + plane * j->pixels;
-        const T *g = (const T *)j->g + plane * j->points;
-        for (int64_t i = 0; i < j->pixels; i++) dx[i] = 0;
-        for (int64_t p = 0; p < j->points; p++) {
-            const int n = NAME(spread)(j, (const T *)j->grid + (image * j->points + p) * j->axes, at, w, NULL);
-            for (int k = 0; k < n; k++) dx[at[k]] += w[k] * g[p];
+        last = (image + 1) * j->channels < end ? (image + 1) * j->channels : end;
+        for (int64_t p = 0, count; p < j->points; p += count) {
+            bool all;
+            count = NAME(block)(j, p, j->points);
+            const int n =
+                NAME(spread)(j, (const T *)j->grid + (image * j->points + p) * j->axes, count, at, w, NULL, &all);
+            for (int64_t c = plane; c < last; c++) {
+                T *dx = (T *)j->dx + c * j->pixels;
+                const T *g = (const T *)j->g + c * j->points + p;
+                for (int64_t i = 0; i < count; i++)
+                    for (int k = 0; k < n; k++)
+                        if (all || at[k][i] >= 0) dx[at[k][i]] += w[k][i] * g[i];
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 /* index.c: see index.h. */
 #include "kernels/index.h"
 #include <stdatomic.h>
+#include <string.h>
 #include "reel/tensor.h"
 
 enum { GRAIN = 1 << 15 };
@@ -97,4 +98,13 @@ int reel_indices_run_(const reel_indices *p, int64_t *offset, void *scratch, con
     reel_convert_(&k, REEL_I64, 1, (const char *)j.from + (size_t)bad * reel_size_(p->dtype), p->dtype, 1, 1);
     return reel_fail(REEL_EARG, "index %lld at position %lld is out of range for axis %d of size %lld", (long long)k,
                      (long long)bad, p->axis[a], (long long)p->size[a]);
+}
+
+void reel_group_rows_(const int64_t *row, int64_t items, int64_t rows, int64_t *first, int64_t *order)
+{
+    int64_t *const next = first + 1; /* where a row begins, then where it ends, which is where the next one begins */
+    memset(first, 0, (size_t)REEL_GROUPS_(rows) * sizeof *first);
+    for (int64_t i = 0; i < items; i++) next[row[i] + 1]++;
+    for (int64_t r = 1; r <= rows; r++) next[r] += next[r - 1];
+    for (int64_t i = 0; i < items; i++) order[next[row[i]]++] = i;
 }

@@ -1,6 +1,7 @@
 /* level_grid_sample.c: sampling at given places for one ISA level. */
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 #include "core/compiler.h"
 #include "kernels/grid_sample.h"
 #include "reel/image.h"

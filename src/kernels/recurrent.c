@@ -1,13 +1,15 @@
 /* recurrent.c: the scan of a recurrent layer over time, forward and backward. A work item is a block of the batch's rows over
    the whole sequence: rows do not depend on each other, so threads never wait. A step is one product with the recurrent
-   weights and one pass over the gates. */
+   weights and one pass over the gates. The weights are copied once a run, to panels of a few columns whose rows lie side by
+   side: read in place, rows 2 KB apart fall into the same few sets of the cache. */
 #include "kernels/recurrent.h"
+#include "kernels/copy.h"
 #include "kernels/dense.h"
 #include "kernels/gemm.h"
 #include "kernels/softmax.h" /* reel_label_ */
 #include "ops/attrs.h"
 
-enum { MAX_OPERANDS = 9, ROWS = 8, GRAIN = 1 << 15 };
+enum { MAX_OPERANDS = 9, ROWS = 8, GRAIN = 1 << 15, PANEL = 128 /* bytes of its rows */ };
 
 typedef struct scan_plan {
     int kind, gates, states, saves; /* numbers a unit: of xp, of last, of saved */
@@ -25,7 +27,7 @@ typedef struct scan_plan {
     reel_dtype length_dtype;
     int64_t blocks, grain;
     int regions;
-    size_t lengths_at, turned_at, region, regions_at, pre_at, h_at, c_at, tmp_at, on_at, before_at, c_before_at, dm_at;
+    size_t lengths_at, panels_at, region, regions_at, pre_at, h_at, c_at, tmp_at, on_at, before_at, c_before_at, dm_at;
 } scan_plan;
 
 static int bit_number(unsigned bit)
@@ -78,7 +80,8 @@ static int plan_regions(scan_plan *p, size_t *workspace)
     const int64_t rows = p->b < ROWS ? p->b : ROWS, n = rows * p->h;
     const double work = (double)rows * (double)p->t * (double)p->h * (double)p->h * (double)p->gates;
     size_t region = 0;
-    int code = reel_reserve_(&region, n * p->gates, p->size, &p->pre_at);
+    int code = reel_reserve_(workspace, p->gates * p->h * p->h, p->size, &p->panels_at);
+    if (!code) code = reel_reserve_(&region, n * p->gates, p->size, &p->pre_at);
     if (!code) code = reel_reserve_(&region, n, p->size, &p->h_at);
     if (!code) code = reel_reserve_(&region, n, p->size, &p->c_at);
     if (!code) code = reel_reserve_(&region, n, p->size, &p->tmp_at);
@@ -122,16 +125,72 @@ static int ready(const scan_plan *p, void *const *ptr, char *work, int from, cha
 typedef struct scan_job {
     const scan_plan *p;
     char *in[MAX_OPERANDS], *out[4];
-    const char *turned; /* forward: R^T */
+    char *panels; /* of R^T, backward: of R, part after part */
     const int64_t *lengths;
     reel_regions regions;
 } scan_job;
 
+/* c[m, n] = a[m, k] b[k, n], of which b stands in panels. */
 static void product(const scan_plan *p, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda, const char *b,
-                    int64_t ldb, void *c, int64_t ldc)
+                    void *c, int64_t ldc)
 {
-    const reel_gemm_args g = {m, n, k, lda, 1, ldb, 1, ldc};
-    if (m > 0 && n > 0 && k > 0) p->gemm(&g, a, b, c);
+    const int64_t sz = (int64_t)p->size, wide = PANEL / sz;
+    for (int64_t j = 0; j < n && m > 0 && k > 0; j += wide) {
+        const int64_t cols = n - j < wide ? n - j : wide;
+        const reel_gemm_args g = {m, cols, k, lda, 1, cols, 1, ldc};
+        p->gemm(&g, a, b + j * k * sz, (char *)c + j * sz);
+    }
+}
+
+/* The parts of R that products take: all of it, or for GRUs r and z, and n. */
+static int64_t part_gates(const scan_plan *p, bool backward)
+{
+    return p->kind == REEL_RNN_GRU_BEFORE || (backward && p->kind == REEL_RNN_GRU) ? 2 : p->gates;
+}
+
+/* Panels begin to end of R^T, of all parts. */
+static void turn_panels(void *arg, int64_t begin, int64_t end)
+{
+    const scan_job *j = arg;
+    const scan_plan *p = j->p;
+    const int64_t sz = (int64_t)p->size, wide = PANEL / sz, h = p->h, head = part_gates(p, false) * h;
+    const int64_t first = (head + wide - 1) / wide;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t at = i < first ? i * wide : head + (i - first) * wide;
+        const int64_t left = (i < first ? head : p->gates * h) - at, cols = left < wide ? left : wide;
+        REEL_PICK(reel_copy_table)
+            ->tile[sz](j->panels + at * h * sz, cols * sz, j->in[1] + at * h * sz, h * sz, h, cols);
+    }
+}
+
+static void make_turned(const scan_job *j)
+{
+    const int64_t wide = PANEL / (int64_t)j->p->size, head = part_gates(j->p, false) * j->p->h;
+    const int64_t n = (head + wide - 1) / wide + (j->p->gates * j->p->h - head + wide - 1) / wide;
+    if (n > 0) reel_parallel_for(n, (1 << 12) / (wide * j->p->h) + 1, turn_panels, (void *)(uintptr_t)j);
+}
+
+/* Panels of R's columns: begin to end, of each part. */
+static void copy_panels(void *arg, int64_t begin, int64_t end)
+{
+    const scan_job *j = arg;
+    const scan_plan *p = j->p;
+    const int64_t sz = (int64_t)p->size, wide = PANEL / sz, h = p->h, head = part_gates(p, true) * h;
+    for (int64_t at = 0; at < p->gates * h; at += head) {
+        const int64_t rows = p->gates * h - at < head ? p->gates * h - at : head;
+        for (int64_t i = begin * wide; i < h && i < end * wide; i += wide) {
+            const int64_t cols = h - i < wide ? h - i : wide;
+            char *to = j->panels + (at * h + i * rows) * sz;
+            const char *from = j->in[0] + (at * h + i) * sz;
+            for (int64_t r = 0; r < rows; r++) memcpy(to + r * cols * sz, from + r * h * sz, (size_t)(cols * sz));
+        }
+    }
+}
+
+static void make_panels(const scan_job *j)
+{
+    const int64_t wide = PANEL / (int64_t)j->p->size, n = (j->p->h + wide - 1) / wide;
+    if (n > 0) reel_parallel_for(n, (1 << 12) / (wide * j->p->gates * j->p->h) + 1, copy_panels, (void *)(uintptr_t)j);
 }
 
 static void switch_on(const scan_job *j, int64_t b0, int64_t rows, int64_t t, uint8_t *on)
@@ -154,7 +213,6 @@ static int prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     plan_kind(p, sig);
     p->t = sig->in[0].dims[0], p->b = sig->in[0].dims[1], p->h = sig->in[1].dims[1];
     int code = plan_operands(p, sig, 2, workspace);
-    if (!code) code = reel_reserve_(workspace, p->gates * p->h * p->h, p->size, &p->turned_at);
     return code ? code : plan_regions(p, workspace);
 }
 
@@ -185,12 +243,12 @@ static void scan_block(const scan_job *j, int64_t block, char *work)
         c.s = p->saves ? j->out[2] + row * p->saves * h * sz : NULL;
         c.pre = zero ? NULL : pre;
         if (p->kind == REEL_RNN_GRU_BEFORE) {
-            if (!zero) product(p, rows, 2 * h, h, c.hs, h, j->turned, wide, pre, 2 * h);
+            if (!zero) product(p, rows, 2 * h, h, c.hs, h, j->panels, pre, 2 * h);
             p->table->gru_rz(&c);
-            if (!zero) product(p, rows, h, h, c.tmp, h, j->turned + 2 * h * sz, wide, pre, h);
+            if (!zero) product(p, rows, h, h, c.tmp, h, j->panels + 2 * h * h * sz, pre, h);
             p->table->gru_n(&c);
         } else {
-            if (!zero) product(p, rows, wide, h, c.hs, h, j->turned, wide, pre, wide);
+            if (!zero) product(p, rows, wide, h, c.hs, h, j->panels, pre, wide);
             if (p->kind == REEL_RNN_LSTM)
                 p->table->lstm(&c);
             else if (p->kind == REEL_RNN_GRU)
@@ -217,13 +275,11 @@ static int run(const void *plan, void *const *ptr, void *work)
 {
     const scan_plan *p = plan;
     char *const w = work;
-    scan_job j = {.p = p, .turned = w + p->turned_at};
+    scan_job j = {.p = p, .panels = w + p->panels_at};
     const int code = ready(p, ptr, w, 2, j.in, &j.lengths);
     if (code) return code;
     for (int k = 0; k < p->n_out; k++) j.out[k] = reel_dense_out_(&p->out[k], ptr[p->n_in + k], work);
-    const int64_t dims[2] = {p->h, p->gates * p->h}, strides[2] = {1, p->h};
-    const reel_kview r = {p->compute, 2, dims, strides, j.in[1]};
-    if (p->h > 0) reel_pack_(w + p->turned_at, &r);
+    make_turned(&j);
     reel_regions_init_(&j.regions, w + p->regions_at, p->region, p->regions);
     reel_parallel_for(p->blocks, p->grain, scan_piece, &j);
     for (int k = 0; k < p->n_out; k++) reel_dense_done_(&p->out[k], ptr[p->n_in + k], work);
@@ -262,7 +318,7 @@ static void back_block(const scan_job *j, int64_t block, char *work)
     const scan_plan *p = j->p;
     const int64_t b0 = block * ROWS, rows = p->b - b0 < ROWS ? p->b - b0 : ROWS, h = p->h, n = rows * h;
     const int64_t sz = (int64_t)p->size, wide = p->gates * h;
-    const char *r = j->in[0], *saved = j->in[1], *y = j->in[2];
+    const char *r = j->panels, *saved = j->in[1], *y = j->in[2];
     const char *h0 = operand(p, REEL_RNN_H0, j->in), *c0 = operand(p, REEL_RNN_C0, j->in);
     const char *dy = operand(p, REEL_RNN_DY, j->in), *dlast = operand(p, REEL_RNN_DLAST, j->in),
                *ds = operand(p, REEL_RNN_DSAVED, j->in);
@@ -292,23 +348,23 @@ static void back_block(const scan_job *j, int64_t block, char *work)
         if (p->kind == REEL_RNN_LSTM) {
             states_before(j, b0, rows, t, saved, 5 * h, 4 * h, c0, on, work + p->c_before_at);
             p->table->lstm_back(&c);
-            product(p, rows, h, wide, c.dx, wide, r, h, c.tmp, h);
+            product(p, rows, h, wide, c.dx, wide, r, c.tmp, h);
             p->table->pass(&c, false);
         } else if (p->kind == REEL_RNN_GRU) {
             p->table->gru_back(&c);
-            product(p, rows, h, 2 * h, c.dx, wide, r, h, c.tmp, h);
+            product(p, rows, h, 2 * h, c.dx, wide, r, c.tmp, h);
             p->table->pass(&c, true);
-            product(p, rows, h, h, c.dm, h, r + 2 * h * h * sz, h, c.tmp, h);
+            product(p, rows, h, h, c.dm, h, r + 2 * h * h * sz, c.tmp, h);
             p->table->pass(&c, true);
         } else if (p->kind == REEL_RNN_GRU_BEFORE) {
             p->table->gru_n_back(&c);
-            product(p, rows, h, h, (char *)c.dx + 2 * h * sz, wide, r + 2 * h * h * sz, h, c.dm, h);
+            product(p, rows, h, h, (char *)c.dx + 2 * h * sz, wide, r + 2 * h * h * sz, c.dm, h);
             p->table->gru_rz_back(&c);
-            product(p, rows, h, 2 * h, c.dx, wide, r, h, c.tmp, h);
+            product(p, rows, h, 2 * h, c.dx, wide, r, c.tmp, h);
             p->table->pass(&c, true);
         } else {
             p->table->rnn_back(&c);
-            product(p, rows, h, wide, c.dx, wide, r, h, c.tmp, h);
+            product(p, rows, h, wide, c.dx, wide, r, c.tmp, h);
             p->table->pass(&c, false);
         }
     }
@@ -329,9 +385,10 @@ static int grad_run(const void *plan, void *const *ptr, void *work)
 {
     const scan_plan *p = plan;
     char *const w = work;
-    scan_job j = {.p = p};
+    scan_job j = {.p = p, .panels = w + p->panels_at};
     const int code = ready(p, ptr, w, 3, j.in, &j.lengths);
     if (code) return code;
+    make_panels(&j);
     for (int k = 0; k < p->n_out; k++) j.out[k] = reel_dense_out_(&p->out[k], ptr[p->n_in + k], work);
     reel_regions_init_(&j.regions, w + p->regions_at, p->region, p->regions);
     reel_parallel_for(p->blocks, p->grain, back_piece, &j);

@@ -23,13 +23,12 @@ static void NAME(rnn)(const reel_cell *c)
             NAME(off)(y, h);
             continue;
         }
-        if (c->relu)
-            for (int64_t i = 0; i < h; i++) {
-                const T a = x[i] + PART(b, i) + PART(pre, i);
-                y[i] = state[i] = a > 0 || a != a ? a : 0;
-            }
-        else
-            for (int64_t i = 0; i < h; i++) y[i] = state[i] = TANH(x[i] + PART(b, i) + PART(pre, i));
+        if (c->relu) REEL_IVDEP
+        for (int64_t i = 0; i < h; i++) {
+            const T a = x[i] + PART(b, i) + PART(pre, i);
+            y[i] = state[i] = a > 0 || a != a ? a : 0;
+        }
+        else for (int64_t i = 0; i < h; i++) y[i] = state[i] = TANH(x[i] + PART(b, i) + PART(pre, i));
     }
 }
 
@@ -61,6 +60,7 @@ static void NAME(lstm)(const reel_cell *c)
         GATE(s + h, SIGMOID, h);
         GATE(s + 2 * h, TANH, 2 * h);
         GATE(s + 3 * h, SIGMOID, 3 * h);
+        REEL_IVDEP
         for (int64_t i = 0; i < h; i++) {
             const T now = s[h + i] * cell[i] + s[i] * s[2 * h + i];
             cell[i] = s[4 * h + i] = now;
@@ -83,6 +83,7 @@ static void NAME(gru)(const reel_cell *c)
         }
         GATE(s, SIGMOID, 0);
         GATE(s + h, SIGMOID, h);
+        REEL_IVDEP
         for (int64_t i = 0; i < h; i++) {
             const T m = PART(rb, i) + (pre ? pre[2 * h + i] : 0), z = s[h + i];
             const T n = TANH(x[2 * h + i] + (b ? b[2 * h + i] : 0) + s[i] * m);
@@ -123,6 +124,7 @@ static void NAME(gru_n)(const reel_cell *c)
             NAME(off)(y, h);
             continue;
         }
+        REEL_IVDEP
         for (int64_t i = 0; i < h; i++) {
             const T n = TANH(x[2 * h + i] + (b ? b[2 * h + i] : 0) + PART(pre, i)), z = s[h + i];
             s[2 * h + i] = n;
@@ -143,6 +145,7 @@ static void NAME(rnn_back)(const reel_cell *c)
             NAME(off)(dx, h);
             continue;
         }
+        REEL_IVDEP
         for (int64_t i = 0; i < h; i++) {
             const T d = dh[i] + PART(dy, i);
             dx[i] = c->relu ? (y[i] > 0 ? d : 0) : d * (1 - y[i] * y[i]);
@@ -161,6 +164,7 @@ static void NAME(lstm_back)(const reel_cell *c)
             NAME(off)(dx, 4 * h);
             continue;
         }
+        REEL_IVDEP
         for (int64_t j = 0; j < h; j++) {
             const T i = s[j], f = s[h + j], g = s[2 * h + j], o = s[3 * h + j], t = TANH(s[4 * h + j]);
             const T d = dh[j] + PART(dy, j), dct = dc[j] + d * o * (1 - t * t) + (ds ? ds[4 * h + j] : 0);
@@ -187,6 +191,7 @@ static void NAME(gru_back)(const reel_cell *c)
             NAME(off)(dm, h);
             continue;
         }
+        REEL_IVDEP
         for (int64_t j = 0; j < h; j++) {
             const T r = s[j], z = s[h + j], n = s[2 * h + j], m = s[3 * h + j], d = dh[j] + PART(dy, j);
             const T dz = d * (before[j] - n) + (ds ? ds[h + j] : 0), dn = d * (1 - z) + (ds ? ds[2 * h + j] : 0);
@@ -211,6 +216,7 @@ static void NAME(gru_n_back)(const reel_cell *c)
             NAME(off)(dx, 3 * h);
             continue;
         }
+        REEL_IVDEP
         for (int64_t j = 0; j < h; j++) {
             const T z = s[h + j], n = s[2 * h + j], d = dh[j] + PART(dy, j);
             const T dz = d * (before[j] - n) + (ds ? ds[h + j] : 0), dn = d * (1 - z) + (ds ? ds[2 * h + j] : 0);
@@ -229,6 +235,7 @@ static void NAME(gru_rz_back)(const reel_cell *c)
         const T *s = AT(c->saved, 4 * h), *ds = AT(c->ds, 4 * h), *before = AT(c->before, h), *dm = AT(c->dm, h);
         T *REEL_RESTRICT dh = TO(c->dh, h), *REEL_RESTRICT dx = TO(c->dx, 3 * h);
         if (!c->on[k_]) continue;
+        REEL_IVDEP
         for (int64_t j = 0; j < h; j++) {
             const T r = s[j], d = dm[j] + (ds ? ds[3 * h + j] : 0), dr = d * before[j] + PART(ds, j);
             dx[j] = dr * r * (1 - r);

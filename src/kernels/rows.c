@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/shape.h"
 #include "kernels/half.h"
+#include "kernels/index.h"
 #include "kernels/kernels.h"
 #include "kernels/rows.h"
 #include "ops/attrs.h"
@@ -43,7 +44,9 @@ int reel_rows_read_ids_(const reel_row_ids *p, void *data, void *work, const int
     default: break;
     }
     *ids = id;
-    for (int64_t i = 0; i < p->n; i++)
+    uint64_t bad = 0; /* its sign */
+    for (int64_t i = 0; i < p->n; i++) bad |= (uint64_t)id[i] | ((uint64_t)p->rows - 1 - (uint64_t)id[i]);
+    for (int64_t i = 0; bad >> 63 && i < p->n; i++)
         if (id[i] < 0 || id[i] >= p->rows)
             return reel_fail(REEL_EARG, "index %lld at position %lld is out of range for %lld rows", (long long)id[i],
                              (long long)i, (long long)p->rows);
@@ -190,15 +193,16 @@ void reel_rows_sum_(void *dst, const void *g, reel_dtype d, const int64_t *perm,
     }
 }
 
-/* ---- put_rows(g, like, ids) ------------------------------------------------------------------------- */
+/* ---- put_rows(g, like, ids): every row is written once, as 0 or as its sum. Groups are found by counting over all rows where
+   those are not many more than the numbers, else by sorting. -------------------------------------------- */
 
 typedef struct put_plan {
     reel_row_groups groups;
     reel_dtype dtype;
     int rank;
-    bool packed;
-    size_t pack, bytes;
-    int64_t width;
+    bool packed, counted;
+    size_t pack, first; /* first: counted ones, as reel_group_rows_ has them */
+    int64_t width, rows;
     int64_t dims[REEL_MAX_RANK], strides[REEL_MAX_RANK];
 } put_plan;
 
@@ -206,18 +210,26 @@ static int put_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 {
     put_plan *p = plan;
     const reel_kview *g = &sig->in[0], *y = &sig->out[0];
-    reel_shape s = {.rank = g->rank}, whole = {.rank = y->rank};
+    reel_shape s = {.rank = g->rank};
     memcpy(s.dims, g->dims, (size_t)g->rank * sizeof *g->dims);
-    memcpy(whole.dims, y->dims, (size_t)y->rank * sizeof *y->dims);
     memcpy(p->dims, g->dims, (size_t)g->rank * sizeof *g->dims);
     memcpy(p->strides, g->strides, (size_t)g->rank * sizeof *g->strides);
     p->dtype = g->dtype;
     p->rank = g->rank;
     p->packed = !reel_is_dense_(&s, g->strides);
-    p->bytes = (size_t)reel_count_(&whole) * reel_size_(g->dtype);
+    p->rows = y->dims[0];
     p->width = 1;
     for (int i = 1; i < y->rank; i++) p->width *= y->dims[i];
-    reel_rows_plan_groups_(&p->groups, &sig->in[2], y->dims[0], workspace);
+    int64_t n = 1;
+    for (int i = 0; i < sig->in[2].rank; i++) n *= sig->in[2].dims[i];
+    p->counted = p->rows / 8 <= n;
+    if (p->counted) {
+        reel_rows_plan_ids_(&p->groups.ids, &sig->in[2], p->rows, workspace);
+        p->first = *workspace;
+        *workspace += (size_t)(((REEL_GROUPS_(p->rows) + n) * 8 + 63) & ~(int64_t)63);
+    } else {
+        reel_rows_plan_groups_(&p->groups, &sig->in[2], p->rows, workspace);
+    }
     p->pack = *workspace;
     if (p->packed) *workspace += (size_t)reel_count_(&s) * reel_size_(g->dtype);
     return 0;
@@ -226,41 +238,92 @@ static int put_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 typedef struct put_job {
     const put_plan *p;
     reel_row_group_list list;
+    const int64_t *first, *order; /* counted */
     const char *g;
     char *out;
 } put_job;
 
-static void put_groups(void *arg, int64_t begin, int64_t end)
+/* Row r becomes the sum of the n rows at[0..n-1] of g. */
+static void put_row(const put_job *j, int64_t r, const int64_t *at, int64_t n)
+{
+    const int64_t width = j->p->width, size = (int64_t)reel_size_(j->p->dtype);
+    char *const to = j->out + r * width * size;
+    if (n == 1)
+        memcpy(to, j->g + at[0] * width * size, (size_t)(width * size));
+    else
+        for (int64_t c = 0; c < width; c += REEL_ROWS_CHUNK)
+            reel_rows_sum_(to + c * size, j->g, j->p->dtype, at, n, width, c,
+                           width - c < REEL_ROWS_CHUNK ? width - c : REEL_ROWS_CHUNK);
+}
+
+static void put_zeros(const put_job *j, int64_t from, int64_t to)
+{
+    const int64_t row = j->p->width * (int64_t)reel_size_(j->p->dtype);
+    memset(j->out + from * row, 0, (size_t)((to - from) * row));
+}
+
+static void put_counted(void *arg, int64_t begin, int64_t end)
 {
     const put_job *j = arg;
     const int64_t row = j->p->width * (int64_t)reel_size_(j->p->dtype);
-    for (int64_t k = begin; k < end; k++) {
-        const int64_t at = j->list.first[k], width = j->p->width, size = (int64_t)reel_size_(j->p->dtype);
-        for (int64_t c = 0; c < width; c += REEL_ROWS_CHUNK)
-            reel_rows_sum_(j->out + (int64_t)j->list.key[at] * row + c * size, j->g, j->p->dtype, j->list.perm + at,
-                           j->list.first[k + 1] - at, width, c,
-                           width - c < REEL_ROWS_CHUNK ? width - c : REEL_ROWS_CHUNK);
+    for (int64_t r = begin; r < end; r++) {
+        const int64_t at = j->first[r], n = j->first[r + 1] - at;
+        for (int64_t i = 0; i < n; i++) reel_group_ahead_(j->g, row, j->order, at + i, j->p->groups.ids.n);
+        if (n == 0)
+            put_zeros(j, r, r + 1);
+        else
+            put_row(j, r, j->order + at, n);
     }
+}
+
+/* Groups, each with the empty rows before it. */
+static void put_groups(void *arg, int64_t begin, int64_t end)
+{
+    const put_job *j = arg;
+    const reel_row_group_list *l = &j->list;
+    for (int64_t k = begin; k < end; k++) {
+        const int64_t at = l->first[k], r = (int64_t)l->key[at];
+        put_zeros(j, k > 0 ? (int64_t)l->key[l->first[k - 1]] + 1 : 0, r);
+        put_row(j, r, l->perm + at, l->first[k + 1] - at);
+    }
+}
+
+static int put_find(const put_plan *p, void *ids, char *work, put_job *j)
+{
+    if (!p->counted) {
+        const int rc = reel_rows_group_(&p->groups, ids, work);
+        if (!rc) j->list = reel_rows_groups_(&p->groups, work);
+        return rc;
+    }
+    const int64_t *id, n = p->groups.ids.n;
+    int64_t *const first = (int64_t *)(void *)(work + p->first), *const order = first + REEL_GROUPS_(p->rows);
+    const int rc = reel_rows_read_ids_(&p->groups.ids, ids, work, &id);
+    if (rc) return rc;
+    reel_group_rows_(id, n, p->rows, first, order);
+    j->first = first;
+    j->order = order;
+    return 0;
 }
 
 static int put_run(const void *plan, void *const *ptr, void *work)
 {
     const put_plan *p = plan;
-    const int rc = reel_rows_group_(&p->groups, ptr[2], work);
+    put_job j = {.p = p, .g = ptr[0], .out = ptr[3]};
+    const int rc = put_find(p, ptr[2], work, &j);
     if (rc) return rc;
-    put_job j = {.p = p, .list = reel_rows_groups_(&p->groups, work), .g = ptr[0], .out = ptr[3]};
     if (p->packed) {
         const reel_kview v = {
             .dtype = p->dtype, .rank = p->rank, .dims = p->dims, .strides = p->strides, .data = ptr[0]};
         reel_pack_((char *)work + p->pack, &v);
         j.g = (char *)work + p->pack;
     }
-    memset(j.out, 0, p->bytes);
-    const int64_t grain = WORK / (p->width * 8 + 8) + 1;
-    if (j.list.n > grain)
-        reel_parallel_for(j.list.n, grain, put_groups, &j);
+    const int64_t grain = WORK / (p->width * 8 + 8) + 1, n = p->counted ? p->rows : j.list.n;
+    void (*const body)(void *, int64_t, int64_t) = p->counted ? put_counted : put_groups;
+    if (!p->counted) put_zeros(&j, n > 0 ? (int64_t)j.list.key[j.list.first[n - 1]] + 1 : 0, p->rows);
+    if (n > grain)
+        reel_parallel_for(n, grain, body, &j);
     else
-        put_groups(&j, 0, j.list.n);
+        body(&j, 0, n);
     return 0;
 }
 

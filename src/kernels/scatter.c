@@ -1,5 +1,6 @@
 /* scatter.c: elements put by index. The output is [rows][inner], item i of the updates goes to row row[i]; where several
-   items meet in a row they follow each other in C order, whatever the threads: each thread owns rows of the output.
+   items meet in a row they follow each other in C order, whatever the threads: each thread owns rows of the output. Items with
+   places of their own along an axis meet only within a line of that axis: threads own lines then.
 
    Added floats are summed in double. Long rows: the items are sorted by row (a counting sort), and each row is summed on its
    own; short rows: into a copy of the output in double, or, where the output is far larger than the updates, directly. */
@@ -14,23 +15,32 @@
 #include "reel/index.h"
 #include "reel/tensor.h"
 
-enum { GRAIN = 1 << 14, LONG_ROW = 8, MAX_RANGES = 32, COLUMNS = 256 };
+enum { GRAIN = 1 << 14, LONG_ROW = 8, MAX_RANGES = 32, COLUMNS = 256, FEW_UNITS = 8 };
 enum { SORTED, WIDE, DIRECT };
 
 typedef void apply_fn(void *to, const void *updates, const int64_t *row, int64_t n, int64_t low, int64_t high,
                       int64_t inner);
+/* n items, their places step apart plus offset[], which are i_step apart */
+typedef void line_fn(void *to, const void *updates, const int64_t *offset, int64_t n, int64_t step, int64_t i_step);
+typedef struct way {
+    apply_fn *apply;
+    line_fn *line;
+} way;
 
 typedef struct scatter_plan {
     reel_indices at;
     reel_copy_plan init, updates;
-    bool has_x, packs;
-    bool along, shared; /* along: items have places of their own; shared: all batches use the same rows */
-    int way, size, x_arg, u_arg, i_arg, out_arg;
+    bool has_x, packs, in_place; /* in_place: rows are summed from x where it lies */
+    bool along, shared;          /* along: items have places of their own; shared: all batches use the same rows */
+    bool lines;
+    int way, size, u_arg, i_arg, out_arg;
     reel_dtype dtype;
-    apply_fn *apply;
+    struct way fn;
     int64_t batches, rows, items, inner; /* rows and items of a batch */
     int rank;
+    int axis;
     int64_t dims[REEL_MAX_RANK], base[REEL_MAX_RANK], index[REEL_MAX_RANK]; /* along: the items' shape, strides */
+    int64_t item[REEL_MAX_RANK], units;                                     /* lines: of the updates; pieces of work */
     size_t rows_at, scratch_at, updates_at, wide_at, sort_at;               /* in the workspace */
 } scatter_plan;
 
@@ -50,6 +60,17 @@ typedef struct scatter_plan {
                 const U u = s[c];                                                                             \
                 d[c] = (T)(EXPR);                                                                             \
             }                                                                                                 \
+        }                                                                                                     \
+    }                                                                                                         \
+    static void name##_line(void *to, const void *updates, const int64_t *offset, int64_t n, int64_t step,    \
+                            int64_t i_step)                                                                   \
+    {                                                                                                         \
+        const U *all = updates;                                                                               \
+        for (int64_t i = 0; i < n; i++) {                                                                     \
+            T *d = (T *)to + i * step + offset[i * i_step];                                                   \
+            const T a = *d;                                                                                   \
+            const U u = all[i];                                                                               \
+            *d = (T)(EXPR);                                                                                   \
         }                                                                                                     \
     }
 /* NaN wins. */
@@ -92,54 +113,38 @@ EACH(mul_bf16, uint16_t, uint16_t, reel_narrow_bf16_(WB16(a) * WB16(u)))
 EXTREMES(max, MORE, LARGER)
 EXTREMES(min, LESS, SMALLER)
 
-static apply_fn *const set[] = {[1] = set_1, [2] = set_2, [4] = set_4, [8] = set_8};
-static apply_fn *const table[][REEL_N_DTYPES] = {[REEL_SCATTER_ADD] = {[REEL_F32] = add_f32,
-                                                                       [REEL_F64] = add_f64,
-                                                                       [REEL_F16] = add_f16,
-                                                                       [REEL_BF16] = add_bf16,
-                                                                       [REEL_I8] = add_i8,
-                                                                       [REEL_U8] = add_i8,
-                                                                       [REEL_I32] = add_i32,
-                                                                       [REEL_I64] = add_i64},
-                                                 [REEL_SCATTER_MUL] = {[REEL_F32] = mul_f32,
-                                                                       [REEL_F64] = mul_f64,
-                                                                       [REEL_F16] = mul_f16,
-                                                                       [REEL_BF16] = mul_bf16,
-                                                                       [REEL_I8] = mul_i8,
-                                                                       [REEL_U8] = mul_i8,
-                                                                       [REEL_I32] = mul_i32,
-                                                                       [REEL_I64] = mul_i64},
-                                                 [REEL_SCATTER_MAX] = {[REEL_F32] = max_f32,
-                                                                       [REEL_F64] = max_f64,
-                                                                       [REEL_F16] = max_f16,
-                                                                       [REEL_BF16] = max_bf16,
-                                                                       [REEL_I8] = max_i8,
-                                                                       [REEL_U8] = max_u8,
-                                                                       [REEL_I32] = max_i32,
-                                                                       [REEL_I64] = max_i64},
-                                                 [REEL_SCATTER_MIN] = {[REEL_F32] = min_f32,
-                                                                       [REEL_F64] = min_f64,
-                                                                       [REEL_F16] = min_f16,
-                                                                       [REEL_BF16] = min_bf16,
-                                                                       [REEL_I8] = min_i8,
-                                                                       [REEL_U8] = min_u8,
-                                                                       [REEL_I32] = min_i32,
-                                                                       [REEL_I64] = min_i64}};
-static apply_fn *const wide[REEL_N_DTYPES] = {
-    [REEL_F32] = wide_f32, [REEL_F64] = add_f64, [REEL_F16] = wide_f16, [REEL_BF16] = wide_bf16};
+#define F(name)           \
+    {                     \
+        name, name##_line \
+    }
+#define WAYS(op, i8, u8)                                                                                          \
+    {                                                                                                             \
+        [REEL_F32] = F(op##_f32), [REEL_F64] = F(op##_f64), [REEL_F16] = F(op##_f16), [REEL_BF16] = F(op##_bf16), \
+        [REEL_I8] = F(op##_##i8), [REEL_U8] = F(op##_##u8), [REEL_I32] = F(op##_i32), [REEL_I64] = F(op##_i64)    \
+    }
+static const way set[] = {[1] = F(set_1), [2] = F(set_2), [4] = F(set_4), [8] = F(set_8)};
+static const way table[][REEL_N_DTYPES] = {[REEL_SCATTER_ADD] = WAYS(add, i8, i8),
+                                           [REEL_SCATTER_MUL] = WAYS(mul, i8, i8),
+                                           [REEL_SCATTER_MAX] = WAYS(max, i8, u8),
+                                           [REEL_SCATTER_MIN] = WAYS(min, i8, u8)};
+static const way wide[REEL_N_DTYPES] = {
+    [REEL_F32] = F(wide_f32), [REEL_F64] = F(add_f64), [REEL_F16] = F(wide_f16), [REEL_BF16] = F(wide_bf16)};
 
 /* ---- prepare --------------------------------------------------------------------------------------------------------- */
 static void plan_along(scatter_plan *p, const reel_kview *out, const reel_kview *indices, const reel_kview *updates,
                        int axis)
 {
     int64_t dense = 1;
-    p->along = true;
+    p->along = p->lines = true;
     p->rank = updates->rank;
+    p->axis = axis;
     p->batches = p->inner = p->rows = p->items = 1;
     for (int i = updates->rank - 1; i >= 0; i--) {
         p->dims[i] = updates->dims[i];
+        p->item[i] = p->items;
         p->items *= updates->dims[i];
         p->rows *= out->dims[i];
+        if (i != axis && out->dims[i] == 1 && updates->dims[i] != 1) p->lines = false; /* lines meet */
         p->base[i] = i == axis || (out->dims[i] == 1 && updates->dims[i] != 1) ? 0 : out->strides[i];
         p->index[i] = indices->dims[i] == 1 ? 0 : dense;
         dense *= indices->dims[i];
@@ -148,6 +153,11 @@ static void plan_along(scatter_plan *p, const reel_kview *out, const reel_kview 
     p->at.axis[0] = axis;
     p->at.size[0] = out->dims[axis];
     p->at.stride[0] = out->strides[axis];
+    const int last = p->rank - 1;
+    const int64_t line = updates->dims[axis] > 0 ? updates->dims[axis] : 1;
+    p->units = p->items / line;
+    if (axis != last && p->units > 0) p->units = p->units / p->dims[last] * ((p->dims[last] + COLUMNS - 1) / COLUMNS);
+    p->lines = p->lines && (p->units >= FEW_UNITS || p->items < GRAIN);
 }
 
 /* Rows of the m axes from `axis` on; those before it are batches. */
@@ -207,19 +217,22 @@ static int scatter_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
              : p->inner >= LONG_ROW                        ? SORTED
              : p->dtype == REEL_F64 || whole / 4 > written ? DIRECT
                                                            : WIDE;
-    p->apply = mode == REEL_SCATTER_SET ? set[p->size] : p->way == WIDE ? wide[p->dtype] : table[mode][p->dtype];
+    p->fn = mode == REEL_SCATTER_SET ? set[p->size] : p->way == WIDE ? wide[p->dtype] : table[mode][p->dtype];
     if (p->has_x) reel_copy_plan_(&p->init, x->dtype, x->rank, x->dims, x->strides, 0);
-    reel_shape s = {.rank = updates->rank};
+    reel_shape s = {.rank = x->rank};
+    memcpy(s.dims, x->dims, (size_t)x->rank * sizeof *x->dims);
+    p->in_place = p->has_x && p->way == SORTED && reel_is_dense_(&s, x->strides);
+    s.rank = updates->rank;
     memcpy(s.dims, updates->dims, (size_t)updates->rank * sizeof *updates->dims);
     p->packs = !reel_is_dense_(&s, updates->strides);
     reel_copy_plan_(&p->updates, updates->dtype, updates->rank, updates->dims, updates->strides, 0);
     size_t at = 0;
-    p->rows_at = take(&at, (size_t)p->at.n * 8 + (p->along ? (size_t)p->items * 8 : 0));
+    p->rows_at = take(&at, (size_t)p->at.n * 8 + (p->along && !p->lines ? (size_t)p->items * 8 : 0));
     p->scratch_at = take(&at, reel_indices_scratch_(&p->at));
     p->updates_at = take(&at, p->packs ? (size_t)p->updates.n * (size_t)p->size : 0);
     p->wide_at = take(&at, p->way == WIDE ? (size_t)whole * 8 : 0);
     const size_t sorts = p->shared ? 1 : (size_t)p->batches;
-    p->sort_at = take(&at, p->way == SORTED ? sorts * (size_t)(p->rows + 1 + p->items) * 8 : 0);
+    p->sort_at = take(&at, p->way == SORTED ? sorts * (size_t)(REEL_GROUPS_(p->rows) + p->items) * 8 : 0);
     *workspace = at;
     return reel_check_work_(p->at.n | p->updates.n | whole);
 }
@@ -227,9 +240,9 @@ static int scatter_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 /* ---- run --------------------------------------------------------------------------------------------------------------- */
 typedef struct scatter_job {
     const scatter_plan *p;
-    const int64_t *row; /* of each item; of all batches unless shared */
-    const char *updates;
-    char *out; /* or the copy in double */
+    const int64_t *row;      /* of each item; of all batches unless shared */
+    const char *updates, *x; /* x: what rows are summed from, if anything */
+    char *out;               /* or the copy in double */
     int64_t ranges;
     const int64_t *offset; /* along: the indices, resolved */
     int64_t *place;        /* along: what comes of them */
@@ -261,6 +274,33 @@ static void find_places(void *arg, int64_t begin, int64_t end)
     }
 }
 
+/* Lines along the axis, or columns of as many lines as lie side by side. */
+static void apply_lines(void *arg, int64_t begin, int64_t end)
+{
+    const scatter_job *j = arg;
+    const scatter_plan *p = j->p;
+    const int last = p->rank - 1, axis = p->axis;
+    const bool across = axis != last;
+    const int64_t width = p->way == WIDE ? 8 : p->size, columns = across ? p->dims[last] : 1;
+    const int64_t chunks = (columns + COLUMNS - 1) / COLUMNS, rows = across ? p->dims[axis] : 1;
+    for (int64_t unit = begin; unit < end; unit++) {
+        const int64_t first = unit % chunks * COLUMNS, left = columns - first;
+        const int64_t n = !across ? p->dims[axis] : left < COLUMNS ? left : COLUMNS;
+        int64_t index = unit / chunks, to = first * p->base[last], from = first * p->index[last], item = first;
+        for (int k = last; k >= 0; k--) {
+            if (k == axis || k == last) continue;
+            const int64_t at = index % p->dims[k];
+            index /= p->dims[k];
+            to += at * p->base[k];
+            from += at * p->index[k];
+            item += at * p->item[k];
+        }
+        for (int64_t i = 0; i < rows; i++)
+            p->fn.line(j->out + to * width, j->updates + (item + i * p->item[axis]) * p->size,
+                       j->offset + from + i * p->index[axis], n, p->base[last], p->index[last]);
+    }
+}
+
 /* A share of the rows of all batches. */
 static void apply_range(void *arg, int64_t begin, int64_t end)
 {
@@ -271,46 +311,32 @@ static void apply_range(void *arg, int64_t begin, int64_t end)
     const int64_t width = p->inner * (p->way == WIDE ? 8 : p->size);
     for (int64_t b = first / p->rows; b < p->batches && b * p->rows < last; b++) {
         const int64_t low = first - b * p->rows, high = last - b * p->rows;
-        p->apply(j->out + b * p->rows * width, j->updates + b * p->items * p->inner * p->size,
-                 j->row + (p->shared ? 0 : b * p->items), p->items, low > 0 ? low : 0, high < p->rows ? high : p->rows,
-                 p->inner);
+        p->fn.apply(j->out + b * p->rows * width, j->updates + b * p->items * p->inner * p->size,
+                    j->row + (p->shared ? 0 : b * p->items), p->items, low > 0 ? low : 0,
+                    high < p->rows ? high : p->rows, p->inner);
     }
 }
 
-static void sort_items(const int64_t *row, int64_t items, int64_t rows, int64_t *first)
-{
-    int64_t *order = first + rows + 1;
-    memset(first, 0, (size_t)(rows + 1) * sizeof *first);
-    for (int64_t i = 0; i < items; i++) first[row[i]]++;
-    for (int64_t r = 0, sum = 0; r <= rows; r++) {
-        const int64_t n = first[r];
-        first[r] = sum;
-        sum += n;
-    }
-    for (int64_t i = 0; i < items; i++) order[first[row[i]]++] = i;
-    for (int64_t r = rows; r > 0; r--) first[r] = first[r - 1]; /* each row's end is the next one's beginning */
-    first[0] = 0;
-}
-
-#define SUM(T, WIDEN, NARROW)                                                       \
-    {                                                                               \
-        const T *u = (const T *)(const void *)updates;                              \
-        T *d = (T *)(void *)to;                                                     \
-        for (int64_t c = 0; c < n; c++) sum[c] = has_x ? (double)WIDEN(d[c]) : 0.0; \
-        for (int64_t i = 0; i < items; i++) {                                       \
-            const T *s = u + item[i] * inner;                                       \
-            for (int64_t c = 0; c < n; c++) sum[c] += (double)WIDEN(s[c]);          \
-        }                                                                           \
-        for (int64_t c = 0; c < n; c++) d[c] = NARROW(sum[c]);                      \
-        break;                                                                      \
+#define SUM(T, WIDEN, NARROW)                                                   \
+    {                                                                           \
+        const T *u = (const T *)(const void *)updates;                          \
+        const T *x = (const T *)(const void *)was;                              \
+        T *d = (T *)(void *)to;                                                 \
+        for (int64_t c = 0; c < n; c++) sum[c] = x ? (double)WIDEN(x[c]) : 0.0; \
+        for (int64_t i = 0; i < items; i++) {                                   \
+            const T *s = u + item[i] * inner;                                   \
+            for (int64_t c = 0; c < n; c++) sum[c] += (double)WIDEN(s[c]);      \
+        }                                                                       \
+        for (int64_t c = 0; c < n; c++) d[c] = NARROW(sum[c]);                  \
+        break;                                                                  \
     }
 #define SAME(x) (x)
 #define TO_F32(x) ((float)(x))
 #define TO_F16(x) reel_f64_to_f16_(x)
 #define TO_BF16(x) reel_f64_to_bf16_(x)
-/* n columns of a row: what is there, then its items in order. */
-static void sum_row(char *to, const char *updates, const int64_t *item, int64_t items, int64_t inner, int64_t n,
-                    bool has_x, reel_dtype dtype)
+/* n columns of a row: what was there, if anything, then its items in order. */
+static void sum_row(char *to, const char *was, const char *updates, const int64_t *item, int64_t items, int64_t inner,
+                    int64_t n, reel_dtype dtype)
 {
     double sum[COLUMNS];
     switch (dtype) {
@@ -321,26 +347,38 @@ static void sum_row(char *to, const char *updates, const int64_t *item, int64_t 
     }
 }
 
+/* A sum of two floats rounds the same by way of double. */
+static void add_row(float *REEL_RESTRICT to, const float *x, const float *u, int64_t n)
+{
+    for (int64_t c = 0; c < n; c++) to[c] = x[c] + u[c];
+}
+
 /* Rows begin to end of all batches. */
 static void sum_rows(void *arg, int64_t begin, int64_t end)
 {
     const scatter_job *j = arg;
     const scatter_plan *p = j->p;
-    const int64_t bytes = p->inner * p->size, one = p->rows + 1 + p->items;
+    const int64_t bytes = p->inner * p->size, one = REEL_GROUPS_(p->rows) + p->items;
     for (int64_t at = begin; at < end; at++) {
         const int64_t b = at / p->rows, r = at % p->rows;
-        const int64_t *first = j->sorted + (p->shared ? 0 : b * one), *item = first + p->rows + 1 + first[r];
-        const int64_t items = first[r + 1] - first[r];
-        const char *updates = j->updates + b * p->items * bytes;
+        const int64_t *first = j->sorted + (p->shared ? 0 : b * one), *order = first + REEL_GROUPS_(p->rows);
+        const int64_t *item = order + first[r], items = first[r + 1] - first[r];
+        const char *updates = j->updates + b * p->items * bytes, *was = j->x ? j->x + at * bytes : NULL;
         char *to = j->out + at * bytes;
-        if (items == 0) {
-            if (!p->has_x) memset(to, 0, (size_t)bytes);
-        } else if (items == 1 && !p->has_x) {
+        for (int64_t i = 0; i < items; i++) reel_group_ahead_(updates, bytes, order, first[r] + i, p->items);
+        if (items == 0 && !was) {
+            memset(to, 0, (size_t)bytes);
+        } else if (items == 0) {
+            if (was != to) memcpy(to, was, (size_t)bytes);
+        } else if (items == 1 && !was) {
             memcpy(to, updates + item[0] * bytes, (size_t)bytes);
+        } else if (items == 1 && was != to && p->dtype == REEL_F32) {
+            add_row((float *)(void *)to, (const float *)(const void *)was,
+                    (const float *)(const void *)(updates + item[0] * bytes), p->inner);
         } else {
             for (int64_t c = 0; c < p->inner; c += COLUMNS)
-                sum_row(to + c * p->size, updates + c * p->size, item, items, p->inner,
-                        p->inner - c < COLUMNS ? p->inner - c : COLUMNS, p->has_x, p->dtype);
+                sum_row(to + c * p->size, was ? was + c * p->size : NULL, updates + c * p->size, item, items, p->inner,
+                        p->inner - c < COLUMNS ? p->inner - c : COLUMNS, p->dtype);
         }
     }
 }
@@ -376,7 +414,7 @@ static void zero_some(void *arg, int64_t begin, int64_t end)
 static void begin_output(const scatter_plan *p, char *out, double *copy, const void *x)
 {
     const int64_t whole = p->batches * p->rows * p->inner;
-    if (p->has_x) reel_copy_run_(&p->init, out, x);
+    if (p->has_x && !p->in_place) reel_copy_run_(&p->init, out, x);
     if (p->way == WIDE) {
         convert_job c = {(char *)copy, out, REEL_F64, p->dtype};
         split(p->has_x ? (void *)&c : (void *)copy, whole, 1, p->has_x ? convert_some : zero_some);
@@ -400,23 +438,27 @@ static int scatter_run(const void *plan, void *const *ptr, void *work)
         reel_copy_run_(&p->updates, w + p->updates_at, ptr[p->u_arg]);
         j.updates = w + p->updates_at;
     }
-    if (p->along) {
+    if (p->along && !p->lines) {
         j.row = j.place = offset + p->at.n;
         if (p->items > 0) split(&j, p->items, 1, find_places);
     }
     double *copy = (double *)(void *)(w + p->wide_at);
     begin_output(p, out, copy, ptr[0]);
     if (p->way == SORTED) {
-        const int64_t one = p->rows + 1 + p->items, sorts = p->shared ? 1 : p->batches;
+        const int64_t groups = REEL_GROUPS_(p->rows), one = groups + p->items, sorts = p->shared ? 1 : p->batches;
         j.sorted = (int64_t *)(void *)(w + p->sort_at);
-        for (int64_t b = 0; b < sorts; b++) sort_items(j.row + b * p->items, p->items, p->rows, j.sorted + b * one);
+        j.x = p->in_place ? ptr[0] : p->has_x ? out : NULL;
+        for (int64_t b = 0; b < sorts; b++)
+            reel_group_rows_(j.row + b * p->items, p->items, p->rows, j.sorted + b * one, j.sorted + b * one + groups);
         split(&j, p->batches * p->rows, p->inner, sum_rows);
         return 0;
     }
     const int64_t written = p->batches * p->items * p->inner, threads = reel_threads();
     j.ranges = written < GRAIN ? 1 : threads < MAX_RANGES ? threads : MAX_RANGES;
     if (p->way == WIDE) j.out = (char *)copy;
-    if (j.ranges == 1)
+    if (p->lines)
+        split(&j, p->units, p->items / (p->units > 0 ? p->units : 1), apply_lines);
+    else if (j.ranges == 1)
         apply_range(&j, 0, 1);
     else
         reel_parallel_for(j.ranges, 1, apply_range, &j);

@@ -1,4 +1,6 @@
 /* search.c: searchsorted, bincount, histogram. */
+#include <math.h>
+#include <string.h>
 #include "core/dtype.h"
 #include "core/error.h"
 #include "kernels/kernels.h"
@@ -20,8 +22,10 @@ static int64_t walk_all(reel_walk *w, const reel_kview *x)
     return n;
 }
 
-/* ---- searchsorted -------------------------------------------------------------------------------------- */
-typedef int64_t search_fn(const void *sorted, int64_t stride, int64_t n, const void *value, bool right);
+/* ---- searchsorted: some values at once, so that their reads overlap ------------------------------------- */
+enum { TOGETHER = 8, RUN = 256 };
+typedef void search_fn(const void *sorted, int64_t stride, int64_t n, const void *values, int64_t step, int64_t count,
+                       bool right, int64_t *out);
 typedef struct search_plan {
     search_fn *fn;
     reel_walk values, rows;        /* rows: where the sorted ones begin */
@@ -30,31 +34,66 @@ typedef struct search_plan {
     bool right;
 } search_plan;
 
-#define SEARCH(name, T, K, KEY)                                                                       \
-    static int64_t name(const void *sorted, int64_t stride, int64_t n, const void *value, bool right) \
-    {                                                                                                 \
-        const T *s = sorted;                                                                          \
-        T u = *(const T *)value;                                                                      \
-        const K v = (K)(KEY);                                                                         \
-        int64_t low = 0;                                                                              \
-        while (n > 0) { /* what is left, halved without a branch */                                   \
-            const int64_t half = n / 2;                                                               \
-            u = s[(low + half) * stride];                                                             \
-            const K k = (K)(KEY);                                                                     \
-            const bool up = right ? k <= v : k < v;                                                   \
-            low = up ? low + half + 1 : low;                                                          \
-            n = up ? n - half - 1 : half;                                                             \
-        }                                                                                             \
-        return low;                                                                                   \
+/* BEFORE(k, v): what of the sorted ones lies before v, left or right; KEY: of element u. */
+#define LEFT(k, v) ((k) < (v))
+#define RIGHT(k, v) ((k) <= (v))
+#define HALVE(T, K, KEY, BEFORE)                                       \
+    for (int64_t i = 0; i < count; i += TOGETHER) {                    \
+        const int64_t m = count - i < TOGETHER ? count - i : TOGETHER; \
+        int64_t low[TOGETHER] = {0}, left = n;                         \
+        K v[TOGETHER];                                                 \
+        for (int64_t l = 0; l < TOGETHER; l++) {                       \
+            const T u = at[(i + (l < m ? l : 0)) * step];              \
+            v[l] = (K)(KEY);                                           \
+        }                                                              \
+        for (; left > 1; left -= left / 2)                             \
+            for (int l = 0; l < TOGETHER; l++) {                       \
+                const T u = s[(low[l] + left / 2 - 1) * stride];       \
+                low[l] += BEFORE((K)(KEY), v[l]) ? left / 2 : 0;       \
+            }                                                          \
+        for (int64_t l = 0; l < m; l++) {                              \
+            if (left) {                                                \
+                const T u = s[low[l] * stride];                        \
+                low[l] += BEFORE((K)(KEY), v[l]);                      \
+            }                                                          \
+            out[i + l] = low[l];                                       \
+        }                                                              \
     }
-SEARCH(search_f32, uint32_t, uint32_t, reel_sort_key_32_0x7f800000_(u))
-SEARCH(search_f64, uint64_t, uint64_t, reel_sort_key_64_0x7ff0000000000000_(u))
+#define SEARCH(name, T, K, KEY)                                                                                      \
+    static void name(const void *sorted, int64_t stride, int64_t n, const void *values, int64_t step, int64_t count, \
+                     bool right, int64_t *out)                                                                       \
+    {                                                                                                                \
+        const T *s = sorted, *at = values;                                                                           \
+        if (right)                                                                                                   \
+            HALVE(T, K, KEY, RIGHT)                                                                                  \
+        else                                                                                                         \
+            HALVE(T, K, KEY, LEFT)                                                                                   \
+    }
 SEARCH(search_f16, uint16_t, uint16_t, reel_sort_key_16_0x7c00_(u))
 SEARCH(search_bf16, uint16_t, uint16_t, reel_sort_key_16_0x7f80_(u))
 SEARCH(search_i8, int8_t, int8_t, u)
 SEARCH(search_u8, uint8_t, uint8_t, u)
 SEARCH(search_i32, int32_t, int32_t, u)
 SEARCH(search_i64, int64_t, int64_t, u)
+/* Comparing keys would cost more than the reads. NaNs, which are last in order, lie before no number: only as values they need a
+   word. */
+#define SEARCH_FLOAT(name, T)                                                                                        \
+    SEARCH(name##_numbers, T, T, u)                                                                                  \
+    static void name(const void *sorted, int64_t stride, int64_t n, const void *values, int64_t step, int64_t count, \
+                     bool right, int64_t *out)                                                                       \
+    {                                                                                                                \
+        const T *at = values, top = (T)INFINITY;                                                                     \
+        name##_numbers(sorted, stride, n, values, step, count, right, out);                                          \
+        for (int64_t i = 0; i < count; i++) {                                                                        \
+            if (at[i * step] == at[i * step]) continue;                                                              \
+            if (right)                                                                                               \
+                out[i] = n;                                                                                          \
+            else                                                                                                     \
+                name##_numbers(sorted, stride, n, &top, 1, 1, true, &out[i]);                                        \
+        }                                                                                                            \
+    }
+SEARCH_FLOAT(search_f32, float)
+SEARCH_FLOAT(search_f64, double)
 
 static int search_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 {
@@ -89,13 +128,22 @@ static void search_some(void *arg, int64_t begin, int64_t end)
     const search_job *j = arg;
     const search_plan *p = j->p;
     const int64_t size = (int64_t)p->size;
+    const bool even = p->values.n <= 1;
+    const int64_t step = even && p->values.n ? p->values.stride[0] : 1;
+    _Alignas(64) char some[RUN * 8];
     reel_place at;
     reel_place_set_(&at, &p->values, begin);
-    const char *row = NULL;
-    for (int64_t i = begin; i < end; i++) {
-        if (!row || i % p->row == 0) row = j->sorted + reel_walk_offset_(&p->rows, i / p->row) * size;
-        j->out[i] = p->fn(row, p->stride, p->n, j->values + at.off * size, p->right);
-        reel_place_next_(&at, &p->values);
+    for (int64_t i = begin, n; i < end; i += n) {
+        const int64_t left = p->row - i % p->row;
+        n = end - i < left ? end - i : left;
+        n = n < RUN ? n : RUN;
+        const char *from = j->values + i * step * size;
+        for (int64_t k = 0; !even && k < n; k++) {
+            memcpy(some + k * size, j->values + at.off * size, (size_t)size);
+            reel_place_next_(&at, &p->values);
+        }
+        p->fn(j->sorted + reel_walk_offset_(&p->rows, i / p->row) * size, p->stride, p->n, even ? from : some, step, n,
+              p->right, j->out + i);
     }
 }
 

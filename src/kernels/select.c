@@ -1,6 +1,7 @@
 /* select.c: topk, and the two elements that a quantile lies between.
 
-   topk keeps a buffer of candidates: what beats the k-th best so far goes in, and when it is full it is sorted and cut to k.
+   topk of a few keeps them sorted and inserts what beats the last of them. Of more it keeps a buffer of candidates: what beats the
+   k-th best so far goes in, and when it is full it is sorted and cut to k.
    Long lines are cut into blocks of a fixed size, whose best are merged in order. */
 #include <math.h>
 #include "core/dtype.h"
@@ -12,7 +13,7 @@
 #include "reel/sort.h"
 #include "reel/tensor.h"
 
-enum { BLOCK = 1 << 17, SPARE = 128, STEP = 64 };
+enum { BLOCK = 1 << 17, SPARE = 128, STEP = 64, FEW = 32 };
 
 static size_t rounded(size_t bytes)
 {
@@ -67,10 +68,43 @@ static int64_t cut(const topk_plan *p, char *buffer, int64_t n)
     return n < p->k ? n : p->k;
 }
 
+/* Record r among the n in order, of which the last makes room once they are k; returns how many there are then. LATER(a, r): a comes
+   after r. */
+#define INSERT(to, n, k, r, LATER)                                                   \
+    do {                                                                             \
+        int64_t at_ = (n) < (k) ? (n)++ : (n)-1;                                     \
+        for (; at_ > 0 && LATER((to)[at_ - 1], r); at_--) (to)[at_] = (to)[at_ - 1]; \
+        (to)[at_] = (r);                                                             \
+    } while (0)
+#define LATER_PAIR(a, r) ((a).key > (r).key) /* records come in the order of their indices */
+#define LATER_ONE(a, r) ((a) > (r))
+static int64_t best_few(const topk_plan *p, const char *x, int64_t first, int64_t last, char *buffer)
+{
+    const reel_lines *l = &p->l;
+    const int64_t stride = l->stride * (int64_t)l->size, k = p->k;
+    reel_sort_pair wide[STEP], *pairs = (reel_sort_pair *)(void *)buffer;
+    uint64_t narrow[STEP], *ones = (uint64_t *)(void *)buffer;
+    int64_t n = 0;
+    for (int64_t i = first; i < last; i += STEP) {
+        const int64_t m = last - i < STEP ? last - i : STEP;
+        if (l->wide) {
+            reel_records_(l, wide, x + i * stride, m, i);
+            for (int64_t j = 0; j < m; j++)
+                if (n < k || LATER_PAIR(pairs[k - 1], wide[j])) INSERT(pairs, n, k, wide[j], LATER_PAIR);
+        } else {
+            reel_records_(l, narrow, x + i * stride, m, i);
+            for (int64_t j = 0; j < m; j++)
+                if (n < k || LATER_ONE(ones[k - 1], narrow[j])) INSERT(ones, n, k, narrow[j], LATER_ONE);
+        }
+    }
+    return n;
+}
+
 /* The k best of elements [first, last) of a line, sorted, at the front of the buffer; returns how many. */
 static int64_t best_of(const topk_plan *p, const char *x, int64_t first, int64_t last, char *buffer)
 {
     const reel_lines *l = &p->l;
+    if (p->k <= FEW) return best_few(p, x, first, last, buffer);
     const int64_t stride = l->stride * (int64_t)l->size;
     const int64_t head = last - first < p->cap ? last - first : p->cap;
     reel_sort_pair wide[STEP];
