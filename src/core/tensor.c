@@ -198,6 +198,23 @@ void reel_storage_release_(reel_storage *s)
 
 /* ---- counts -------------------------------------------------------------------------------------- */
 
+/* Of a variable, or of a row-sparse tensor. */
+REEL_NOINLINE static void drop_values(reel_rec *r)
+{
+    if (r->flags & REEL_R_CELL) {
+        if (r->value) reel_release_rec_(r->value);
+        r->value = NULL;
+        reel_strfree_((char *)(uintptr_t)r->name);
+        r->name = NULL;
+    }
+    if (r->flags & REEL_R_SPARSE) {
+        reel_release_rec_(r->value);
+        reel_release_rec_(r->ids);
+        if (r->dense) reel_release_rec_(r->dense);
+        r->value = r->ids = r->dense = NULL;
+    }
+}
+
 static void die(reel_rec *r)
 {
     r->state = REEL_DEAD;
@@ -213,18 +230,7 @@ static void die(reel_rec *r)
         }
         reel_storage_release_(s);
     }
-    if (r->flags & REEL_R_CELL) {
-        if (r->value) reel_release_rec_(r->value);
-        r->value = NULL;
-        reel_strfree_((char *)(uintptr_t)r->name);
-        r->name = NULL;
-    }
-    if (r->flags & REEL_R_SPARSE) {
-        reel_release_rec_(r->value);
-        reel_release_rec_(r->ids);
-        if (r->dense) reel_release_rec_(r->dense);
-        r->value = r->ids = r->dense = NULL;
-    }
+    if (REEL_UNLIKELY(r->flags & (REEL_R_CELL | REEL_R_SPARSE))) drop_values(r);
     if (atomic_load_explicit(&r->parts, memory_order_acquire) == 1)
         block_free(r);
     else

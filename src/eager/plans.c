@@ -87,34 +87,39 @@ static uint64_t hash_key(const uint64_t *key, size_t n)
     return h | 1;
 }
 
-/* Both halves of an op whose sizes depend on data: the outputs are made in between. */
-static int count_and_run(const reel_kernel *k, const void *plan, void **ptr, void *work, const reel_sizing *s)
+/* A workspace, from the stack when small. */
+static int run_with_work(const reel_kernel *k, const void *plan, void **ptr, size_t work)
 {
-    int64_t n = 0;
-    bool empty = false;
-    int rc = reel_counting_(k)->count(plan, ptr, work, &n);
-    if (!rc) rc = s->make(s->arg, n, ptr, &empty);
-    return rc || empty ? rc : k->run(plan, ptr, work);
-}
-
-static inline int run_in(const reel_kernel *k, const void *plan, void **ptr, void *work, const reel_sizing *s)
-{
-    return REEL_UNLIKELY(s != NULL) ? count_and_run(k, plan, ptr, work, s) : k->run(plan, ptr, work);
-}
-
-/* Runs with a workspace: from the stack when small. */
-static int run_with_work(const reel_kernel *k, const void *plan, void **ptr, size_t work, const reel_sizing *s)
-{
-    if (work == 0) return run_in(k, plan, ptr, NULL, s);
     if (work <= WORK_STACK) {
         _Alignas(64) char buf[WORK_STACK];
-        return run_in(k, plan, ptr, buf, s);
+        return k->run(plan, ptr, buf);
     }
     void *buf = reel_alloc_(work);
     if (!buf) return REEL_ENOMEM;
-    const int rc = run_in(k, plan, ptr, buf, s);
+    const int rc = k->run(plan, ptr, buf);
     reel_free_(buf, work);
     return rc;
+}
+
+/* Both halves of an op whose sizes depend on data: the outputs are made in between. Off the usual path. */
+REEL_NOINLINE static int count_and_run(const reel_kernel *k, const void *plan, void **ptr, size_t work,
+                                       const reel_sizing *s)
+{
+    int64_t n = 0;
+    bool empty = false;
+    void *buf = work ? reel_alloc_(work) : NULL;
+    if (work && !buf) return REEL_ENOMEM;
+    int rc = reel_counting_(k)->count(plan, ptr, buf, &n);
+    if (!rc) rc = s->make(s->arg, n, ptr, &empty);
+    if (!rc && !empty) rc = k->run(plan, ptr, buf);
+    if (buf) reel_free_(buf, work);
+    return rc;
+}
+
+static inline int run_planned(const reel_kernel *k, const void *plan, void **ptr, size_t work, const reel_sizing *s)
+{
+    if (REEL_UNLIKELY(s != NULL)) return count_and_run(k, plan, ptr, work, s);
+    return work == 0 ? k->run(plan, ptr, NULL) : run_with_work(k, plan, ptr, work);
 }
 
 static int prepare_entry(plan_entry *e, const reel_kernel *k, const reel_ksig *sig, const uint64_t *key, size_t n,
@@ -160,7 +165,7 @@ static int run_cached(const reel_kernel *k, const reel_ksig *sig, void **ptr, co
     if (rc) return rc;
 run:
     e->used = ++cache->clock;
-    return run_with_work(k, e->plan, ptr, e->work, s);
+    return run_planned(k, e->plan, ptr, e->work, s);
 }
 
 int reel_eager_run_(const reel_kernel *k, const reel_ksig *sig, const reel_sizing *s)
@@ -172,5 +177,5 @@ int reel_eager_run_(const reel_kernel *k, const reel_ksig *sig, const reel_sizin
     _Alignas(64) char plan[REEL_PLAN_STACK];
     size_t work = 0;
     const int rc = k->prepare(sig, plan, &work);
-    return rc ? rc : run_with_work(k, plan, ptr, work, s);
+    return rc ? rc : run_planned(k, plan, ptr, work, s);
 }

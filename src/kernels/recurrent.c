@@ -27,7 +27,8 @@ typedef struct scan_plan {
     reel_dtype length_dtype;
     int64_t blocks, grain;
     int regions;
-    size_t lengths_at, panels_at, region, regions_at, pre_at, h_at, c_at, tmp_at, on_at, before_at, c_before_at, dm_at;
+    size_t lengths_at, panels_at, zeros_at, region, regions_at, pre_at, h_at, c_at, tmp_at, on_at, before_at,
+        c_before_at, dm_at;
 } scan_plan;
 
 static int bit_number(unsigned bit)
@@ -81,6 +82,7 @@ static int plan_regions(scan_plan *p, size_t *workspace)
     const double work = (double)rows * (double)p->t * (double)p->h * (double)p->h * (double)p->gates;
     size_t region = 0;
     int code = reel_reserve_(workspace, p->gates * p->h * p->h, p->size, &p->panels_at);
+    if (!code) code = reel_reserve_(workspace, REEL_CELL_ZEROS * p->h, p->size, &p->zeros_at);
     if (!code) code = reel_reserve_(&region, n * p->gates, p->size, &p->pre_at);
     if (!code) code = reel_reserve_(&region, n, p->size, &p->h_at);
     if (!code) code = reel_reserve_(&region, n, p->size, &p->c_at);
@@ -110,6 +112,7 @@ static int ready(const scan_plan *p, void *const *ptr, char *work, int from, cha
             in[i] = (char *)(uintptr_t)reel_dense_ready_(&p->in[i], ptr[i], work);
     int64_t *l = (int64_t *)(void *)(work + p->lengths_at);
     *lengths = l;
+    memset(work + p->zeros_at, 0, (size_t)(REEL_CELL_ZEROS * p->h) * p->size);
     for (int64_t k = 0; k < p->b; k++) {
         l[k] = p->t;
         if (!(p->has & REEL_RNN_LENGTHS)) continue;
@@ -126,6 +129,7 @@ typedef struct scan_job {
     const scan_plan *p;
     char *in[MAX_OPERANDS], *out[4];
     char *panels; /* of R^T, backward: of R, part after part */
+    const char *zeros;
     const int64_t *lengths;
     reel_regions regions;
 } scan_job;
@@ -229,6 +233,7 @@ static void scan_block(const scan_job *j, int64_t block, char *work)
                    .cs = work + p->c_at,
                    .tmp = work + p->tmp_at,
                    .on = (uint8_t *)work + p->on_at,
+                   .zeros = j->zeros,
                    .relu = p->kind == REEL_RNN_RELU};
     c.b = operand(p, REEL_RNN_BIAS, j->in);
     c.rb = operand(p, REEL_RNN_RBIAS, j->in);
@@ -275,7 +280,7 @@ static int run(const void *plan, void *const *ptr, void *work)
 {
     const scan_plan *p = plan;
     char *const w = work;
-    scan_job j = {.p = p, .panels = w + p->panels_at};
+    scan_job j = {.p = p, .panels = w + p->panels_at, .zeros = w + p->zeros_at};
     const int code = ready(p, ptr, w, 2, j.in, &j.lengths);
     if (code) return code;
     for (int k = 0; k < p->n_out; k++) j.out[k] = reel_dense_out_(&p->out[k], ptr[p->n_in + k], work);
@@ -326,6 +331,7 @@ static void back_block(const scan_job *j, int64_t block, char *work)
     reel_cell c = {.rows = rows,
                    .h = h,
                    .on = on,
+                   .zeros = j->zeros,
                    .relu = p->kind == REEL_RNN_RELU,
                    .dh = work + p->h_at,
                    .dc = work + p->c_at,
@@ -385,7 +391,7 @@ static int grad_run(const void *plan, void *const *ptr, void *work)
 {
     const scan_plan *p = plan;
     char *const w = work;
-    scan_job j = {.p = p, .panels = w + p->panels_at};
+    scan_job j = {.p = p, .panels = w + p->panels_at, .zeros = w + p->zeros_at};
     const int code = ready(p, ptr, w, 3, j.in, &j.lengths);
     if (code) return code;
     make_panels(&j);

@@ -5,6 +5,7 @@
 #include "core/device.h"
 #include "kernels/isa.h"
 
+enum { REEL_CELL_ZEROS = 5 };
 /* One step of some rows. s: numbers saved a row for the backward: LSTM i f g o c, GRU r z n m. */
 typedef struct reel_cell {
     int64_t rows, h;        /* h: units */
@@ -13,6 +14,7 @@ typedef struct reel_cell {
     void *hs, *cs;          /* states: rows of h */
     void *s, *y;
     const uint8_t *on;
+    const void *zeros; /* REEL_CELL_ZEROS h of them, for what is NULL */
     bool relu;
     /* backward */
     const void *saved, *out, *before, *c_before; /* out: y; before, c_before: the states before the step, rows of h */

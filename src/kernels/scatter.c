@@ -15,7 +15,7 @@
 #include "reel/index.h"
 #include "reel/tensor.h"
 
-enum { GRAIN = 1 << 14, LONG_ROW = 8, MAX_RANGES = 32, COLUMNS = 256, FEW_UNITS = 8 };
+enum { GRAIN = 1 << 14, LONG_ROW = 8, MAX_RANGES = 32, COLUMNS = 256, FEW_UNITS = 8, TOGETHER = 64 };
 enum { SORTED, WIDE, DIRECT };
 
 typedef void apply_fn(void *to, const void *updates, const int64_t *row, int64_t n, int64_t low, int64_t high,
@@ -156,7 +156,7 @@ static void plan_along(scatter_plan *p, const reel_kview *out, const reel_kview 
     const int last = p->rank - 1;
     const int64_t line = updates->dims[axis] > 0 ? updates->dims[axis] : 1;
     p->units = p->items / line;
-    if (axis != last && p->units > 0) p->units = p->units / p->dims[last] * ((p->dims[last] + COLUMNS - 1) / COLUMNS);
+    if (axis != last && p->units > 0) p->units = p->units / p->dims[last] * ((p->dims[last] + TOGETHER - 1) / TOGETHER);
     p->lines = p->lines && (p->units >= FEW_UNITS || p->items < GRAIN);
 }
 
@@ -274,7 +274,7 @@ static void find_places(void *arg, int64_t begin, int64_t end)
     }
 }
 
-/* Lines along the axis, or columns of as many lines as lie side by side. */
+/* Lines along the axis, or columns of lines that lie side by side: as few as keep their part of the output in cache. */
 static void apply_lines(void *arg, int64_t begin, int64_t end)
 {
     const scatter_job *j = arg;
@@ -282,10 +282,10 @@ static void apply_lines(void *arg, int64_t begin, int64_t end)
     const int last = p->rank - 1, axis = p->axis;
     const bool across = axis != last;
     const int64_t width = p->way == WIDE ? 8 : p->size, columns = across ? p->dims[last] : 1;
-    const int64_t chunks = (columns + COLUMNS - 1) / COLUMNS, rows = across ? p->dims[axis] : 1;
+    const int64_t chunks = (columns + TOGETHER - 1) / TOGETHER, rows = across ? p->dims[axis] : 1;
     for (int64_t unit = begin; unit < end; unit++) {
-        const int64_t first = unit % chunks * COLUMNS, left = columns - first;
-        const int64_t n = !across ? p->dims[axis] : left < COLUMNS ? left : COLUMNS;
+        const int64_t first = unit % chunks * TOGETHER, left = columns - first;
+        const int64_t n = !across ? p->dims[axis] : left < TOGETHER ? left : TOGETHER;
         int64_t index = unit / chunks, to = first * p->base[last], from = first * p->index[last], item = first;
         for (int k = last; k >= 0; k--) {
             if (k == axis || k == last) continue;

@@ -392,7 +392,8 @@ static int make_results(const reel_plan *plan, const reel_request *rq, const ree
     return 0;
 }
 
-REEL_HOT static int walk(const reel_plan *plan, const reel_frame *f, const reel_step **failed)
+/* Inline in both callers: its call would cost as much as a step. */
+REEL_ALWAYS_INLINE int walk(const reel_plan *plan, const reel_frame *f, const reel_step **failed)
 {
     char *const arena = f->arena;
     void **const ptr = f->ptr;
