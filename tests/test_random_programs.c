@@ -1,11 +1,12 @@
 /* test_random_programs.c: random whole programs, each run eagerly, under tapes, captured, replayed and as a placeholder
    graph, must give the same bits in their outputs and their variables. REEL_SEED=n runs that program alone, REEL_PROGRAMS=n
    that many from there on, REEL_STEPS=n cuts them short, REEL_COMPOSITES=0 or 2 leaves ops that stand for several out
-   everywhere or allows them everywhere. */
+   everywhere or allows them everywhere. Sessions run with each pass alone, with all and with none. */
 #include <stdlib.h>
 #include "random_program.h"
 #include "reel/reel.h"
 #include "tap.h"
+#include "trace/trace.h"
 
 /* ---- results ------------------------------------------------------------------------------------------- */
 
@@ -181,6 +182,57 @@ static reel_tensor *random_input(uint64_t *rng, reel_dtype d, reel_shape s, int6
 
 static int failures_of_generator;
 
+/* ---- passes -------------------------------------------------------------------------------------------- */
+
+static const char *const levels[] = {"none", "prune", "fold",    "simplify",        "views",
+                                     "sink", "share", "default", "default,default", "share,sink,simplify,fold,views"};
+enum { N_LEVELS = sizeof levels / sizeof *levels, MAX_NAMES = 16 };
+static struct {
+    const char *name;
+    size_t fired, programs;
+} passes[MAX_NAMES];
+
+/* How often each pass found something. */
+static bool count_passes(const program *p, const reel_session *s, const char *level)
+{
+    const reel_plan *plan = reel_session_plan_(s);
+    for (int i = 1; plan && i < plan->n_reports; i++) {
+        int k = 0;
+        while (passes[k].name && strcmp(passes[k].name, plan->reports[i].name) != 0) k++;
+        passes[k].name = plan->reports[i].name;
+        passes[k].fired += plan->reports[i].fired;
+        passes[k].programs += plan->reports[i].fired > 0;
+    }
+    reel_error e;
+    if (!plan || reel_graph_verify(plan->graph) == 0) return true;
+    (void)reel_take_error(&e);
+    TAP_NOTE("REEL_SEED=%llu: passes %s: %s", (unsigned long long)p->seed, level, e.text);
+    if (getenv("REEL_VERBOSE")) (void)reel_graph_print(stderr, plan->graph);
+    return false;
+}
+
+/* The graph replayed after each list of passes. */
+static bool each_level(program *p, reel_graph *graph, const results *want)
+{
+    bool ok = true;
+    const char *only = getenv("REEL_PASSES");
+    for (int k = 0; k < N_LEVELS; k++) {
+        char mode[96];
+        results got = {0};
+        if (only && strcmp(only, levels[k]) != 0) continue;
+        snprintf(mode, sizeof mode, "session with passes %s", levels[k]);
+        reel_session *s = reel_session_new(graph, REEL_OPTS(session, .effects = true, .passes = levels[k]));
+        reset(p);
+        session(p, s, &got);
+        ok = same(p, mode, want, &got) && ok;
+        results_free(&got);
+        if (getenv("REEL_VERBOSE")) (void)reel_session_explain(stderr, s);
+        ok = count_passes(p, s, levels[k]) && ok;
+        reel_session_free(s);
+    }
+    return ok;
+}
+
 static bool compare(program *p)
 {
     results want = {0}, got = {0}, dx[2] = {{0}};
@@ -206,7 +258,7 @@ static bool compare(program *p)
         if (want.code) break;
     }
     reel_function_free(f);
-    reel_function *g = reel_function_new(fn_of(p), NULL);
+    reel_function *g = reel_function_new(fn_of(p), REEL_OPTS(function, .passes = "none"));
     reset(p);
     call(p, g, &dx[1], &got);
     ok = same(p, "capture under a tape", &want, &got) && ok;
@@ -236,7 +288,6 @@ static bool compare(program *p)
         }
         if (getenv("REEL_VERBOSE")) (void)reel_graph_print(stderr, graph);
         reel_session *s = reel_session_new(graph, REEL_OPTS(session, .effects = true));
-        reel_graph_free(graph);
         for (int i = 0; i < 2; i++) {
             reset(p);
             session(p, s, &got);
@@ -260,6 +311,8 @@ static bool compare(program *p)
         }
         p->in[0] = first;
         reel_session_free(s);
+        ok = each_level(p, graph, &want) && ok;
+        reel_graph_free(graph);
     }
     results_free(&want);
     return ok;
@@ -325,6 +378,8 @@ static void test_programs(void)
            (unsigned long long)first);
     TAP_OK(failures_of_generator * 20 <= n, "%d of them raise an error, the same one everywhere",
            failures_of_generator);
+    for (int i = 0; i < MAX_NAMES && passes[i].name; i++)
+        TAP_NOTE("pass %s found %zu places in %zu plans", passes[i].name, passes[i].fired, passes[i].programs);
     TAP_OK(after.tensors <= before.tensors, "no tensor is left over: %llu before, %llu after",
            (unsigned long long)before.tensors, (unsigned long long)after.tensors);
 }

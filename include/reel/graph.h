@@ -5,6 +5,12 @@
 #include <stdio.h>
 #include "base.h"
 REEL_BEGIN_DECLS
+/* What rewriting a graph may do to its numbers. See docs/passes.md. */
+typedef enum {
+    REEL_EXACT_GRAPH, /* nothing: the same bits as eager */
+    REEL_FAST_MATH_GRAPH /* what real numbers would allow: x + 0, x - x, (x * 2) * 3, pow(x, 2) ... may round, sign a zero or treat
+                            NaN and infinity in another way */
+} reel_graph_math;
 /* ---- function: the first call with a new signature runs eagerly and is traced, later ones replay --
    The signature: shapes, dtypes and the statics' bytes. Not seen, hence frozen: any other C state. */
 typedef struct {
@@ -19,6 +25,8 @@ typedef struct {
     int unknown_after;
     int check; /* before that many replays of each trace (negative: all) the body runs again, symbolically: if it is no longer what
                   was traced, as C state has changed that is not in .statics, that is an error naming the line */
+    const char *passes;  /* as for a session */
+    reel_graph_math math;
 } reel_function_opts;
 reel_function *reel_function_new(
     reel_fn f, const reel_function_opts *o); /* statics and constants must outlive it; constants are retained */
@@ -53,6 +61,10 @@ typedef struct {
         buckets; /* ascending; when set, the first unknown dimension is padded with zeros up to the next one and outputs cut back; not used where sizes depend on data */
     int n_buckets;
     bool effects; /* every run also makes all assignments of the graph: a session that trains */
+    /* Passes by name, in the order in which they run: "default,my_pass". "default" stands for the built-in ones, "-share" takes that one
+       out of what stands before it, "none" and "" stand for nothing. NULL: "default". See reel_passes. */
+    const char *passes;
+    reel_graph_math math;
 } reel_session_opts;
 reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o);
 int reel_session_close(

@@ -8,6 +8,7 @@
 #include "var.h"
 #include "tape.h"
 #include "graph.h"
+#include "pass.h"
 #include "nn.h"
 #include "custom.h"
 #include "reel/sites.h" /* generated: one site macro for each reel_..._at */

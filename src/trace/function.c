@@ -36,8 +36,11 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
         snprintf(what, sizeof what, "constants[%d]", i);
         if (!reel_live_("", name, what, opts.constants.t[i])) return NULL;
     }
+    reel_pipeline passes;
+    if (reel_pipeline_parse_(name, opts.passes, opts.math, &passes)) return NULL;
     reel_function *f = reel_zalloc_(sizeof *f);
     if (!f) return NULL;
+    f->passes = passes;
     f->constants = reel_alloc_array_((size_t)opts.constants.n + 1, sizeof *f->constants);
     f->unknown = reel_zalloc_(2 * ((size_t)fn.n_in + 1));
     f->refused = f->unknown + fn.n_in + 1;
@@ -110,6 +113,22 @@ reel_graph *reel_function_graph(reel_function *f)
 int reel_function_traces(const reel_function *f)
 {
     return f ? f->made : 0;
+}
+
+int reel_function_explain_plan(FILE *out, reel_function *f)
+{
+    static const char fn[] = "reel_function_explain_plan";
+    if (!out || !f) return reel_fail_at_("", REEL_EARG, "%s: %s is NULL", fn, out ? "fn" : "f");
+    pthread_mutex_lock(&f->lock);
+    reel_fn_trace *t = f->traces;
+    if (t) t->refs++;
+    pthread_mutex_unlock(&f->lock);
+    if (!t) return reel_fail_at_("", REEL_EARG, "%s: the function has no trace yet", fn);
+    const int rc = reel_player_explain_(out, &t->player, fn);
+    pthread_mutex_lock(&f->lock);
+    reel_fn_unref_(t);
+    pthread_mutex_unlock(&f->lock);
+    return rc;
 }
 
 /* ---- later calls ------------------------------------------------------------------------------------ */

@@ -43,6 +43,7 @@ struct reel_function {
     bool allow_reads;
     int max_traces, n_traces, made, unknown_after, check;
     uint64_t replays;
+    reel_pipeline passes;
     reel_fn_trace *traces;
     reel_trace_note *notes;
     int n_notes;

@@ -132,8 +132,15 @@ int32_t reel_graph_node_(reel_graph *g, const reel_node *node, const void *attr,
                          const reel_type *const *out)
 {
     reel_node n = *node;
+    return intern_scope(g, &n.scope) ? -1 : reel_graph_append_(g, &n, attr, in, out);
+}
+
+int32_t reel_graph_append_(reel_graph *g, const reel_node *node, const void *attr, const int32_t *in,
+                           const reel_type *const *out)
+{
+    reel_node n = *node;
     const size_t attr_size = n.op ? n.op->attr_size : 0, attr_at = (g->n_attrs + 15) & ~(size_t)15;
-    if (full(g, node, n.site) || intern_scope(g, &n.scope)) return -1;
+    if (full(g, node, n.site)) return -1;
     if (reel_grow_((void **)&g->nodes, &g->cap_nodes, g->n_nodes + 1, sizeof *g->nodes)) return -1;
     if (reel_grow_((void **)&g->values, &g->cap_values, g->n_values + (size_t)n.n_out + 1, sizeof *g->values))
         return -1;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "core/alloc.h"
 #include "core/error.h"
+#include "passes/pass.h"
 #include "planner.h"
 
 /* ---- what is needed -------------------------------------------------------------------------------- */
@@ -126,26 +127,34 @@ static int infer(const planner *p, const reel_node *n, reel_dtype *in_dtype, ree
     return rc;
 }
 
+bool reel_node_views_(const reel_op *op, const void *attr, const reel_type *const *in, int n_in, const int64_t *strides,
+                      const reel_type *out, int n_out, int64_t (*out_strides)[REEL_MAX_RANK], int64_t *offset)
+{
+    if (!(op->flags & REEL_OPF_VIEW) || !op->view || in[0]->dtype != out[0].dtype) return false; /* as the door does */
+    memset(out_strides, 0, sizeof out_strides[0] * (size_t)n_out);
+    memset(offset, 0, sizeof offset[0] * (size_t)n_out);
+    const reel_view_rule rule = {.attr = attr,
+                                 .n_in = n_in,
+                                 .n_out = n_out,
+                                 .in = in,
+                                 .strides = strides,
+                                 .out = out,
+                                 .out_strides = out_strides,
+                                 .byte_offset = offset};
+    return op->view(&rule) == 1;
+}
+
 /* Outputs as views of input 0; false: the kernel has to run. */
 static bool as_views(planner *p, const reel_node *n, const reel_type *out)
 {
-    if (!(n->op->flags & REEL_OPF_VIEW) || !n->op->view) return false;
+    if (!(n->op->flags & REEL_OPF_VIEW)) return false;
     const pvalue *src = &p->v[p->g->ins[n->first_in]];
-    if (src->weak || src->type.dtype != out[0].dtype) return false; /* as the door does */
+    if (src->weak) return false;
     const reel_type *in[REEL_MAX_IN];
     int64_t strides[REEL_MAX_OUT][REEL_MAX_RANK], offset[REEL_MAX_OUT];
     for (int k = 0; k < n->n_in; k++) in[k] = &p->v[p->g->ins[n->first_in + k]].type;
-    memset(strides, 0, sizeof strides[0] * (size_t)n->n_out);
-    memset(offset, 0, sizeof offset[0] * (size_t)n->n_out);
-    const reel_view_rule rule = {.attr = reel_node_attr_(p->g, n),
-                                 .n_in = n->n_in,
-                                 .n_out = n->n_out,
-                                 .in = in,
-                                 .strides = src->strides,
-                                 .out = out,
-                                 .out_strides = strides,
-                                 .byte_offset = offset};
-    if (n->op->view(&rule) != 1) return false;
+    if (!reel_node_views_(n->op, reel_node_attr_(p->g, n), in, n->n_in, src->strides, out, n->n_out, strides, offset))
+        return false;
     for (int k = 0; k < n->n_out; k++) {
         if (p->fed[n->first_out + k]) continue;
         pvalue *v = &p->v[n->first_out + k];
@@ -416,13 +425,14 @@ static int finish(planner *p)
     plan->kernel_plans = reel_zalloc_((p->n_steps + 1) * sizeof *plan->kernel_plans);
     plan->kernel_bytes = reel_zalloc_((p->n_steps + 1) * sizeof *plan->kernel_bytes);
     plan->slots = reel_alloc_array_(p->n_slots + 1, sizeof *plan->slots);
+    plan->out_slot = reel_alloc_array_(p->n_steps + 1, sizeof *plan->out_slot);
     plan->patches = reel_alloc_array_(p->n_slots + 1, sizeof *plan->patches);
     plan->carries = reel_alloc_array_(p->n_slots + 1, sizeof *plan->carries);
     plan->vars = copy_of(p->vars, p->n_vars, sizeof *plan->vars);
     plan->fresh = copy_of(p->fresh, p->n_fresh, sizeof *plan->fresh);
     plan->results = copy_of(p->results, p->n_results, sizeof *plan->results);
     if (!plan->steps || !plan->kernels || !plan->kernel_plans || !plan->kernel_bytes || !plan->slots ||
-        !plan->patches || !plan->carries || !plan->vars || !plan->fresh || !plan->results)
+        !plan->out_slot || !plan->patches || !plan->carries || !plan->vars || !plan->fresh || !plan->results)
         return REEL_ENOMEM;
     return reel_plan_layout_(p);
 }
@@ -510,14 +520,32 @@ static uint32_t locks_of(const planner *p)
     return mask;
 }
 
-static reel_plan *new_plan(const reel_graph *g, const reel_request *rq, const reel_plan *parent, int64_t size)
+/* The request in the values of the graph that is planned. */
+static int keep_asked(reel_plan *plan, const reel_request *rq)
+{
+    const size_t nf = (size_t)rq->n_feeds, no = (size_t)rq->n_fetches;
+    plan->asked = reel_alloc_array_(nf + 2 * no + 1, sizeof *plan->asked);
+    if (!plan->asked) return REEL_ENOMEM;
+    for (size_t i = 0; i < nf; i++) plan->asked[i] = rq->feed[i];
+    for (size_t i = 0; i < no; i++) {
+        plan->asked[nf + i] = rq->fetch[i];
+        plan->asked[nf + no + i] = rq->effect[i];
+    }
+    return 0;
+}
+
+/* key: the request as it was made, which is what later ones are compared with; NULL behind a seam. */
+static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_request *key, const reel_plan *parent,
+                           int64_t size)
 {
     planner p;
     reel_plan *plan = reel_zalloc_(sizeof *plan);
     int rc = planner_init(&p, g, rq, parent);
     if (!plan) rc = REEL_ENOMEM;
     p.plan = plan;
-    if (!rc) rc = parent ? go_on(&p, parent, size) : keep_key(plan, rq);
+    if (plan) plan->graph = reel_graph_retain_(g);
+    if (!rc) rc = parent ? go_on(&p, parent, size) : keep_key(plan, key);
+    if (!rc) rc = keep_asked(plan, rq);
     if (!rc) rc = walk(&p, NULL);
     if (!rc) rc = reel_plan_results_(&p);
     if (!rc) rc = add_late(&p);
@@ -531,14 +559,48 @@ static reel_plan *new_plan(const reel_graph *g, const reel_request *rq, const re
     return NULL;
 }
 
-reel_plan *reel_plan_new_(const reel_graph *g, const reel_request *rq)
+reel_plan *reel_plan_new_(reel_graph *g, const reel_request *rq, const reel_pipeline *passes)
 {
-    return new_plan(g, rq, NULL, 0);
+    if (!passes || passes->n == 0) return new_plan(g, rq, rq, NULL, 0);
+    reel_draft d;
+    int rc = reel_optimize_(g, rq, passes, &d);
+    reel_plan *plan = rc ? NULL : new_plan(d.graph, &d.asked, rq, NULL, 0);
+    if (plan) {
+        plan->info.pruned += (int)g->n_nodes - plan->info.nodes;
+        plan->info.nodes = (int)g->n_nodes;
+        plan->reports = d.reports;
+        plan->n_reports = d.n_reports;
+        plan->work = d.work;
+        d.reports = NULL;
+    }
+    reel_draft_drop_(&d);
+    return plan;
 }
 
-reel_plan *reel_plan_rest_(const reel_graph *g, const reel_request *rq, const reel_plan *parent, int64_t size)
+reel_plan *reel_plan_rest_(const reel_request *rq, const reel_plan *parent, int64_t size)
 {
-    return new_plan(g, rq, parent, size);
+    reel_request asked = *rq;
+    asked.feed = parent->asked;
+    asked.fetch = parent->asked + rq->n_feeds;
+    asked.effect = asked.fetch + rq->n_fetches;
+    return new_plan(parent->graph, &asked, NULL, parent, size);
+}
+
+int reel_plan_specialize_(const reel_graph *g, const reel_request *rq, reel_type *type,
+                          int64_t (*strides)[REEL_MAX_RANK])
+{
+    planner p;
+    const size_t nf = (size_t)rq->n_feeds + 1;
+    reel_type *given = reel_zalloc_(nf * sizeof *given);
+    int rc = planner_init(&p, g, rq, NULL);
+    if (!given) rc = REEL_ENOMEM;
+    for (int i = 0; i < rq->n_feeds && !rc; i++) given[i] = rq->given[i]->type;
+    if (!rc) rc = walk(&p, given);
+    for (size_t i = 0; i < g->n_values && !rc; i++) type[i] = p.v[i].type;
+    for (int i = 0; i < rq->n_feeds && !rc; i++) memcpy(strides[i], p.v[rq->feed[i]].strides, sizeof strides[i]);
+    planner_drop(&p);
+    reel_free_(given, nf * sizeof *given);
+    return rc;
 }
 
 int reel_plan_types_(const reel_graph *g, const reel_request *rq, const reel_type *feeds, reel_type *out)

@@ -178,6 +178,7 @@ static int prepare(planner *p, size_t i, size_t *workspace)
     plan->kernel_plans[i] = kp;
     plan->kernel_bytes[i] = bytes;
     plan->n_kernels = (int)i + 1;
+    plan->out_slot[i] = s->n_out ? s->slot + (s->kind == STEP_FILL) + s->n_in : -1;
     plan->steps[i] = (reel_step){.run = k->run, .plan = kp, .slot = (uint32_t)s->slot, .node = s->node};
     return 0;
 }

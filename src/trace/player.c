@@ -79,6 +79,9 @@ void reel_plan_free_(reel_plan *plan)
 {
     if (!plan) return;
     reel_seam_free_(plan->seam);
+    reel_graph_release_(plan->graph);
+    reel_free_(plan->asked, ((size_t)plan->n_feeds + 2 * (size_t)plan->n_fetches + 1) * sizeof *plan->asked);
+    reel_free_(plan->reports, ((size_t)REEL_MAX_PASSES + 1) * sizeof *plan->reports);
     for (int i = 0; i < plan->n_kernels; i++) {
         if (plan->kernels[i]->drop) plan->kernels[i]->drop(plan->kernel_plans[i]);
         reel_free_(plan->kernel_plans[i], plan->kernel_bytes[i]);
@@ -108,6 +111,7 @@ void reel_plan_free_(reel_plan *plan)
     reel_free_(plan->kernel_plans, ns * sizeof *plan->kernel_plans);
     reel_free_(plan->kernel_bytes, ns * sizeof *plan->kernel_bytes);
     reel_free_(plan->slots, slots * sizeof *plan->slots);
+    reel_free_(plan->out_slot, ns * sizeof *plan->out_slot);
     reel_free_(plan->patches, slots * sizeof *plan->patches);
     reel_free_(plan->carries, slots * sizeof *plan->carries);
     reel_free_(plan->late, ((size_t)plan->n_late + 1) * sizeof *plan->late);
@@ -119,10 +123,11 @@ void reel_plan_free_(reel_plan *plan)
 
 /* ---- the cache of plans ---------------------------------------------------------------------------- */
 
-int reel_player_init_(reel_player *p, reel_graph *g, int max_plans)
+int reel_player_init_(reel_player *p, reel_graph *g, int max_plans, const reel_pipeline *passes)
 {
     if (pthread_mutex_init(&p->lock, NULL)) return reel_fail_at_("", REEL_ENOMEM, "no lock to be had");
     p->graph = reel_graph_retain_(g);
+    p->passes = *passes;
     p->max_plans = max_plans > 0 ? max_plans : 8;
     return 0;
 }
@@ -200,7 +205,7 @@ static reel_plan *acquire(reel_player *p, const reel_request *rq, reel_frame **f
     if (shut) (void)closed(rq);
     if (shut || *frame) return plan;
     if (!plan) {
-        plan = reel_plan_new_(p->graph, rq);
+        plan = reel_plan_new_(p->graph, rq, &p->passes);
         if (!plan) return NULL;
         pthread_mutex_lock(&p->lock);
         insert(p, plan);
@@ -286,7 +291,7 @@ static reel_frame *next_frame(reel_player *p, const reel_request *rq, reel_frame
     if (f) plan->frames = f->next;
     pthread_mutex_unlock(&p->lock);
     if (!plan) {
-        plan = reel_plan_rest_(p->graph, rq, before->plan, size);
+        plan = reel_plan_rest_(rq, before->plan, size);
         if (!plan) return NULL;
         pthread_mutex_lock(&p->lock);
         insert_rest(seam, plan);
@@ -432,13 +437,13 @@ static int begin_change(const reel_frame *f, const reel_late *u, const char *sit
     return 0;
 }
 
-static int run_change(const reel_graph *g, const reel_frame *f, const reel_late *u, const change *c)
+static int run_change(const reel_frame *f, const reel_late *u, const change *c)
 {
     const reel_step *s = &f->plan->steps[u->step];
     void **ptr = f->ptr + s->slot;
     for (int j = 0; j < u->n_state; j++) ptr[u->n_in + j] = c->next[j]->data;
     const int rc = s->run(s->plan, ptr, f->arena + s->work);
-    return rc ? step_failed(g, s, rc) : 0;
+    return rc ? step_failed(f->plan->graph, s, rc) : 0;
 }
 
 static void end_change(const reel_late *u, const change *c, bool good)
@@ -452,7 +457,7 @@ static void end_change(const reel_late *u, const change *c, bool good)
 }
 
 /* Memory for all of them before the first is made; what they could refuse has been checked. Under `moment`. */
-static int make_changes(const reel_graph *g, const reel_frame *f, const reel_request *rq)
+static int make_changes(const reel_frame *f, const reel_request *rq)
 {
     const reel_plan *plan = f->plan;
     change some[MAX_LATE], *all = some;
@@ -466,7 +471,7 @@ static int make_changes(const reel_graph *g, const reel_frame *f, const reel_req
         n++;
     }
     c->site = c->op = NULL;
-    for (int i = 0; i < plan->n_late && !rc; i++) rc = run_change(g, f, &plan->late[i], &all[i]);
+    for (int i = 0; i < plan->n_late && !rc; i++) rc = run_change(f, &plan->late[i], &all[i]);
     c->site = site;
     c->op = op;
     while (n-- > 0) end_change(&plan->late[n], &all[n], !rc);
@@ -474,17 +479,17 @@ static int make_changes(const reel_graph *g, const reel_frame *f, const reel_req
     return rc;
 }
 
-REEL_NOINLINE static int commit_all(const reel_graph *g, const reel_frame *f, const reel_request *rq)
+REEL_NOINLINE static int commit_all(const reel_frame *f, const reel_request *rq)
 {
     const reel_plan *plan = f->plan;
     pthread_mutex_lock(&moment);
-    const int rc = plan->n_late ? make_changes(g, f, rq) : 0;
+    const int rc = plan->n_late ? make_changes(f, rq) : 0;
     for (int i = plan->n_fetches; i < plan->n_results && !rc; i++) reel_cell_set_(plan->results[i].cell, f->made[i]);
     pthread_mutex_unlock(&moment);
     return rc;
 }
 
-static inline int run_segment(const reel_graph *g, const reel_request *rq, const reel_type *cut, reel_frame *f)
+static inline int run_segment(const reel_request *rq, const reel_type *cut, reel_frame *f)
 {
     const reel_plan *plan = f->plan;
     int rc = make_results(plan, rq, cut, f);
@@ -496,12 +501,12 @@ static inline int run_segment(const reel_graph *g, const reel_request *rq, const
     rc = walk(plan, f, &failed);
     c->site = site;
     c->op = op;
-    return rc ? step_failed(g, failed, rc) : 0;
+    return rc ? step_failed(plan->graph, failed, rc) : 0;
 }
 
-static inline int commit(const reel_graph *g, const reel_frame *f, const reel_request *rq)
+static inline int commit(const reel_frame *f, const reel_request *rq)
 {
-    return f->plan->n_results == f->plan->n_fetches && !f->plan->n_late ? 0 : commit_all(g, f, rq);
+    return f->plan->n_results == f->plan->n_fetches && !f->plan->n_late ? 0 : commit_all(f, rq);
 }
 
 /* What follows the seams. *frame becomes that of the last segment that ran. */
@@ -512,7 +517,7 @@ REEL_NOINLINE static int run_rest(reel_player *p, const reel_request *rq, const 
         reel_frame *next = next_frame(p, rq, *frame);
         if (!next) return reel_status();
         *frame = next;
-        rc = run_segment(p->graph, rq, cut, next);
+        rc = run_segment(rq, cut, next);
     }
     return rc;
 }
@@ -529,12 +534,12 @@ static int replay(reel_player *p, reel_frame **frame, const reel_request *rq, co
     lock_writes(plan->write_locks);
     int rc = read_variables(plan, rq, f->recs + plan->n_feeds);
     if (!rc) {
-        rc = run_segment(p->graph, rq, cut, f);
+        rc = run_segment(rq, cut, f);
         if (REEL_UNLIKELY(plan->seam != NULL) && !rc) {
             rc = run_rest(p, rq, cut, frame);
             f = *frame;
         }
-        if (!rc) rc = commit(p->graph, f, rq);
+        if (!rc) rc = commit(f, rq);
         for (int i = 0; i < plan->n_vars; i++) reel_release_rec_(f->recs[plan->n_feeds + i]);
     }
     unlock_writes(plan->write_locks);

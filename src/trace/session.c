@@ -43,12 +43,14 @@ reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o)
         reel_fail_at_("", REEL_EARG, "reel_session_new: buckets must be positive and ascending");
         return NULL;
     }
+    reel_pipeline passes;
+    if (reel_pipeline_parse_("reel_session_new", opts.passes, opts.math, &passes)) return NULL;
     reel_session *s = reel_zalloc_(sizeof *s);
     if (!s) return NULL;
     s->effects = opts.effects;
     s->n_buckets = opts.buckets && opts.n_buckets > 0 ? opts.n_buckets : 0;
     s->buckets = reel_alloc_array_((size_t)s->n_buckets + 1, sizeof *s->buckets);
-    if (!s->buckets || reel_player_init_(&s->player, g, opts.max_plans)) {
+    if (!s->buckets || reel_player_init_(&s->player, g, opts.max_plans, &passes)) {
         reel_free_(s->buckets, ((size_t)s->n_buckets + 1) * sizeof *s->buckets);
         reel_free_(s, sizeof *s);
         return NULL;
@@ -85,6 +87,11 @@ int reel_session_plans_(reel_session *s)
     return n;
 }
 
+const reel_plan *reel_session_plan_(const reel_session *s)
+{
+    return s->player.plans;
+}
+
 int reel_session_info(reel_session *s, reel_plan_info *out)
 {
     if (!s || !out) return reel_fail_at_("", REEL_EARG, "reel_session_info: %s is NULL", s ? "out" : "s");
@@ -93,6 +100,12 @@ int reel_session_info(reel_session *s, reel_plan_info *out)
     *out = s->player.info;
     pthread_mutex_unlock(&s->player.lock);
     return used ? 0 : reel_fail_at_("", REEL_EARG, "reel_session_info: the session has not run yet");
+}
+
+int reel_session_explain(FILE *f, reel_session *s)
+{
+    if (!f || !s) return reel_fail_at_("", REEL_EARG, "reel_session_explain: %s is NULL", f ? "s" : "f");
+    return reel_player_explain_(f, &s->player, "reel_session_explain");
 }
 
 /* ---- names and handles to values ---------------------------------------------------------------------- */

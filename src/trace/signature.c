@@ -259,7 +259,7 @@ static reel_fn_trace *trace_new(reel_graph *g, reel_trace_note *n)
     bool varies = false;
     for (int i = 0; i < n->sig.n; i++) varies |= !reel_shape_known_(&n->sig.types[i].shape);
     t->no_effects = reel_alloc_array_(REEL_MAX_OUT + 1, sizeof *t->no_effects);
-    if (!t->no_effects || reel_player_init_(&t->player, g, varies ? 16 : 4)) {
+    if (!t->no_effects || reel_player_init_(&t->player, g, varies ? 16 : 4, &c->f->passes)) {
         trace_free(t);
         return NULL;
     }

@@ -81,6 +81,8 @@ void reel_graph_release_(reel_graph *g);
 /* Appends a node; its first output's value number, the node's number if it has none, or -1. in: value numbers. */
 int32_t reel_graph_node_(reel_graph *g, const reel_node *node, const void *attr, const int32_t *in,
                          const reel_type *const *out);
+int32_t reel_graph_append_(reel_graph *g, const reel_node *node, const void *attr, const int32_t *in,
+                           const reel_type *const *out); /* the same with the name scope that node says */
 int reel_graph_name_(reel_graph *g, const char *site, const char *fn, const char *name, int32_t value);
 int32_t reel_graph_find_(const reel_graph *g, const char *name); /* a value, -1: none */
 int32_t reel_graph_find_cell_(const reel_graph *g, const char *name,
@@ -118,6 +120,7 @@ typedef struct reel_capture {
     reel_map assigned; /* of a graph being built: a cell's id -> assigned_rec */
     reel_rec **assigned_rec;
     size_t n_assigned, cap_assigned;
+    struct reel_rewriter *rewriter; /* of a user's pass; see passes/pass.h */
     reel_map sized; /* of a function: the id of a value whose sizes depend on data -> its type in the graph */
     reel_type **sized_type;
     size_t n_sized, cap_sized;
@@ -152,6 +155,22 @@ reel_graph *reel_trace_symbolic_(const char *site, const char *fn, reel_fn f, co
 enum { REEL_NEED_VALUE = 1, REEL_NEED_SHAPE = 2 };
 /* need[node] comes with the wanted nodes marked; marks what they need. fed[value]: given from outside. */
 void reel_prune_(const reel_graph *g, const bool *fed, uint8_t *need);
+/* Which passes a player runs before it plans, in order; none: the graph is planned as it was traced. */
+struct reel_pass;
+enum { REEL_MAX_PASSES = 64 };
+typedef struct reel_pipeline {
+    const struct reel_pass *pass[REEL_MAX_PASSES];
+    int n;
+    reel_graph_math math;
+} reel_pipeline;
+/* list: see reel_session_opts. NULL: the default. Raises. */
+int reel_pipeline_parse_(const char *fn, const char *list, reel_graph_math math, reel_pipeline *out);
+/* What a pass did, for explain. */
+typedef struct reel_pass_report {
+    const char *name;
+    size_t nodes, bytes; /* after it; bytes: of all values that kernels make */
+    size_t fired;        /* how often it found something */
+} reel_pass_report;
 
 /* ---- the arena's offsets: constant time a request --------------------------------------------------- */
 typedef struct reel_arena reel_arena;
@@ -254,10 +273,17 @@ typedef struct reel_plan {
     uint8_t *feed_weak; /* 1: a weak number; 2: and read as an integer, so that its value belongs to the key */
     double *feed_number;
     bool effects;
+    /* what is planned: the graph after the passes, and the request in its values */
+    reel_graph *graph;
+    int32_t *asked;            /* feeds, fetches, effects */
+    reel_pass_report *reports; /* the first is the graph as traced */
+    int n_reports;
+    size_t work; /* operations that the passes took, for tests */
     /* replay */
     reel_step *steps;
     int n_steps, n_slots, n_patches, n_vars, n_fresh, n_results, n_kernels;
     reel_place *slots; /* of the pointers; patched ones are EXT */
+    int32_t *out_slot; /* of a step: its first output's, -1: none */
     reel_patch *patches, *carries;
     reel_rec **vars; /* cells, borrowed from the graph */
     reel_type *fresh;
@@ -281,11 +307,18 @@ typedef struct reel_cut {
     int64_t n;
     reel_type types[];
 } reel_cut;
+/* The strides and byte offsets of n's outputs as views of input 0, whose strides are given; false: the kernel has to run. */
+bool reel_node_views_(const reel_op *op, const void *attr, const reel_type *const *in, int n_in, const int64_t *strides,
+                      const reel_type *out, int n_out, int64_t (*out_strides)[REEL_MAX_RANK], int64_t *offset);
+/* The types of all values that the request needs, by the shape rules alone (dtype 0: of the others), and the strides of what is
+   fed, by feed. Raises what planning would. */
+int reel_plan_specialize_(const reel_graph *g, const reel_request *rq, reel_type *type,
+                          int64_t (*strides)[REEL_MAX_RANK]);
 /* Raises unless a feed of that type fits the value. */
 int reel_feed_check_(const reel_graph *g, const char *site, const char *fn, int32_t value, const reel_type *t);
-reel_plan *reel_plan_new_(const reel_graph *g, const reel_request *rq);
+reel_plan *reel_plan_new_(reel_graph *g, const reel_request *rq, const reel_pipeline *passes);
 /* What follows parent's seam if the number there is size. */
-reel_plan *reel_plan_rest_(const reel_graph *g, const reel_request *rq, const reel_plan *parent, int64_t size);
+reel_plan *reel_plan_rest_(const reel_request *rq, const reel_plan *parent, int64_t size);
 void reel_plan_free_(reel_plan *p);
 /* Types of the fetches for feeds of other types, by the shape rules alone. */
 int reel_plan_types_(const reel_graph *g, const reel_request *rq, const reel_type *feeds, reel_type *out);
@@ -295,18 +328,21 @@ typedef struct reel_player {
     reel_graph *graph;
     reel_plan *plans;
     int n_plans, max_plans;
+    reel_pipeline passes;
     reel_plan_info info; /* of the plan last used */
     bool used, poison;
     _Atomic bool closed;
     pthread_mutex_t lock;
 } reel_player;
-int reel_player_init_(reel_player *p, reel_graph *g, int max_plans);
+int reel_player_init_(reel_player *p, reel_graph *g, int max_plans, const reel_pipeline *passes);
 void reel_player_drop_(reel_player *p); /* its plans, its graph */
 void reel_player_close_(reel_player *p);
 /* size: of the padded dimension, and truth: the feeds' types without padding: outputs are cut back to what those give. NULL: as they are. */
 int reel_player_run_(reel_player *p, const reel_request *rq, const reel_type *truth, int64_t size, reel_tensor *out[]);
-int reel_session_plans_(reel_session *s);            /* tests: how many plans it keeps */
-void reel_session_poison_(reel_session *s, bool on); /* tests: fills arenas with NaN before each run */
+int reel_player_explain_(FILE *f, reel_player *p, const char *fn); /* plan_explain.c: passes and plan of the last run */
+int reel_session_plans_(reel_session *s);                          /* tests: how many plans it keeps */
+const reel_plan *reel_session_plan_(const reel_session *s); /* tests: the plan last used, NULL: none */
+void reel_session_poison_(reel_session *s, bool on);        /* tests: fills arenas with NaN before each run */
 
 /* ---- rerun: the nodes of a graph through the door ---------------------------------------------------- */
 /* tensors[value] holds what is given; the rest of what need asks for is filled in. Assigns come last. */

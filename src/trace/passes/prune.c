@@ -1,6 +1,7 @@
 /* prune.c: law: the wanted nodes get the same values, with nothing else computed. A node of which only the
    shape is read is inferred, not run, unless that shape depends on data. */
-#include "trace/trace.h"
+#include "core/alloc.h"
+#include "pass.h"
 
 void reel_prune_(const reel_graph *g, const bool *fed, uint8_t *need)
 {
@@ -17,3 +18,47 @@ void reel_prune_(const reel_graph *g, const bool *fed, uint8_t *need)
         }
     }
 }
+
+/* Draws of which nothing is read stay, as eager makes them: the generator goes on. What they take their shape from stays too. */
+static void keep_draws(const reel_rewriter *w, uint8_t *need)
+{
+    const reel_graph *g = w->from;
+    for (size_t i = g->n_nodes; i-- > 0;) {
+        const reel_node *n = &g->nodes[i];
+        if (n->op && n->op->flags & REEL_OPF_RANDOM && w->effects) need[i] |= REEL_NEED_SHAPE;
+        for (int k = 0; k < n->n_in && need[i]; k++) need[g->values[g->ins[n->first_in + k]].node] |= REEL_NEED_SHAPE;
+    }
+}
+
+static int run(reel_rewriter *w)
+{
+    const reel_graph *g = w->from;
+    bool *fed = reel_zalloc_(g->n_values + 1);
+    uint8_t *need = reel_zalloc_(g->n_nodes + 1);
+    int rc = fed && need ? 0 : REEL_ENOMEM;
+    for (int i = 0; i < w->n_fetches && !rc; i++) {
+        need[g->values[w->fetch[i]].node] = REEL_NEED_VALUE;
+        if (w->effect[i] >= 0) need[w->effect[i]] = REEL_NEED_VALUE;
+    }
+    for (int i = 0; i < w->n_feeds && !rc; i++) need[g->values[w->feed[i]].node] |= REEL_NEED_SHAPE;
+    for (size_t i = 0; i < g->n_nodes && w->effects && !rc; i++)
+        if (g->nodes[i].op && g->nodes[i].op->flags & REEL_OPF_EFFECT) need[i] = REEL_NEED_VALUE;
+    if (!rc) {
+        reel_prune_(g, fed, need);
+        keep_draws(w, need);
+    }
+    w->work += g->n_nodes * 2 + g->n_ins * 2;
+    for (size_t i = 0; i < g->n_nodes && !rc; i++) {
+        w->work++;
+        w->fired += !need[i];
+        rc = need[i] ? reel_keep_(w, (int32_t)i) : 0;
+    }
+    reel_free_(fed, g->n_values + 1);
+    reel_free_(need, g->n_nodes + 1);
+    return rc;
+}
+
+const reel_pass reel_pass_prune_ = {.name = "prune",
+                                    .law = "what is fetched, assigned or drawn stays; nothing else does",
+                                    .by_default = true,
+                                    .run = run};
