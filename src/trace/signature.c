@@ -252,14 +252,14 @@ static void drop_last(reel_function *f)
     reel_fn_unref_(old);
 }
 
-static reel_fn_trace *trace_new(reel_graph *g, reel_trace_note *n)
+static reel_fn_trace *trace_new(const reel_function *f, reel_graph *g, reel_trace_note *n)
 {
     reel_fn_trace *t = reel_zalloc_(sizeof *t);
     if (!t) return NULL;
     bool varies = false;
     for (int i = 0; i < n->sig.n; i++) varies |= !reel_shape_known_(&n->sig.types[i].shape);
     t->no_effects = reel_alloc_array_(REEL_MAX_OUT + 1, sizeof *t->no_effects);
-    if (!t->no_effects || reel_player_init_(&t->player, g, varies ? 16 : 4, &c->f->passes)) {
+    if (!t->no_effects || reel_player_init_(&t->player, g, varies ? 16 : 4, &f->passes)) {
         trace_free(t);
         return NULL;
     }
@@ -275,7 +275,7 @@ int reel_fn_insert_(const reel_fn_call *c, reel_graph *g, const reel_type *types
     reel_function *f = c->f;
     char text[REEL_WHY];
     reel_trace_note *n = note_new(c, types);
-    reel_fn_trace *t = n && keep ? trace_new(g, n) : NULL;
+    reel_fn_trace *t = n && keep ? trace_new(f, g, n) : NULL;
     if (!n || (keep && !t)) {
         if (n) note_free(n);
         return reel_status();
