@@ -184,8 +184,9 @@ static int failures_of_generator;
 
 /* ---- passes -------------------------------------------------------------------------------------------- */
 
-static const char *const levels[] = {"none", "prune", "fold",    "simplify",        "views",
-                                     "sink", "share", "default", "default,default", "share,sink,simplify,fold,views"};
+static const char *const levels[] = {
+    "none",  "prune", "fold",    "simplify",      "views",           "sink",
+    "share", "fuse",  "default", "default,-fuse", "default,default", "share,sink,simplify,fold,views"};
 enum { N_LEVELS = sizeof levels / sizeof *levels, MAX_NAMES = 16 };
 static struct {
     const char *name;

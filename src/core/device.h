@@ -53,6 +53,7 @@ enum { REEL_FUSED_ARGS = 4, REEL_FUSED_PARTS = 32, REEL_FUSED_IN = 6, REEL_FUSED
 typedef struct reel_fused_part {
     const reel_op *op;
     const void *attr;
+    int32_t node; /* of the graph; kernels need not know */
     int n_in;
     int16_t in[REEL_FUSED_ARGS], out;
     reel_dtype in_dtype[REEL_FUSED_ARGS], out_dtype;

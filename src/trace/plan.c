@@ -425,6 +425,7 @@ static int finish(planner *p)
     plan->kernel_plans = reel_zalloc_((p->n_steps + 1) * sizeof *plan->kernel_plans);
     plan->kernel_bytes = reel_zalloc_((p->n_steps + 1) * sizeof *plan->kernel_bytes);
     plan->slots = reel_alloc_array_(p->n_slots + 1, sizeof *plan->slots);
+    plan->member_at = reel_alloc_array_(p->n_steps + 1, sizeof *plan->member_at);
     plan->out_slot = reel_alloc_array_(p->n_steps + 1, sizeof *plan->out_slot);
     plan->patches = reel_alloc_array_(p->n_slots + 1, sizeof *plan->patches);
     plan->carries = reel_alloc_array_(p->n_slots + 1, sizeof *plan->carries);
@@ -432,7 +433,8 @@ static int finish(planner *p)
     plan->fresh = copy_of(p->fresh, p->n_fresh, sizeof *plan->fresh);
     plan->results = copy_of(p->results, p->n_results, sizeof *plan->results);
     if (!plan->steps || !plan->kernels || !plan->kernel_plans || !plan->kernel_bytes || !plan->slots ||
-        !plan->out_slot || !plan->patches || !plan->carries || !plan->vars || !plan->fresh || !plan->results)
+        !plan->out_slot || !plan->member_at || !plan->patches || !plan->carries || !plan->vars || !plan->fresh ||
+        !plan->results)
         return REEL_ENOMEM;
     return reel_plan_layout_(p);
 }
@@ -536,21 +538,24 @@ static int keep_asked(reel_plan *plan, const reel_request *rq)
 
 /* key: the request as it was made, which is what later ones are compared with; NULL behind a seam. */
 static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_request *key, const reel_plan *parent,
-                           int64_t size)
+                           int64_t size, bool fuse)
 {
     planner p;
     reel_plan *plan = reel_zalloc_(sizeof *plan);
     int rc = planner_init(&p, g, rq, parent);
     if (!plan) rc = REEL_ENOMEM;
     p.plan = plan;
-    if (plan) plan->graph = reel_graph_retain_(g);
+    if (plan) {
+        plan->graph = reel_graph_retain_(g);
+        plan->fuse = fuse;
+    }
     if (!rc) rc = parent ? go_on(&p, parent, size) : keep_key(plan, key);
     if (!rc) rc = keep_asked(plan, rq);
     if (!rc) rc = walk(&p, NULL);
     if (!rc) rc = reel_plan_results_(&p);
     if (!rc) rc = add_late(&p);
     if (!rc && p.seam >= 0) reel_plan_keep_(&p);
-    if (!rc) rc = reel_plan_fuse_(&p);
+    if (!rc && plan->fuse) rc = reel_plan_fuse_(&p);
     if (!rc && !parent) plan->write_locks = locks_of(&p);
     if (!rc) rc = finish(&p);
     planner_drop(&p);
@@ -561,10 +566,10 @@ static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_req
 
 reel_plan *reel_plan_new_(reel_graph *g, const reel_request *rq, const reel_pipeline *passes)
 {
-    if (!passes || passes->n == 0) return new_plan(g, rq, rq, NULL, 0);
+    if (passes->n == passes->fuse) return new_plan(g, rq, rq, NULL, 0, passes->fuse);
     reel_draft d;
     int rc = reel_optimize_(g, rq, passes, &d);
-    reel_plan *plan = rc ? NULL : new_plan(d.graph, &d.asked, rq, NULL, 0);
+    reel_plan *plan = rc ? NULL : new_plan(d.graph, &d.asked, rq, NULL, 0, passes->fuse);
     if (plan) {
         plan->info.pruned += (int)g->n_nodes - plan->info.nodes;
         plan->info.nodes = (int)g->n_nodes;
@@ -583,7 +588,7 @@ reel_plan *reel_plan_rest_(const reel_request *rq, const reel_plan *parent, int6
     asked.feed = parent->asked;
     asked.fetch = parent->asked + rq->n_feeds;
     asked.effect = asked.fetch + rq->n_fetches;
-    return new_plan(parent->graph, &asked, NULL, parent, size);
+    return new_plan(parent->graph, &asked, NULL, parent, size, parent->fuse);
 }
 
 int reel_plan_specialize_(const reel_graph *g, const reel_request *rq, reel_type *type,

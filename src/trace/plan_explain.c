@@ -55,11 +55,30 @@ static const char *type_text(const reel_type *t, char buf[REEL_SHAPE_TEXT + 8])
     return buf;
 }
 
+static void say_line(report *r, const reel_graph *g, const reel_node *n)
+{
+    say(r, "  %s", n->site && *n->site ? n->site : "?");
+    if (n->scope >= 0) say(r, "  in %s", g->texts + n->scope);
+    say(r, "\n");
+}
+
+/* The nodes of a fused step, which its last member stands for. */
+static void say_members(report *r, const reel_graph *g, const int32_t *member)
+{
+    char text[REEL_SHAPE_TEXT + 8];
+    for (int k = 1; k <= member[0]; k++) {
+        const reel_node *n = &g->nodes[member[k]];
+        say(r, "%5s    %-18s%11s %11s  %-20s", "", n->op->name, "", "", type_text(&g->values[n->first_out].type, text));
+        say_line(r, g, n);
+    }
+}
+
 static void say_step(report *r, const reel_plan *plan, int i)
 {
     const reel_graph *g = plan->graph;
     const reel_step *s = &plan->steps[i];
-    char text[REEL_SHAPE_TEXT + 8];
+    const int32_t *member = plan->member_at[i] >= 0 ? plan->members + plan->member_at[i] : NULL;
+    char text[REEL_SHAPE_TEXT + 8], name[64];
     if (s->node < 0) { /* a result is laid out densely */
         say(r, "%5d  %-20s", i, "copy");
         say_place(r, &plan->slots[s->slot + 1]);
@@ -67,19 +86,25 @@ static void say_step(report *r, const reel_plan *plan, int i)
         return;
     }
     const reel_node *n = &g->nodes[s->node];
-    say(r, "%5d  %-20s", i, n->op->name);
+    const reel_type *t = &g->values[n->first_out].type;
+    snprintf(name, sizeof name, "%.40s", n->op->name);
+    if (member) snprintf(name, sizeof name, "%d as one", (int)member[0]);
+    say(r, "%5d  %-20s", i, name);
     if (plan->out_slot[i] >= 0)
         say_place(r, &plan->slots[plan->out_slot[i]]);
     else
         say(r, "%11s", "-");
-    const reel_type *t = &g->values[n->first_out].type;
     if (n->n_out && reel_shape_known_(&t->shape))
         say(r, " %11zu", reel_type_bytes_(t));
     else
         say(r, " %11s", n->n_out ? "?" : "-");
-    say(r, "  %-20s  %s", n->n_out ? type_text(t, text) : "", n->site && *n->site ? n->site : "?");
-    if (n->scope >= 0) say(r, "  in %s", g->texts + n->scope);
+    say(r, "  %-20s", n->n_out ? type_text(t, text) : "");
+    if (!member) {
+        say_line(r, g, n);
+        return;
+    }
     say(r, "\n");
+    say_members(r, g, member);
 }
 
 static void say_plan(report *r, const reel_plan *plan, int segment)

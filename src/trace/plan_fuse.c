@@ -286,7 +286,8 @@ static void write_parts(fuser *f, const int32_t *member, int n, operands *o, ree
         const pstep *s = &p->steps[member[m]];
         const reel_node *node = node_of(f, s);
         reel_fused_part *part = &fused->part[m];
-        *part = (reel_fused_part){.op = node->op, .attr = reel_node_attr_(p->g, node), .n_in = s->n_in};
+        *part =
+            (reel_fused_part){.op = node->op, .attr = reel_node_attr_(p->g, node), .node = s->node, .n_in = s->n_in};
         for (int k = 0; k < s->n_in; k++) {
             part->in[k] = operand_number(f, o, &p->slots[s->slot + k]);
             part->in_dtype[k] = p->slots[s->slot + k].dtype;

@@ -144,6 +144,19 @@ static const reel_kernel *kernel_of(const planner *p, const pstep *s)
     }
 }
 
+/* Which nodes a step is, for explain. */
+static int note_members(reel_plan *plan, size_t i, const reel_fused *f)
+{
+    plan->member_at[i] = f ? (int32_t)plan->n_members : -1;
+    if (!f) return 0;
+    const size_t n = (size_t)f->n_parts + 1;
+    if (reel_grow_((void **)&plan->members, &plan->cap_members, plan->n_members + n, sizeof *plan->members))
+        return REEL_ENOMEM;
+    plan->members[plan->n_members++] = f->n_parts;
+    for (int k = 0; k < f->n_parts; k++) plan->members[plan->n_members++] = f->part[k].node;
+    return 0;
+}
+
 static int prepare(planner *p, size_t i, size_t *workspace)
 {
     const pstep *s = &p->steps[i];
@@ -156,7 +169,11 @@ static int prepare(planner *p, size_t i, size_t *workspace)
     const size_t bytes = k->plan_size ? k->plan_size : 1;
     char *kp = reel_zalloc_(bytes);
     if (!kp) return REEL_ENOMEM;
-    int rc = 0;
+    int rc = note_members(plan, i, s->kind == STEP_FUSED ? s->fused : NULL);
+    if (rc) {
+        reel_free_(kp, bytes);
+        return rc;
+    }
     if (s->kind == STEP_RESERVE) {
         const reel_type *t = &p->g->values[n->first_out].type;
         *(reserve_plan *)(void *)kp =

@@ -111,6 +111,8 @@ void reel_plan_free_(reel_plan *plan)
     reel_free_(plan->kernel_plans, ns * sizeof *plan->kernel_plans);
     reel_free_(plan->kernel_bytes, ns * sizeof *plan->kernel_bytes);
     reel_free_(plan->slots, slots * sizeof *plan->slots);
+    reel_free_(plan->members, plan->cap_members * sizeof *plan->members);
+    reel_free_(plan->member_at, ns * sizeof *plan->member_at);
     reel_free_(plan->out_slot, ns * sizeof *plan->out_slot);
     reel_free_(plan->patches, slots * sizeof *plan->patches);
     reel_free_(plan->carries, slots * sizeof *plan->carries);

@@ -161,6 +161,7 @@ enum { REEL_MAX_PASSES = 64 };
 typedef struct reel_pipeline {
     const struct reel_pass *pass[REEL_MAX_PASSES];
     int n;
+    int fuse; /* 1: the last is "fuse", which the planner does */
     reel_graph_math math;
 } reel_pipeline;
 /* list: see reel_session_opts. NULL: the default. Raises. */
@@ -278,12 +279,16 @@ typedef struct reel_plan {
     int32_t *asked;            /* feeds, fetches, effects */
     reel_pass_report *reports; /* the first is the graph as traced */
     int n_reports;
+    bool fuse;
     size_t work; /* operations that the passes took, for tests */
     /* replay */
     reel_step *steps;
     int n_steps, n_slots, n_patches, n_vars, n_fresh, n_results, n_kernels;
     reel_place *slots; /* of the pointers; patched ones are EXT */
-    int32_t *out_slot; /* of a step: its first output's, -1: none */
+    int32_t *members;  /* of fused steps: how many nodes, then those */
+    size_t n_members, cap_members;
+    int32_t *member_at; /* by step: where in members, -1: it is one node */
+    int32_t *out_slot;  /* of a step: its first output's, -1: none */
     reel_patch *patches, *carries;
     reel_rec **vars; /* cells, borrowed from the graph */
     reel_type *fresh;
@@ -341,8 +346,8 @@ void reel_player_close_(reel_player *p);
 int reel_player_run_(reel_player *p, const reel_request *rq, const reel_type *truth, int64_t size, reel_tensor *out[]);
 int reel_player_explain_(FILE *f, reel_player *p, const char *fn); /* plan_explain.c: passes and plan of the last run */
 int reel_session_plans_(reel_session *s);                          /* tests: how many plans it keeps */
-const reel_plan *reel_session_plan_(const reel_session *s); /* tests: the plan last used, NULL: none */
-void reel_session_poison_(reel_session *s, bool on);        /* tests: fills arenas with NaN before each run */
+const reel_plan *reel_session_plan_(const reel_session *s);        /* tests: the plan last used, NULL: none */
+void reel_session_poison_(reel_session *s, bool on);               /* tests: fills arenas with NaN before each run */
 
 /* ---- rerun: the nodes of a graph through the door ---------------------------------------------------- */
 /* tensors[value] holds what is given; the rest of what need asks for is filled in. Assigns come last. */

@@ -285,8 +285,9 @@ static int take_over(reel_draft *d, reel_rewriter *w, const char *name)
     }
     for (size_t i = nf + no; i < nf + 2 * no && !rc; i++)
         if (d->asked_values[i] >= 0) d->asked_values[i] = w->node[d->asked_values[i]];
+    d->odd = d->odd || w->odd;
 #ifndef NDEBUG
-    if (!rc) rc = reel_graph_verify(w->to);
+    if (!rc && !d->odd) rc = reel_graph_verify(w->to);
 #endif
     if (rc) return rc;
     reel_graph_release_(d->graph);
@@ -353,7 +354,7 @@ static int add_feeds(reel_rewriter *w, const reel_request *rq, const reel_type *
 }
 
 /* Types of a node's outputs: what planning inferred, or, of what is not needed or fed in part, what the shape rule says now. */
-static int output_types(const reel_rewriter *w, const reel_node *n, const int32_t *in, const reel_type *known,
+static int output_types(reel_rewriter *w, const reel_node *n, const int32_t *in, const reel_type *known,
                         reel_type *type)
 {
     bool all = true;
@@ -365,8 +366,9 @@ static int output_types(const reel_rewriter *w, const reel_node *n, const int32_
     reel_type now[REEL_MAX_OUT];
     if (all) return 0;
     if (reel_graph_infer_(w->to, n->op, reel_node_attr_(w->from, n), n->site, in, n->n_in, now, n->n_out)) {
-        reel_error e;
-        return reel_take_error(&e) == REEL_ENOMEM ? reel_no_memory_(0) : 0; /* nobody needs it */
+        reel_error e; /* nobody needs it */
+        w->odd = true;
+        return reel_take_error(&e) == REEL_ENOMEM ? reel_no_memory_(0) : 0;
     }
     memcpy(type, now, sizeof now[0] * (size_t)n->n_out);
     return 0;
@@ -445,7 +447,7 @@ int reel_optimize_(const reel_graph *g, const reel_request *rq, const reel_pipel
     reel_scope *scope = reel_scope_begin(rq->site, "passes");
     c->widen = g->widen;
     int rc = scope ? begin(d, g, rq) : reel_status();
-    for (int i = 0; i < passes->n && !rc; i++) rc = run_pass(d, passes->pass[i], passes->math);
+    for (int i = 0; i < passes->n - passes->fuse && !rc; i++) rc = run_pass(d, passes->pass[i], passes->math);
     c->widen = widen;
     reel_scope_end(scope);
     c->listeners = listeners;

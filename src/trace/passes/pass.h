@@ -29,6 +29,7 @@ typedef struct reel_rewriter {
     int n_fetches, n_feeds;
     const int32_t *fetch, *effect, *feed;
     bool effects;
+    bool odd;     /* a node that nobody needs fits no shape rule: the verifier would complain */
     size_t work;  /* operations so far */
     size_t fired; /* values that something else stands for, nodes left out */
     void *own;    /* the pass's */
@@ -37,8 +38,8 @@ typedef struct reel_rewriter {
 typedef struct reel_pass {
     const char *name, *law;
     bool by_default;
-    int (*run)(reel_rewriter *w);
-    reel_pass_def def; /* of a user's pass */
+    int (*run)(reel_rewriter *w); /* NULL: "fuse" */
+    reel_pass_def def;            /* of a user's pass */
 } reel_pass;
 
 extern const reel_pass reel_pass_prune_, reel_pass_fold_, reel_pass_simplify_, reel_pass_views_, reel_pass_sink_,
@@ -55,6 +56,7 @@ typedef struct reel_draft {
     int32_t *asked_values; /* feeds, fetches, effects */
     reel_pass_report *reports;
     int n_reports;
+    bool odd;
     size_t work;
 } reel_draft;
 int reel_optimize_(const reel_graph *g, const reel_request *rq, const reel_pipeline *passes, reel_draft *d);

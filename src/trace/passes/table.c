@@ -6,8 +6,16 @@
 #include "core/options.h"
 #include "pass.h"
 
-static const reel_pass *const built_in[] = {&reel_pass_prune_, &reel_pass_fold_, &reel_pass_simplify_,
-                                            &reel_pass_views_, &reel_pass_sink_, &reel_pass_share_};
+/* Not a graph's but a plan's: src/trace/plan_fuse.c. Wherever it stands in a list, it comes last. */
+static const reel_pass fuse = {
+    .name = "fuse", .law = "elementwise steps that feed each other are one pass over memory", .by_default = true};
+static const reel_pass *const built_in[] = {&reel_pass_prune_,
+                                            &reel_pass_fold_,
+                                            &reel_pass_simplify_,
+                                            &reel_pass_views_,
+                                            &reel_pass_sink_,
+                                            &reel_pass_share_,
+                                            &fuse};
 enum { N_BUILT_IN = sizeof built_in / sizeof *built_in, MAX_USER = 1024, NAME = 64, LAW = 256 };
 
 /* Of users; only ever added, under the lock. A reader sees an entry once the count that covers it is published. */
@@ -99,7 +107,7 @@ int reel_pass_register(const reel_pass_def *given)
 /* views once more: what simplify and share put together may leave views of the same elements. */
 static const reel_pass *const by_default[] = {&reel_pass_prune_,    &reel_pass_views_, &reel_pass_fold_,
                                               &reel_pass_simplify_, &reel_pass_sink_,  &reel_pass_share_,
-                                              &reel_pass_views_,    &reel_pass_prune_};
+                                              &reel_pass_views_,    &reel_pass_prune_, &fuse};
 
 static int add(const char *fn, reel_pipeline *p, const reel_pass *pass)
 {
@@ -142,5 +150,14 @@ int reel_pipeline_parse_(const char *fn, const char *list, reel_graph_math math,
         if (rc) return rc;
         at += length;
     }
+    int n = 0;
+    for (int i = 0; i < out->n; i++) {
+        if (out->pass[i] == &fuse)
+            out->fuse = 1;
+        else
+            out->pass[n++] = out->pass[i];
+    }
+    out->n = n + out->fuse;
+    if (out->fuse) out->pass[n] = &fuse;
     return 0;
 }
