@@ -74,6 +74,17 @@ SINGLE = [
     ("grid_sample_train", "the same, forward and backward", 0),
 ]
 OPS = [(shown, f"op_{name}", [] if name == "triad" else ["torch", "jax"], 1.0, "ratio", size) for name, shown, size in SINGLE]
-ROWS = ROAD + OPS
+# name, what is shown, target for the replay
+STEPS = [
+    ("mlp_small", "MLP 64-32-10, batch 32", 0.25),
+    ("mlp_wide", "MLP 784-256-10, batch 64", 0.8),
+    ("lenet", "LeNet, batch 64", 0.9),
+    ("lstm", "LSTM 128, T 32, batch 16", 0.8),
+    ("gpt", "GPT of 4 layers, 128 wide, T 64, batch 12", 0.8),
+    ("resnet", "ResNet of 8 layers, 32x32, batch 32", 0.9),
+]
+MODELS = [(f"training step: {shown}", f"model_{name}", ["torch", "torch_compile", "jax"], target, "ratio") for name, shown, target in STEPS]
+MODELS += [(f"the same eagerly: {shown}", f"model_{name}_eager", ["torch"], 1.0, "ratio") for name, shown, _ in STEPS]
+ROWS = ROAD + MODELS + OPS
 QUICK = {"eager_add4", "eager_add4_tape", "replay_nothing", "replay_matmul8", "matmul_32", "digits_eager", "digits_replay", "start",
-         "op_lstm", "op_softmax_train", "op_conv_lenet2_train", "op_sort_rows"}
+         "op_lstm", "op_softmax_train", "op_conv_lenet2_train", "op_sort_rows", "model_mlp_small"}

@@ -73,6 +73,7 @@ def peers(build, venv):
         subprocess.run([python, "-m", "pip", "install", "numpy", "jax", "torch"], check=True)
     threads = str(len(os.sched_getaffinity(0)))
     found = {name: Asked([python, str(ROOT / f"bench/peers/{name}_peer.py")]) for name in ("torch", "jax")}
+    found["torch_compile"] = Asked([python, str(ROOT / "bench/peers/torch_peer.py"), "compile"])
     for name in ("openblas", "onednn"):
         program = build / f"bench/raw_{name}"
         if program.exists():
@@ -138,7 +139,7 @@ def main():
     build = args.build.resolve()
     if args.quick:
         args.rounds, args.seconds = 1, 0.02
-    asked = {"reel": Asked([build / "bench/reel_bench"]), "ops": Asked([build / "bench/ops_bench"])}
+    asked = {name: Asked([build / f"bench/{name}_bench"]) for name in ("reel", "ops", "models")}
     versions = {}
     if args.peers:
         more, versions = peers(build, args.venv)
@@ -149,7 +150,7 @@ def main():
         if (args.quick and row not in QUICK) or args.rows not in row:
             continue
         size = size[0] if size else 0
-        sources = {"reel": (Start(build / "bench/start") if row == "start" else asked["ops" if row.startswith("op_") else "reel"], row)}
+        sources = {"reel": (Start(build / "bench/start") if row == "start" else asked[{"op": "ops", "model": "models"}.get(row.split("_")[0], "reel")], row)}
         for name in names:
             if name.startswith("reel:"):
                 sources[name] = (asked["reel"], name[5:])

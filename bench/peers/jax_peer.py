@@ -5,6 +5,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 import jax
 import jax.numpy as jnp
 
+import jax_models
 import jax_ops
 from serve import serve
 
@@ -68,4 +69,5 @@ def chain():
 
 rows = {"digits_replay": step, "eager_add4": add, "replay_matmul8": chain}
 rows.update({f"op_{name}": row for name, row in jax_ops.rows().items()})
+rows.update({f"model_{name}": row for name, row in jax_models.rows().items()})
 serve(rows)

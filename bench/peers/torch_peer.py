@@ -1,7 +1,10 @@
-"""PyTorch's side of bench/run.py."""
+"""PyTorch's side of bench/run.py; with the argument `compile`, of the rows that torch.compile takes."""
+import sys
+
 import torch
 import torch.nn.functional as F
 
+import torch_models
 import torch_ops
 from serve import serve
 
@@ -71,4 +74,5 @@ def step():
 rows = {"eager_add4": add, "eager_add4_tape": add_tape, "replay_matmul8": chain, "digits_eager": step}
 rows.update({f"matmul_{n}": matmul(n) for n in (32, 64, 128, 256, 512, 1024, 2048)})
 rows.update({f"op_{name}": row for name, row in torch_ops.rows().items()})
+rows.update({f"model_{name}": row for name, row in torch_models.rows("compile" in sys.argv).items()})
 serve(rows)
