@@ -87,6 +87,8 @@ static void grid_sample_bad(void)
     BAD(reel_grid_sample(X("[1,1,2,2]"), X("[1,2,2,3]"), NULL), REEL_ESHAPE, "grid has 3 coordinates, x 2 axes");
     BAD(reel_grid_sample(X("[2,1,2,2]"), X("[1,2,2,2]"), NULL), REEL_ESHAPE, "x has 2 images, grid 1");
     BAD(reel_grid_sample(X("[1,1,0,2]"), X("[1,2,2,2]"), NULL), REEL_ESHAPE, "axis 2 of x is empty");
+    BAD(reel_grid_sample(reel_broadcast_to(X("[1,1,1,1]"), REEL_SHAPE(1, 1, 65536, 65536)), X("[1,2,2,2]"), NULL),
+        REEL_ESHAPE, "4294967296 pixels a plane");
     BAD(reel_grid_sample(X("[1,1,2,2]"), X("[1,2,2,2]"), G(.mode = 3)), REEL_EARG, "mode is 3");
     BAD(reel_grid_sample(X("[1,1,2,2]"), X("[1,2,2,2]"), G(.padding = -1)), REEL_EARG, "padding is -1");
     BAD(reel_grid_sample(X("[1,1,2,2]"), XD("[1,2,2,2]", REEL_F64), NULL), REEL_EDTYPE, "dtypes differ");

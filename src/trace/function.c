@@ -218,33 +218,38 @@ static int check_listeners(reel_fn_call *c, bool *capturing)
     return 0;
 }
 
+/* in[i], which is neither a plain value nor a number. */
+REEL_NOINLINE static int resolve_special(reel_fn_call *c, int i, reel_rec *r)
+{
+    if (r->flags & REEL_R_SPARSE && !(r = reel_dense_of_(c->site, r))) return reel_status();
+    c->arg[i] = c->rec[i] = r;
+    if (r->flags & REEL_R_SYMBOLIC)
+        return reel_fail_at_(c->site, REEL_ETRACE,
+                             "%s: in[%d], made at %s, is part of a graph that is not being built here", FN, i, r->made);
+    if (r->flags & REEL_R_CELL && !(c->rec[i] = reel_cell_get_(r)))
+        return reel_fail_at_(c->site, REEL_EARG, "%s: in[%d]: variable \"%s\" is read before it has a value", FN, i,
+                             r->name);
+    return 0;
+}
+
 static int resolve(reel_fn_call *c)
 {
     for (int i = 0; i < c->n; i++) {
-        char what[32];
         reel_tensor *t = c->in[i];
-        reel_rec *r = t && reel_is_live_(t) ? reel_rec_of_(t) : NULL;
-        if (REEL_UNLIKELY(r && (r->flags & REEL_R_SPARSE)) && !(r = reel_dense_of_(c->site, r))) {
-            c->n = i;
-            return reel_status();
-        }
-        if (REEL_UNLIKELY(!r)) {
+        int code = 0;
+        if (REEL_UNLIKELY(!t || !reel_is_live_(t))) {
+            char what[32];
             snprintf(what, sizeof what, "in[%d]", i);
             (void)reel_live_(c->site, FN, what, t);
-            c->n = i;
-            return reel_status();
+            code = reel_status();
+        } else if (REEL_UNLIKELY(reel_rec_of_(t)->flags & (REEL_R_SPARSE | REEL_R_CELL | REEL_R_SYMBOLIC))) {
+            code = resolve_special(c, i, reel_rec_of_(t));
+        } else {
+            c->arg[i] = c->rec[i] = reel_rec_of_(t);
         }
-        c->arg[i] = c->rec[i] = r;
-        if (REEL_UNLIKELY(r->flags & REEL_R_SYMBOLIC)) {
+        if (REEL_UNLIKELY(code)) {
             c->n = i;
-            return reel_fail_at_(c->site, REEL_ETRACE,
-                                 "%s: in[%d], made at %s, is part of a graph that is not being built here", FN, i,
-                                 r->made);
-        }
-        if (REEL_UNLIKELY(r->flags & REEL_R_CELL) && !(c->rec[i] = reel_cell_get_(r))) {
-            c->n = i;
-            return reel_fail_at_(c->site, REEL_EARG, "%s: in[%d]: variable \"%s\" is read before it has a value", FN, i,
-                                 r->name);
+            return code;
         }
     }
     return 0;
