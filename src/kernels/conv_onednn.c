@@ -1,6 +1,6 @@
 /* conv_onednn.c: convolution by oneDNN: one primitive of one thread, called for blocks of images and of channels that depend
    on the shape alone. x and y are reordered to the layout it likes block by block, while they are in cache, and the weights
-   once a run; the gradient by w sums the blocks' parts in their order. */
+   once a run, in slices; the gradient by w sums the blocks' parts in their order. */
 #include "conv.h"
 
 #ifdef REEL_HAVE_ONEDNN
@@ -12,11 +12,13 @@
 
 enum { SLOTS = 16, X = 0, W = 1, Y = 2, ROLES = 3, DIMS = 6 };
 enum {
-    SMALL = 1 << 16,      /* multiply-adds: below, the portable route; a primitive takes long to make */
-    BLOCK = 1 << 21,      /* a block has at least so many, */
-    BLOCKS = 32,          /* at most so many blocks of images, */
-    SUMMED = 8,           /* or of those that are summed, */
-    PARTS_BYTES = 1 << 26 /* which take at most that much */
+    SMALL = 1 << 16,       /* multiply-adds: below, the portable route; a primitive takes long to make */
+    BLOCK = 1 << 21,       /* a block has at least so many, */
+    BLOCKS = 32,           /* at most so many blocks of images, */
+    SUMMED = 8,            /* or of those that are summed, */
+    PARTS_BYTES = 1 << 26, /* which take at most that much */
+    SLICE_BYTES = 1 << 17, /* of the weights, at least, */
+    SLICES = 8             /* and at most so many */
 };
 
 /* One of x, w, y: as it is in a block, as the primitive wants it, and the way there. */
@@ -32,13 +34,16 @@ typedef struct slot {
     atomic_flag busy;
     dnnl_stream_t stream;
     dnnl_memory_t user[ROLES], own[ROLES], bias, scratch, reorder_scratch[ROLES];
+    dnnl_memory_t slice_user, slice_own; /* for the weights' reorder */
 } slot;
 
 struct conv_dnn {
     conv_kind kind;
     int64_t images, parts; /* blocks */
     role r[ROLES];
-    dnnl_memory_desc_t bias;
+    dnnl_memory_desc_t bias, slice_user, slice_own;
+    int64_t slices, slice_step; /* of a part's weights; floats of the caller's from one to the next, */
+    size_t slice_bytes;         /* and bytes of the primitive's */
     dnnl_primitive_t conv;
     size_t scratch, scratch_at, reorder_at, region; /* a region: copies of x and y, then scratch memory */
     int64_t outputs, inputs;                        /* channels of y and x in a part */
@@ -62,6 +67,11 @@ static bool desc_copy(dnnl_memory_desc_t *to, desc_ref from)
 {
     return dnnl_memory_desc_clone(to, from) == dnnl_success;
 }
+static bool desc_corner(dnnl_memory_desc_t *to, desc_ref from, const dnnl_dims_t dims)
+{
+    const dnnl_dims_t origin = {0};
+    return dnnl_memory_desc_create_submemory(to, from, dims, origin) == dnnl_success;
+}
 static void desc_free(dnnl_memory_desc_t *d)
 {
     if (*d) dnnl_memory_desc_destroy(*d);
@@ -84,6 +94,11 @@ static bool desc_copy(dnnl_memory_desc_t *to, desc_ref from)
 {
     *to = *from;
     return true;
+}
+static bool desc_corner(dnnl_memory_desc_t *to, desc_ref from, const dnnl_dims_t dims)
+{
+    const dnnl_dims_t origin = {0};
+    return dnnl_memory_desc_init_submemory(to, from, dims, origin) == dnnl_success;
 }
 static void desc_free(dnnl_memory_desc_t *d)
 {
@@ -266,14 +281,40 @@ static size_t round64(size_t n)
     return (n + 63) & ~(size_t)63;
 }
 
+/* The weights' reorder is for one of some slices of its output channels, if those follow each other in both layouts. */
+static bool slice_weights(conv_dnn *d, const conv_shape *s, const dnnl_dims_t whole)
+{
+    role *r = &d->r[W];
+    const size_t user = dnnl_memory_desc_get_size(DESC(r->user)), own = dnnl_memory_desc_get_size(DESC(r->own));
+    int64_t n = 1;
+    while (s->groups == 1 && d->parts * n * 2 <= SLICES && own / (size_t)(n * 2) >= SLICE_BYTES &&
+           whole[0] % (n * 2 * 16) == 0)
+        n *= 2;
+    for (;; n /= 2) {
+        dnnl_dims_t dims;
+        memcpy(dims, whole, sizeof dims);
+        dims[0] /= n;
+        desc_free(&d->slice_user), desc_free(&d->slice_own);
+        d->slices = n;
+        d->slice_step = (int64_t)(user / sizeof(float)) / n;
+        d->slice_bytes = own / (size_t)n;
+        if (n == 1) return desc_copy(&d->slice_user, DESC(r->user)) && desc_copy(&d->slice_own, DESC(r->own));
+        if (desc_corner(&d->slice_user, DESC(r->user), dims) && desc_corner(&d->slice_own, DESC(r->own), dims) &&
+            dnnl_memory_desc_get_size(DESC(d->slice_user)) * (size_t)n == user &&
+            dnnl_memory_desc_get_size(DESC(d->slice_own)) * (size_t)n == own)
+            return true;
+    }
+}
+
 static bool make_reorder(conv_dnn *d, int i, dnnl_primitive_attr_t attr)
 {
     role *r = &d->r[i];
+    const dnnl_memory_desc_t *from = i == W ? &d->slice_user : &r->user, *to = i == W ? &d->slice_own : &r->own;
     const dnnl_engine_t engine = reel_onednn_engine_();
     const bool back = is_result(d->kind, i);
     dnnl_primitive_desc_t pd = NULL;
-    bool ok = dnnl_reorder_primitive_desc_create(&pd, back ? DESC(r->own) : DESC(r->user), engine,
-                                                 back ? DESC(r->user) : DESC(r->own), engine, attr) == dnnl_success;
+    bool ok = dnnl_reorder_primitive_desc_create(&pd, back ? DESC(*to) : DESC(*from), engine,
+                                                 back ? DESC(*from) : DESC(*to), engine, attr) == dnnl_success;
     if (!ok) return false;
     const desc_ref scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     r->scratch = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
@@ -295,6 +336,9 @@ static bool make_slots(conv_dnn *d, desc_ref scratch)
         for (int r = X; ok && r <= Y; r++)
             ok = dnnl_memory_create(&s->user[r], DESC(d->r[r].user), engine, DNNL_MEMORY_NONE) == dnnl_success &&
                  dnnl_memory_create(&s->own[r], DESC(d->r[r].own), engine, DNNL_MEMORY_NONE) == dnnl_success;
+        if (ok && d->r[W].reorder)
+            ok = dnnl_memory_create(&s->slice_user, DESC(d->slice_user), engine, DNNL_MEMORY_NONE) == dnnl_success &&
+                 dnnl_memory_create(&s->slice_own, DESC(d->slice_own), engine, DNNL_MEMORY_NONE) == dnnl_success;
         if (ok && desc_given(&d->bias))
             ok = dnnl_memory_create(&s->bias, DESC(d->bias), engine, DNNL_MEMORY_NONE) == dnnl_success;
     }
@@ -321,7 +365,8 @@ static bool make(conv_dnn *d, const conv_shape *s)
         ok = own && desc_copy(&d->r[r].own, own);
         if (!ok) break;
         d->r[r].bytes = round64(dnnl_memory_desc_get_size(own));
-        if (!dnnl_memory_desc_equal(own, DESC(d->r[r].user))) ok = make_reorder(d, r, attr);
+        if (dnnl_memory_desc_equal(own, DESC(d->r[r].user))) continue;
+        ok = (r != W || slice_weights(d, s, dims[W])) && make_reorder(d, r, attr);
     }
     if (ok) {
         strncpy(d->name, name_of(pd), sizeof d->name - 1);
@@ -346,7 +391,7 @@ static int reserve(conv_dnn *d, size_t *workspace)
     d->scratch_at = at, at += round64(d->scratch);
     d->reorder_at = at, at += round64(reorders);
     d->region = at;
-    d->regions = reel_regions_wanted_(d->images * d->parts);
+    d->regions = reel_regions_wanted_(d->parts * (d->images > d->slices ? d->images : d->slices));
     int code = reel_room_(workspace, d->regions, d->region, &d->regions_at);
     d->weights_step = d->r[W].bytes;
     const int64_t copies = d->kind == CONV_WEIGHTS ? d->images * d->parts : d->r[W].reorder ? d->parts : 0;
@@ -389,7 +434,7 @@ void reel_conv_dnn_free_(conv_dnn *d)
     if (!d) return;
     for (int i = 0; i < SLOTS; i++) {
         slot *s = &d->slots[i];
-        memory_free(s->bias), memory_free(s->scratch);
+        memory_free(s->bias), memory_free(s->scratch), memory_free(s->slice_user), memory_free(s->slice_own);
         for (int r = X; r <= Y; r++)
             memory_free(s->user[r]), memory_free(s->own[r]), memory_free(s->reorder_scratch[r]);
         if (s->stream) dnnl_stream_destroy(s->stream);
@@ -398,7 +443,7 @@ void reel_conv_dnn_free_(conv_dnn *d)
         if (d->r[r].reorder) dnnl_primitive_destroy(d->r[r].reorder);
         desc_free(&d->r[r].user), desc_free(&d->r[r].own);
     }
-    desc_free(&d->bias);
+    desc_free(&d->bias), desc_free(&d->slice_user), desc_free(&d->slice_own);
     if (d->conv) dnnl_primitive_destroy(d->conv);
     reel_free_(d, sizeof *d);
 }
@@ -433,11 +478,12 @@ static slot *slot_take(conv_dnn *d)
 static bool reorder(const conv_dnn *d, slot *s, int r, void *user, void *own, void *scratch)
 {
     const bool back = is_result(d->kind, r);
-    const dnnl_exec_arg_t args[3] = {{DNNL_ARG_FROM, back ? s->own[r] : s->user[r]},
-                                     {DNNL_ARG_TO, back ? s->user[r] : s->own[r]},
+    const dnnl_memory_t given = r == W ? s->slice_user : s->user[r], liked = r == W ? s->slice_own : s->own[r];
+    const dnnl_exec_arg_t args[3] = {{DNNL_ARG_FROM, back ? liked : given},
+                                     {DNNL_ARG_TO, back ? given : liked},
                                      {DNNL_ARG_SCRATCHPAD, s->reorder_scratch[r]}};
-    return dnnl_memory_set_data_handle(s->user[r], user) == dnnl_success &&
-           dnnl_memory_set_data_handle(s->own[r], own) == dnnl_success &&
+    return dnnl_memory_set_data_handle(given, user) == dnnl_success &&
+           dnnl_memory_set_data_handle(liked, own) == dnnl_success &&
            dnnl_memory_set_data_handle(s->reorder_scratch[r], scratch) == dnnl_success &&
            dnnl_primitive_execute(d->r[r].reorder, s->stream, 3, args) == dnnl_success &&
            dnnl_stream_wait(s->stream) == dnnl_success;
@@ -494,7 +540,7 @@ static void items_piece(void *arg, int64_t begin, int64_t end)
     reel_region_give_(&j->regions, region);
 }
 
-/* w from the caller's layout, or the summed parts back to it. */
+/* Slices of w from the caller's layout, or of the summed parts back to it. */
 static void weights_piece(void *arg, int64_t begin, int64_t end)
 {
     dnn_job *j = arg;
@@ -503,8 +549,9 @@ static void weights_piece(void *arg, int64_t begin, int64_t end)
     char *const scratch = j->work + d->regions_at + (size_t)region * d->region + d->reorder_at;
     slot *s = slot_take(j->d);
     for (int64_t i = begin; i < end; i++) {
-        char *const user = j->at[W] + i * d->r[W].part * (int64_t)sizeof(float),
-                    *own = j->work + d->weights_at + (size_t)i * d->weights_step;
+        const int64_t part = i / d->slices, slice = i % d->slices;
+        char *const user = j->at[W] + (part * d->r[W].part + slice * d->slice_step) * (int64_t)sizeof(float),
+                    *own = j->work + d->weights_at + (size_t)part * d->weights_step + (size_t)slice * d->slice_bytes;
         if (!reorder(d, s, W, user, own, scratch)) atomic_store(&j->failed, true);
     }
     atomic_flag_clear_explicit(&s->busy, memory_order_release);
@@ -558,12 +605,12 @@ bool reel_conv_dnn_run_(const conv_dnn *d, const conv_shape *s, const void *x, c
     atomic_init(&j.regions.used, 0);
     atomic_init(&j.failed, false);
     j.regions.n = d->regions;
-    if (d->kind != CONV_WEIGHTS && d->r[W].reorder) reel_parallel_for(d->parts, 1, weights_piece, &j);
+    if (d->kind != CONV_WEIGHTS && d->r[W].reorder) reel_parallel_for(d->parts * d->slices, 1, weights_piece, &j);
     reel_parallel_for(d->images * d->parts, 1, items_piece, &j);
     if (d->kind == CONV_WEIGHTS) {
         const int64_t n = d->parts * (int64_t)(d->weights_step / sizeof(float));
         reel_parallel_for(n, 1 << 14, sum_piece, &j);
-        if (d->r[W].reorder) reel_parallel_for(d->parts, 1, weights_piece, &j);
+        if (d->r[W].reorder) reel_parallel_for(d->parts * d->slices, 1, weights_piece, &j);
     }
     if (d->kind == CONV_INPUT && bias) {
         const int64_t n = s->last ? s->n * s->in : s->n * s->c, each = s->last ? s->c : s->in;
