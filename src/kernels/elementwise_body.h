@@ -9,6 +9,7 @@
 #define PASTE2(a, b) a##_##b
 #define PASTE(a, b) PASTE2(a, b)
 #define LOOP(name) PASTE(name, SUFFIX)
+enum { BLOCK = REEL_LOOP_BLOCK };
 
 /* X: elements and variables of the formula, O: results. No branch inside, so the compiler vectorises each loop. PARAMETERS
    makes p0 ... of extra; what a formula does not name is not computed. */
@@ -32,6 +33,36 @@
             (void)x;                      \
             o[i] = (O)(formula);          \
         }                                 \
+    }
+/* Block by block near where all of a block is; formula gives the same bits there. */
+#define UNARY_NEAR_LOOP(name, X, formula, near, is_near)       \
+    LOOP_HEAD(name)                                            \
+    {                                                          \
+        (void)step;                                            \
+        (void)extra;                                           \
+        for (int64_t at = 0; at < n; at += BLOCK) {            \
+            const X *a = (const X *)ptr[0] + at;               \
+            X *o = (X *)ptr[1] + at;                           \
+            const int64_t k = n - at < BLOCK ? n - at : BLOCK; \
+            X far = 0;                                         \
+            for (int64_t i = 0; i < k; i++) {                  \
+                const X x = a[i];                              \
+                far = is_near ? far : 1;                       \
+            }                                                  \
+            if (far == 0) {                                    \
+                REEL_IVDEP                                     \
+                for (int64_t i = 0; i < k; i++) {              \
+                    const X x = a[i];                          \
+                    o[i] = near;                               \
+                }                                              \
+            } else {                                           \
+                REEL_IVDEP                                     \
+                for (int64_t i = 0; i < k; i++) {              \
+                    const X x = a[i];                          \
+                    o[i] = formula;                            \
+                }                                              \
+            }                                                  \
+        }                                                      \
     }
 #define BOTH_LOOP(X, O, formula)      \
     REEL_IVDEP                        \
@@ -122,6 +153,7 @@
 #define P T
 #define CUT(d) ((T)(d))
 
+#define UNARY_NEAR(name, dtypes, formula, near, is_near) UNARY_NEAR_LOOP(name, T, formula, near, is_near)
 #define T float
 #define SUFFIX f32
 #define V(f) reel_##f##_f32_
@@ -130,6 +162,7 @@
 #undef SUFFIX
 #undef V
 
+#define UNARY_NEAR(name, dtypes, formula, near, is_near) UNARY_NEAR_LOOP(name, T, formula, near, is_near)
 #define T double
 #define SUFFIX f64
 #define V(f) reel_##f##_f64_
@@ -224,7 +257,6 @@ REEL_UNUSED static int64_t cut(double x, int64_t low, int64_t high)
 #undef P
 
 /* ---- f16 and bf16 ------------------------------------------------------------------------------------ */
-enum { BLOCK = REEL_LOOP_BLOCK };
 #define HALF(SUFFIX)                                                                                    \
     static void widen_##SUFFIX(float *o, const uint16_t *a, int64_t n)                                  \
     {                                                                                                   \

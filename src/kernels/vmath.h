@@ -2,10 +2,11 @@
    tables, every fused multiply-add written out. The bits are the same for every compiler, ISA level, vector body and scalar
    tail. NaN, infinities, signed zeros and subnormals are as in C's Annex F.
 
-   Float functions that need more than float go by way of double, with short polynomials and without fma (which baseline x86-64
-   lacks), and round once. Polynomials are minimax fits (Remez) of our own. Errors: docs/accuracy.md; tests/test_vmath.c holds doubles
-   against long double libm. Scalar for now: sin, cos, tan of double (their arguments from 2^20 on branch off), lgamma, digamma,
-   polygamma, and the remainders. */
+   Newer float functions do without fma, which baseline x86-64 lacks: arguments are reduced exactly, in two parts or in double, and
+   what a last sum loses goes into the factor that follows. Those that need more than float go by way of double, with short
+   polynomials, and round once. Polynomials are minimax fits (Remez) of our own. Errors: docs/accuracy.md; tests/test_vmath.c holds
+   doubles against long double libm. Scalar for now: sin, cos, tan of doubles from 2^20 on, lgamma, digamma, polygamma, and the
+   remainders. */
 #ifndef REEL_KERNELS_VMATH_H
 #define REEL_KERNELS_VMATH_H
 #include "kernels/vmath_act.h"
@@ -20,6 +21,8 @@
 #undef VM
 #undef F32
 #undef F64
+#undef P2
+#undef P4
 #undef LN2_HI
 #undef LN2_LO
 #endif

@@ -1,13 +1,29 @@
 /* vmath_act.h: silu, mish, gelu by tanh, and the slopes that their derivatives need. Far left of 0 all of them run into the
-   subnormals, where e^x alone has lost digits that x e^x still has: float goes by way of double, double by 2^64 e^x. */
+   subnormals, where e^x alone has lost digits that x e^x still has: float and double go by 2^64 e^x, or float by way of double. */
 #ifndef REEL_KERNELS_VMATH_ACT_H
 #define REEL_KERNELS_VMATH_ACT_H
 #include "kernels/vmath_log.h"
 
+/* x sigmoid(u) and its slope for a u(x) of x's sign that is -u at -x, from e^-|u| = 2^-64 s (1 + q): x sigmoid(u) = x - x sigmoid(-u),
+   and the slope is 1 less that of -x. c: |x|, cut where the result at -c is 0; slope: c times the derivative of u. */
+VM float reel_gated_f32_(float x, float c, float s, float q)
+{
+    const float t = s * 0x1p-64f, e = t + t * q, d = 1.0f + e, lost = e - (d - 1.0f);
+    const float y = (c + c * (q - lost)) / d * s * 0x1p-64f;
+    return x >= 0.0f ? x - y : -y;
+}
+VM float reel_gated_slope_f32_(float x, float slope, float s, float q)
+{
+    const float t = s * 0x1p-64f, e = t + t * q, w = ((1.0f - slope) + e) / (1.0f + e * (2.0f + e));
+    const float y = (w + w * q) * s * 0x1p-64f;
+    return x < 0.0f ? y : 1.0f - y;
+}
 VM float reel_silu_f32_(float x)
 {
-    const double c = x < -1000.0f ? -1000.0 : (double)x; /* -inf gives -0 */
-    return (float)(c / (1.0 + reel_exp_short_(-c)));
+    const float a = fabsf(x), c = a > 120.0f ? 120.0f : a;
+    float q;
+    const float s = reel_exp_split_f32_(c, &q);
+    return reel_gated_f32_(x, c, s, q);
 }
 VM double reel_silu_f64_(double x)
 {
@@ -18,12 +34,10 @@ VM double reel_silu_f64_(double x)
 /* sigmoid(x) (1 + x (1 - sigmoid(x))) */
 VM float reel_silu_slope_f32_(float x)
 {
-    const double c = x < -1000.0f  ? -1000.0
-                     : x > 1000.0f ? 1000.0
-                                   : (double)x,
-                 e = reel_exp_short_(-fabs(c)), q = 1.0 / (1.0 + e);
-    const double s = c < 0.0 ? e * q : q, other = c < 0.0 ? q : e * q;
-    return (float)(s * (1.0 + c * other));
+    const float a = fabsf(x), c = a > 120.0f ? 120.0f : a;
+    float q;
+    const float s = reel_exp_split_f32_(c, &q);
+    return reel_gated_slope_f32_(x, c, s, q);
 }
 VM double reel_silu_slope_f64_(double x)
 {
@@ -56,11 +70,21 @@ VM double reel_mish_slope_f64_(double x)
     const double q = 1.0 / (n + 2.0);
     return q * (n + c * (4.0 * e * (1.0 + e)) * q);
 }
-/* x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3) */
+/* x sigmoid(u), u = 2 sqrt(2 / pi) (x + 0.044715 x^3). e^-u feels every digit of u: float reduces it in double. */
+VM float reel_gelu_tanh_split_f32_(float c, float *q, float *slope)
+{
+    const double d = (double)c, v = 0x1.9884533d43651p+0 * d, u = v + v * (0.044715 * d * d);
+    const float magic = 0x1.8p23f + 191.0f, z = magic - (float)u * 0x1.715476p+0f;
+    *slope = (float)(3.0 * u - 2.0 * v); /* c times the derivative of u */
+    *q = reel_expm1_plain_f32_((float)(-u - (double)(z - magic) * 0x1.62e42fefa39efp-1));
+    return reel_from_bits_f32_(reel_bits_f32_(z) << 23);
+}
 VM float reel_gelu_tanh_f32_(float x)
 {
-    const double c = x < -1000.0f ? -1000.0 : (double)x, u = 0x1.9884533d43651p-1 * (c + 0.044715 * c * c * c);
-    return (float)(c / (1.0 + reel_exp_short_(-2.0 * u)));
+    const float a = fabsf(x), c = a > 11.0f ? 11.0f : a;
+    float q, slope;
+    const float s = reel_gelu_tanh_split_f32_(c, &q, &slope);
+    return reel_gated_f32_(x, c, s, q);
 }
 VM double reel_gelu_tanh_f64_(double x)
 {
@@ -76,16 +100,14 @@ VM double reel_gelu_tanh_f64_(double x)
     const double left = c * s / (1.0 + e) * 0x1p-64, right = x / (1.0 + e);
     return x < 0.0 ? left : right;
 }
-/* s + x s (1 - s) 2 u' with s = sigmoid(2 u), u' = sqrt(2 / pi) (1 + 3 0.044715 x^2) */
 VM float reel_gelu_tanh_slope_f32_(float x)
 {
-    const double d = x < -100.0f  ? -100.0
-                     : x > 100.0f ? 100.0
-                                  : (double)x,
-                 z = d * d, u = 0x1.9884533d43651p+0 * d * (1.0 + 0.044715 * z);
-    const double e = reel_exp_short_(-fabs(u)), q = 1.0 / (1.0 + e), s = d < 0.0 ? e * q : q;
-    return (float)(s + d * (e * q * q) * (0x1.9884533d43651p+0 * (1.0 + 0.134145 * z)));
+    const float a = fabsf(x), c = a > 11.0f ? 11.0f : a;
+    float q, slope;
+    const float s = reel_gelu_tanh_split_f32_(c, &q, &slope);
+    return reel_gated_slope_f32_(x, slope, s, q);
 }
+/* s + x s (1 - s) 2 u' with s = sigmoid(2 u), u' = sqrt(2 / pi) (1 + 3 0.044715 x^2) */
 VM double reel_gelu_tanh_slope_f64_(double x)
 {
     const double d = x < -100.0  ? -100.0

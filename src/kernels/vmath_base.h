@@ -11,6 +11,8 @@
 #define VM REEL_ALWAYS_INLINE
 #define F32 reel_fma_f32_
 #define F64 reel_fma_f64_
+#define P2 reel_poly2_
+#define P4 reel_poly4_
 #define LN2_HI 0x1.62e42ffp-1 /* 33 bits: times an exponent it is exact */
 #define LN2_LO -0x1.718432a1b0e26p-35
 
@@ -63,6 +65,15 @@ VM float reel_fma_f32_(float a, float b, float c)
     return fmaf(a, b, c);
 }
 #endif
+/* Polynomials of float: pairs of terms side by side, which takes half as long as Horner's one after the other; x2 = x x. */
+VM float reel_poly2_(float x, float c0, float c1)
+{
+    return c0 + c1 * x;
+}
+VM float reel_poly4_(float x, float x2, float c0, float c1, float c2, float c3)
+{
+    return (c0 + c1 * x) + x2 * (c2 + c3 * x);
+}
 VM float reel_fabs_f32_(float x)
 {
     return fabsf(x);

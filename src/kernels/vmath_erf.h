@@ -4,58 +4,74 @@
 #define REEL_KERNELS_VMATH_ERF_H
 #include "kernels/vmath_exp.h"
 
-/* ---- float by way of double, no fma ------------------------------------------------------------------ */
-/* erfc(a) for 0 <= a <= 11, h = a a */
-VM double reel_erfc_short_(double a, double h)
-{
-    const double r = 1.0 / (a + 3.0), t = (a - 3.0) * r;
-    double p = t * 0x1.47f795c5ea8c1p-15 + 0x1.8dc381a883ab4p-14;
-    p = p * t - 0x1.2dba2c617da77p-12;
-    p = p * t - 0x1.1dce7c331c1c3p-11;
-    p = p * t + 0x1.8e3d5c327e16fp-9;
-    p = p * t - 0x1.3de5140dfd616p-10;
-    p = p * t - 0x1.b78c9b98840c6p-6;
-    p = p * t + 0x1.e995f097ddacep-4;
-    p = p * t - 0x1.3deb1dd5e8e5dp-2;
-    p = p * t + 0x1.2e326949062a7p-1;
-    p = p * t - 0x1.c44c47246e2c4p-1;
-    p = p * t + 0x1.12f21ddda11a2p+0;
-    return reel_exp_short_(-h) * p * r;
-}
+/* ---- float, no fma ------------------------------------------------------------------------------------ */
+/* erf(x) = x + x P(x^2), and from 0.8 on 1 - e^-G(|x|) */
 VM float reel_erf_f32_(float x)
 {
-    const double d = (double)x, a = fabs(d), c = a > 5.0 ? 5.0 : a, z = d * d;
-    double p = z * 0x1.4969ea9ffdb52p-14 - 0x1.a3f6ee3872751p-11;
-    p = p * z + 0x1.5405b0e07b923p-8;
-    p = p * z - 0x1.b7f90d2d7088ap-6;
-    p = p * z + 0x1.ce2cf74854b63p-4;
-    p = p * z - 0x1.81273de9c56a8p-2;
-    p = p * z + 0x1.06eba7f24c30bp-3;
-    const double large = reel_copysign_f64_(1.0 - reel_erfc_short_(c, c * c), d);
-    return (float)(a < 0.875 ? d + d * p : large);
+    const float a = fabsf(x), a2 = x * x, a4 = a2 * a2, c = a > 3.95f ? 3.95f : a, c2 = c * c;
+    const float p = P4(a2, a4, 0x1.06eba8p-3f, -0x1.812734p-2f, 0x1.ce28f8p-4f, -0x1.b77cbcp-6f) +
+                    a4 * a4 * P2(a2, 0x1.4d9c28p-8f, -0x1.583f1cp-11f);
+    const float g = 0x1.14c7b4p-14f + c * (P4(c, c2, 0x1.20d39cp+0f, 0x1.45beep-1f, 0x1.ad419p-4f, -0x1.733366p-6f) +
+                                           c2 * c2 * P2(c, 0x1.9d5ae8p-9f, -0x1.b31252p-13f));
+    float q;
+    const float s = reel_exp_split_f32_(g, &q) * 0x1p-64f;
+    return a < 0.8f ? x + x * p : reel_copysign_f32_((1.0f - s) - s * q, x);
 }
+/* a^2 = h + low, h of 12 + 12 bits */
+VM float reel_square_f32_split_(float a, float *low)
+{
+    const float high = reel_from_bits_f32_(reel_bits_f32_(a) & 0xfffff000u);
+    *low = (a - high) * (a + high);
+    return high * high;
+}
+/* From 1 on e^(-a a) Q(t) / (a + 1.25), t = (a - 1.25) / (a + 1.25); what the sums lose goes to e^r - 1. Below 1 the two terms of
+   1 - x are exact or no larger than the result. */
 VM float reel_erfc_f32_(float x)
 {
-    const double d = (double)x, a = fabs(d), c = a > 11.0 ? 11.0 : a, y = reel_erfc_short_(c, c * c);
-    return (float)(d < 0.0 ? 2.0 - y : y);
+    const float a = fabsf(x), z = x * x, z2 = z * z;
+    const float u = P4(z, z2, 0x1.06eba6p-3f, -0x1.812724p-2f, 0x1.ce29dcp-4f, -0x1.b7cfd2p-6f) +
+                    z2 * z2 * (P2(z, 0x1.52f9e2p-8f, -0x1.9d68c8p-11f) + z2 * 0x1.398e8ep-14f);
+    const float small = (1.0f - x) - x * u;
+    const float c = a > 10.3f ? 10.3f : a, d = c + 1.25f, t = (c - 1.25f) / d, t2 = t * t;
+    float low, q;
+    const float h = reel_square_f32_split_(c, &low), s = reel_exp_split_sum_f32_(h, low, &q);
+    const float p = t * (P4(t, t2, -0x1.8ad558p-2f, -0x1.6902a8p-6f, 0x1.8da1aep-5f, 0x1.c9c5eap-7f) +
+                         t2 * t2 * P4(t, t2, -0x1.4704f4p-8f, -0x1.77f68cp-8f, -0x1.e00e94p-10f, 0x1.2e1704p-9f));
+    const float w = p + 0x1.d6d036p-1f, w_low = (p - (w - 0x1.d6d036p-1f)) + 0x1.05d982p-26f;
+    const float lost = (c - (d - 1.25f)) * (0.4f - 0.4f * t); /* of d, times 1 / d */
+    const float y = (w + (w_low + w * (q - lost))) / d * s * 0x1p-64f;
+    return a < 1.0f ? small : x < 0.0f ? 2.0f - y : y;
 }
-/* The normal distribution function: erfc(-x / sqrt 2) / 2 */
-VM double reel_normal_short_(double x)
-{
-    const double a = fabs(x), c = a > 15.5 ? 15.5 : a,
-                 y = 0.5 * reel_erfc_short_(c * 0x1.6a09e667f3bcdp-1, 0.5 * c * c);
-    return x < 0.0 ? y : 1.0 - y;
-}
+/* With the normal distribution's Phi, x Phi(x) = x - x Phi(-x). From 1 on a Phi(-a) = e^(-a a / 2) V(t), t = (a - 3) / (a + 3);
+   below 1 Phi(x) = 1/2 + x/2 - x P(x^2), the first sum with what it loses. */
 VM float reel_gelu_f32_(float x)
 {
-    const double c = x < -1000.0f ? -1000.0 : (double)x; /* -inf gives -0 */
-    return (float)(c * reel_normal_short_(c));
+    const float a = fabsf(x), z = x * x, z2 = z * z;
+    const float u = 0x1.9deeb4p-4f + z * (P4(z, z2, 0x1.105822p-4f, -0x1.46cbaap-7f, 0x1.36cf7cp-10f, -0x1.d93fcp-14f) +
+                                          z2 * z2 * 0x1.f22ce4p-18f);
+    const float half = 0.5f * x, b = 0.5f + half, lost = half - (b - 0.5f), small = x * (b + (lost - x * u));
+    const float c = a > 14.5f ? 14.5f : a, t = (c - 3.0f) / (c + 3.0f), t2 = t * t;
+    float low, q;
+    const float h = reel_square_f32_split_(c, &low), s = reel_exp_split_sum_f32_(0.5f * h, 0.5f * low, &q);
+    const float p = t * (P4(t, t2, 0x1.c20d32p-4f, -0x1.1e04acp-3f, 0x1.76477ep-4f, -0x1.d8d0cep-6f) +
+                         t2 * t2 * P4(t, t2, -0x1.c7a80cp-10f, 0x1.03e9fep-8f, -0x1.4b1428p-15f, -0x1.1e5f4ep-11f));
+    const float w = p + 0x1.754a76p-2f, w_low = (p - (w - 0x1.754a76p-2f)) - 0x1.8dc198p-27f;
+    const float y = (w + (w_low + w * q)) * s * 0x1p-64f;
+    return a < 1.0f ? small : x >= 0.0f ? x - y : -y;
 }
-/* Phi(x) + x phi(x) */
+/* Phi(x) + x phi(x) = 1 less the same of -x; from 1 on e^(-a a / 2) (W(t) / (a + 3) - a / sqrt(2 pi)) at -a */
 VM float reel_gelu_slope_f32_(float x)
 {
-    const double d = x < -1000.0f ? -1000.0 : x > 1000.0f ? 1000.0 : (double)x;
-    return (float)(reel_normal_short_(d) + d * (0x1.9884533d43651p-2 * reel_exp_short_(-0.5 * d * d)));
+    const float a = fabsf(x), z = x * x, z2 = z * z;
+    const float u = P4(z, z2, 0x1.3108a6p-2f, -0x1.10581cp-2f, 0x1.ea2fcp-5f, -0x1.36ba08p-7f) +
+                    z2 * z2 * P2(z, 0x1.26f37p-10f, -0x1.6febf6p-14f);
+    const float c = a > 14.5f ? 14.5f : a, r = 1.0f / (c + 3.0f), t = (c - 3.0f) * r, t2 = t * t;
+    float low, q;
+    const float h = reel_square_f32_split_(c, &low), s = reel_exp_split_sum_f32_(0.5f * h, 0.5f * low, &q);
+    const float p = t * (P4(t, t2, -0x1.04c726p-1f, 0x1.d7130ap-3f, -0x1.8333b4p-5f, -0x1.564238p-7f) +
+                         t2 * t2 * (P2(t, 0x1.c9f896p-8f, 0x1.dddb8p-11f) + t2 * -0x1.0e60eep-10f));
+    const float w = (p + 0x1.754a76p-1f) * r - c * 0x1.988454p-2f, y = (w + w * q) * s * 0x1p-64f;
+    return a < 1.0f ? (0.5f + 0.5f * x) + x * u : x < 0.0f ? y : 1.0f - y;
 }
 
 /* ---- double ------------------------------------------------------------------------------------------- */

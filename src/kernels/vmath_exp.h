@@ -47,6 +47,42 @@ VM float reel_sigmoid_f32_(float x)
     return (x >= 0.0f ? 1.0f : e) / (1.0f + e);
 }
 
+/* ---- float, no fma ------------------------------------------------------------------------------------ */
+/* e^r - 1, |r| <= ln 2 / 2 */
+VM float reel_expm1_plain_f32_(float r)
+{
+    const float r2 = r * r;
+    return r + r2 * (P2(r, 0x1.fffffcp-2f, 0x1.55548ap-3f) +
+                     r2 * (P2(r, 0x1.5558a8p-5f, 0x1.123f9ep-7f) + r2 * 0x1.6a5f72p-10f));
+}
+/* e^-x = 2^-64 s (1 + *q) for 0 <= x <= 131: s is returned. The factor 2^64 keeps s normal where the result is not. ln 2 in two
+   parts, of which n times the first is exact. */
+VM float reel_exp_split_f32_(float x, float *q)
+{
+    const float magic = 0x1.8p23f + 191.0f, z = magic - x * 0x1.715476p+0f, n = z - magic;
+    *q = reel_expm1_plain_f32_((-x - n * 0x1.62e4p-1f) - n * 0x1.7f7d1cp-20f);
+    return reel_from_bits_f32_(reel_bits_f32_(z) << 23);
+}
+/* The same of x + low, low a hundredth of x or less. */
+VM float reel_exp_split_sum_f32_(float x, float low, float *q)
+{
+    const float magic = 0x1.8p23f + 191.0f, z = magic - x * 0x1.715476p+0f, n = z - magic;
+    *q = reel_expm1_plain_f32_((-x - n * 0x1.62e4p-1f) - (n * 0x1.7f7d1cp-20f + low));
+    return reel_from_bits_f32_(reel_bits_f32_(z) << 23);
+}
+VM float reel_exp2_f32_(float x)
+{
+    const float magic = 0x1.8p23f;
+    float c = x > 129.0f ? 129.0f : x;
+    c = c < -152.0f ? -152.0f : c;
+    const float z = c + magic, r = c - (z - magic), r2 = r * r;
+    const uint32_t n = reel_bits_f32_(z) - 0x4b400000u, half = ((n + 512u) >> 1) - 256u;
+    const float s = reel_from_bits_f32_((half + 127u) << 23), t = reel_from_bits_f32_((n - half + 127u) << 23);
+    const float p = P4(r, r2, 0x1.62e43p-1f, 0x1.ebfbdcp-3f, 0x1.c6af7ap-5f, 0x1.3b2dep-7f) +
+                    r2 * r2 * P2(r, 0x1.5f09a6p-10f, 0x1.416d06p-13f);
+    return (1.0f + p * r) * s * t;
+}
+
 /* ---- float by way of double, no fma ------------------------------------------------------------------ */
 /* e^x to 2^-31, for results that are rounded to float: |x| beyond 700 counts as 700. */
 VM double reel_exp_short_split_(double x, double *r)
@@ -84,15 +120,6 @@ VM float reel_expm1_f32_(float x)
 {
     const float y = (float)reel_expm1_short_((double)x);
     return x == 0.0f ? x : y;
-}
-VM float reel_exp2_f32_(float x)
-{
-    const double magic = 0x1.8p52;
-    double c = (double)x > 1000.0 ? 1000.0 : (double)x;
-    c = c < -1000.0 ? -1000.0 : c;
-    const double z = c + magic, r = (c - (z - magic)) * 0x1.62e42fefa39efp-1;
-    const double s = reel_from_bits_f64_((reel_bits_f64_(z) + 1023u) << 52);
-    return (float)(s + s * reel_expm1_core_short_(r));
 }
 VM float reel_sinh_f32_(float x)
 {

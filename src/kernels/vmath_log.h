@@ -47,6 +47,21 @@ VM float reel_log1p_f32_(float x)
     y = x == -1.0f ? -INFINITY : y;
     return x == 0.0f ? x : y;
 }
+/* e + log2(1 + f), no fma; 1 / ln 2 = 1 + 0.44..., so that f itself is not rounded */
+VM float reel_log2_f32_(float x)
+{
+    const float tiny = 0x1p-126f, xs = x < tiny ? x * 0x1p23f : x;
+    const uint32_t u = reel_bits_f32_(xs) + (0x3f800000u - 0x3f3504f3u);
+    const float e = (float)(int32_t)(u >> 23) - (x < tiny ? 150.0f : 127.0f);
+    const float f = reel_from_bits_f32_((u & 0x7fffffu) + 0x3f3504f3u) - 1.0f, f2 = f * f, f4 = f2 * f2;
+    const float p =
+        P4(f, f2, -0x1.715472p-1f, 0x1.ec7098p-2f, -0x1.7159dp-2f, 0x1.277d8cp-2f) +
+        f4 * (P4(f, f2, -0x1.ead408p-3f, 0x1.a3283ep-3f, -0x1.86c8dep-3f, 0x1.7c570ep-3f) + f4 * -0x1.c25394p-4f);
+    float y = e + (f + (f * 0x1.c551d8p-2f + f2 * p));
+    y = x < INFINITY ? y : x;
+    y = x < 0.0f ? NAN : y;
+    return x == 0.0f ? -INFINITY : y;
+}
 VM float reel_softplus_f32_(float x)
 {
     /* max(x, 0) + ln(1 + e^-|x|) */
@@ -164,12 +179,6 @@ VM double reel_log_special_f64_(double x, double y)
     y = x < (double)INFINITY ? y : x;
     y = x < 0.0 ? (double)NAN : y;
     return x == 0.0 ? -(double)INFINITY : y;
-}
-VM float reel_log2_f32_(float x)
-{
-    double f;
-    const double e = reel_log_split_f64_((double)x, &f) - 1023.0;
-    return (float)reel_log_special_f64_((double)x, e + reel_log_core_short_(f) * 0x1.71547652b82fep+0);
 }
 VM float reel_log10_f32_(float x)
 {

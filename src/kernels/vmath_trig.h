@@ -6,6 +6,63 @@
 #define PI_2 0x1.921fb54442d18p+0
 #define PI_2_LO 0x1.1a62633145c07p-54
 
+/* ---- float near 0, no fma: |x| <= 2^17 ------------------------------------------------------------------ */
+/* x = n pi/2 + r, |r| <= 0.8: only the subtraction in double, pi/2 in two parts of which n times the first is exact */
+VM bool reel_trig_near_f32_(float x)
+{
+    return fabsf(x) <= 0x1p17f;
+}
+VM double reel_trig_reduce_near_f32_(float x, uint32_t *n)
+{
+    const float magic = 0x1.8p23f, z = x * 0x1.45f306p-1f + magic;
+    const double k = (double)(z - magic);
+    *n = reel_bits_f32_(z); /* the low two bits count */
+    return ((double)x - k * 0x1.921fb544p+0) - k * 0x1.0b4611a626331p-34;
+}
+/* sin(r + n pi/2) */
+VM float reel_sin_of_f32_(float r, uint32_t n)
+{
+    const float z = r * r, z2 = z * z;
+    const float s = r + r * z * P4(z, z2, -0x1.555556p-3f, 0x1.111172p-7f, -0x1.a05636p-13f, 0x1.7b20a6p-19f);
+    const float c = (1.0f - 0.5f * z) + z2 * (P2(z, 0x1.555554p-5f, -0x1.6c10f6p-10f) + z2 * 0x1.9b0592p-16f);
+    return reel_from_bits_f32_(reel_bits_f32_(n & 1u ? c : s) ^ ((n & 2u) << 30));
+}
+VM float reel_sin_near_f32_(float x)
+{
+    uint32_t n;
+    const float r = (float)reel_trig_reduce_near_f32_(x, &n);
+    return x == 0.0f ? x : reel_sin_of_f32_(r, n);
+}
+VM float reel_cos_near_f32_(float x)
+{
+    uint32_t n;
+    const float r = (float)reel_trig_reduce_near_f32_(x, &n);
+    return reel_sin_of_f32_(r, n + 1u);
+}
+VM float reel_tan_near_f32_(float x)
+{
+    uint32_t n;
+    const double d = reel_trig_reduce_near_f32_(x, &n);
+    const float r = (float)d, low = (float)(d - (double)r), z = r * r, z2 = z * z;
+    const float p = P4(z, z2, 0x1.555564p-2f, 0x1.110c88p-3f, 0x1.bb0b9cp-5f, 0x1.5ab798p-6f) +
+                    z2 * z2 * (P2(z, 0x1.6d77ap-7f, -0x1.4e34fcp-12f) + z2 * 0x1.2c2974p-8f);
+    const float t = r + (r * z * p + (low + low * z));
+    return x == 0.0f ? x : (n & 1u ? -1.0f : t) / (n & 1u ? t : 1.0f);
+}
+/* one division, and a polynomial on [0, tan(pi/8)] */
+VM float reel_atan_f32_(float x)
+{
+    const float a = fabsf(x);
+    const bool high = a > 0x1.3504f4p+1f, middle = a > 0x1.a8279ap-2f;
+    const float over = high ? -1.0f : middle ? a - 1.0f : a, under = high ? a : middle ? a + 1.0f : 1.0f;
+    const float base = high ? 0x1.921fb6p+0f : middle ? 0x1.921fb6p-1f : 0.0f;
+    const float low = high ? -0x1.777a5cp-25f : middle ? -0x1.777a5cp-26f : 0.0f;
+    const float t = over / under, z = t * t, z2 = z * z;
+    const float p =
+        P4(z, z2, -0x1.555554p-2f, 0x1.9995a8p-3f, -0x1.23f5ap-3f, 0x1.b52b58p-4f) + z2 * z2 * -0x1.00504ep-4f;
+    return reel_copysign_f32_(base + (t + (t * z * p + low)), x);
+}
+
 /* ---- float by way of double, no fma ------------------------------------------------------------------ */
 /* x = n pi/2 + r, |r| <= pi/4, by x 2/pi = n + t. A float is X 2^k with an integer X of 24 bits and, in each of five ranges, a k
    of its own, so that 2^k 2/pi counts only modulo 4: 111 bits of it in three parts, of which X times the first two is exact. */
@@ -60,20 +117,22 @@ VM float reel_sin_f32_(float x)
 {
     uint64_t n;
     const double r = reel_trig_reduce_f32_(x, &n);
-    return x == 0.0f ? x : (float)reel_sin_of_short_(r, n);
+    const float far = (float)reel_sin_of_short_(r, n), near = reel_sin_near_f32_(x);
+    return reel_trig_near_f32_(x) ? near : far;
 }
 VM float reel_cos_f32_(float x)
 {
     uint64_t n;
     const double r = reel_trig_reduce_f32_(x, &n);
-    return (float)reel_sin_of_short_(r, n + 1u);
+    const float far = (float)reel_sin_of_short_(r, n + 1u), near = reel_cos_near_f32_(x);
+    return reel_trig_near_f32_(x) ? near : far;
 }
 VM float reel_tan_f32_(float x)
 {
     uint64_t n;
     const double r = reel_trig_reduce_f32_(x, &n), s = reel_sin_core_short_(r), c = reel_cos_core_short_(r);
-    const double y = n & 1u ? -c / s : s / c;
-    return x == 0.0f ? x : (float)y;
+    const float far = (float)(n & 1u ? -c / s : s / c), near = reel_tan_near_f32_(x);
+    return reel_trig_near_f32_(x) ? near : far;
 }
 /* atan(y / x) for y, x >= 0, at most one of them infinite: one division, and a polynomial on [0, tan(pi/8)] */
 VM double reel_atan_quotient_short_(double y, double x)
@@ -88,11 +147,6 @@ VM double reel_atan_quotient_short_(double y, double x)
     p = p * z + 0x1.9999180ad57b1p-3;
     p = p * z - 0x1.555554c539f49p-2;
     return base + (t + t * z * p);
-}
-VM float reel_atan_f32_(float x)
-{
-    const float y = (float)reel_atan_quotient_short_(fabs((double)x), 1.0);
-    return reel_copysign_f32_(y, x);
 }
 VM float reel_atan2_f32_(float y, float x)
 {
@@ -200,10 +254,13 @@ static REEL_NOINLINE REEL_UNUSED uint64_t reel_trig_reduce_big_(double x, double
     return x < 0 ? 0 - n : n;
 }
 /* x = n pi/2 + r + low: pi/2 in parts of 33, 33 and 53 bits, the first two of which times n < 2^20 are exact. */
-VM uint64_t reel_trig_reduce_f64_(double x, double *r, double *low)
+VM bool reel_trig_near_f64_(double x)
+{
+    return fabs(x) < 0x1p20;
+}
+VM uint64_t reel_trig_reduce_near_f64_(double x, double *r, double *low)
 {
     const double magic = 0x1.8p52;
-    if (REEL_UNLIKELY(!(fabs(x) < 0x1p20))) return reel_trig_reduce_big_(x, r, low);
     const double z = F64(x, 0x1.45f306dc9c883p-1, magic), n = z - magic;
     const double a = F64(-n, 0x1.921fb544p+0, x), b = n * 0x1.0b4611a6p-34;
     const double h = a - b, back = a - h, h_low = (a - (h + back)) + (back - b); /* the sum's error (Knuth) */
@@ -211,6 +268,11 @@ VM uint64_t reel_trig_reduce_f64_(double x, double *r, double *low)
     *r = h + c;
     *low = (h - *r) + c;
     return reel_bits_f64_(z);
+}
+VM uint64_t reel_trig_reduce_f64_(double x, double *r, double *low)
+{
+    if (REEL_UNLIKELY(!reel_trig_near_f64_(x))) return reel_trig_reduce_big_(x, r, low);
+    return reel_trig_reduce_near_f64_(x, r, low);
 }
 VM double reel_sin_core_f64_(double r, double low)
 {
@@ -237,25 +299,30 @@ VM double reel_sin_of_f64_(double r, double low, uint64_t n)
     const double y = n & 1u ? reel_cos_core_f64_(r, low) : reel_sin_core_f64_(r, low);
     return reel_from_bits_f64_(reel_bits_f64_(y) ^ ((n & 2u) << 62));
 }
-VM double reel_sin_f64_(double x)
-{
-    double r, low;
-    const uint64_t n = reel_trig_reduce_f64_(x, &r, &low);
-    return fabs(x) < 0x1p-27 ? x : reel_sin_of_f64_(r, low, n);
-}
-VM double reel_cos_f64_(double x)
-{
-    double r, low;
-    const uint64_t n = reel_trig_reduce_f64_(x, &r, &low);
-    return reel_sin_of_f64_(r, low, n + 1u);
-}
-VM double reel_tan_f64_(double x)
-{
-    double r, low;
-    const uint64_t n = reel_trig_reduce_f64_(x, &r, &low);
-    const double s = reel_sin_core_f64_(r, low), c = reel_cos_core_f64_(r, low);
-    return fabs(x) < 0x1p-27 ? x : n & 1u ? -c / s : s / c;
-}
+/* near: for |x| < 2^20, without a branch */
+#define REEL_VM_TURNS(way, reduce)                                                   \
+    VM double reel_sin##way##_f64_(double x)                                         \
+    {                                                                                \
+        double r, low;                                                               \
+        const uint64_t n = reduce(x, &r, &low);                                      \
+        return fabs(x) < 0x1p-27 ? x : reel_sin_of_f64_(r, low, n);                  \
+    }                                                                                \
+    VM double reel_cos##way##_f64_(double x)                                         \
+    {                                                                                \
+        double r, low;                                                               \
+        const uint64_t n = reduce(x, &r, &low);                                      \
+        return reel_sin_of_f64_(r, low, n + 1u);                                     \
+    }                                                                                \
+    VM double reel_tan##way##_f64_(double x)                                         \
+    {                                                                                \
+        double r, low;                                                               \
+        const uint64_t n = reduce(x, &r, &low);                                      \
+        const double s = reel_sin_core_f64_(r, low), c = reel_cos_core_f64_(r, low); \
+        return fabs(x) < 0x1p-27 ? x : n & 1u ? -c / s : s / c;                      \
+    }
+REEL_VM_TURNS(_near, reel_trig_reduce_near_f64_)
+REEL_VM_TURNS(, reel_trig_reduce_f64_)
+#undef REEL_VM_TURNS
 VM double reel_atan_quotient_f64_(double y, double x)
 {
     const bool high = y > 0x1.3504f333f9de6p+1 * x, middle = y > 0x1.a827999fcef32p-2 * x;
