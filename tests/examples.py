@@ -76,6 +76,9 @@ def main():
     says("linear_regression finds W and b twice", r"function: W = 0\.1\d*, b = 0\.[23]\d*[\s\S]*graph: W = 0\.1\d*, b = 0\.[23]\d*",
          build / "linear_regression")
     says("gradcheck_test gives the right verdicts", r"^ok   classify[\s\S]*^ok   product[\s\S]*^ok   layer[\s\S]*^ok   product", build / "gradcheck_test")
+    says("custom_pass: a rule finds its node, the plan shows it",
+         r"^silu +x / [\s\S]*^found 1, 5\.8414\d+ eagerly, 5\.8414\d+ replayed[\s\S]*^ +silu +f32\[2,3\] +\S*custom_pass\.c:\d+",
+         build / "custom_pass")
     says("custom_op: gradients, a replay and an error with its line",
          r"^gradcheck: first and second order agree[\s\S]*^loss (\d+\.\d+) eagerly, \1 replayed[\s\S]*^a mistake: \S*custom_op\.c:\d+: reel_scaled: the factor is 0",
          build / "custom_op")

@@ -68,7 +68,7 @@ static void say_members(report *r, const reel_graph *g, const int32_t *member)
     char text[REEL_SHAPE_TEXT + 8];
     for (int k = 1; k <= member[0]; k++) {
         const reel_node *n = &g->nodes[member[k]];
-        say(r, "%5s    %-18s%11s %11s  %-20s", "", n->op->name, "", "", type_text(&g->values[n->first_out].type, text));
+        say(r, "%5s    %-41s  %-20s", "", n->op->name, type_text(&g->values[n->first_out].type, text));
         say_line(r, g, n);
     }
 }
@@ -98,13 +98,11 @@ static void say_step(report *r, const reel_plan *plan, int i)
         say(r, " %11zu", reel_type_bytes_(t));
     else
         say(r, " %11s", n->n_out ? "?" : "-");
-    say(r, "  %-20s", n->n_out ? type_text(t, text) : "");
-    if (!member) {
+    say(r, member ? "  %s\n" : "  %-20s", n->n_out ? type_text(t, text) : "");
+    if (member)
+        say_members(r, g, member);
+    else
         say_line(r, g, n);
-        return;
-    }
-    say(r, "\n");
-    say_members(r, g, member);
 }
 
 static void say_plan(report *r, const reel_plan *plan, int segment)

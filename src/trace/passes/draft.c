@@ -222,6 +222,20 @@ static int32_t *unmapped(size_t n)
     return map;
 }
 
+/* As much room as the old graph has: blocks of the same size, which the allocator has at hand from the pass before. Growing from nothing would
+   touch twice the pages, and new pages are what most of the time goes into. */
+static int reserve(reel_rewriter *w)
+{
+    const reel_graph *g = w->from;
+    reel_graph *to = w->to;
+    if (reel_grow_((void **)&to->nodes, &to->cap_nodes, g->cap_nodes, sizeof *to->nodes) ||
+        reel_grow_((void **)&to->values, &to->cap_values, g->cap_values, sizeof *to->values) ||
+        reel_grow_((void **)&to->ins, &to->cap_ins, g->cap_ins, sizeof *to->ins) ||
+        reel_grow_((void **)&to->attrs, &to->cap_attrs, g->cap_attrs, 1))
+        return REEL_ENOMEM;
+    return reel_grow_((void **)&w->at, &w->cap_at, g->cap_values, sizeof *w->at);
+}
+
 static int rewriter_init(reel_rewriter *w, const reel_graph *from, const reel_layout *from_at)
 {
     *w = (reel_rewriter){.from = from,
@@ -233,6 +247,7 @@ static int rewriter_init(reel_rewriter *w, const reel_graph *from, const reel_la
     w->node = unmapped(from->n_nodes);
     if (!w->to || !w->value || !w->node) return REEL_ENOMEM;
     w->to->widen = from->widen;
+    if (reserve(w)) return REEL_ENOMEM;
     if (from->n_texts == 0) return 0;
     if (reel_grow_((void **)&w->to->texts, &w->to->cap_texts, from->n_texts, 1)) return REEL_ENOMEM;
     memcpy(w->to->texts, from->texts, from->n_texts); /* name scopes are places in it */
