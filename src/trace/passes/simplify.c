@@ -124,8 +124,8 @@ static int32_t simple_binary(reel_rewriter *w, int32_t i, int32_t x, int32_t y)
     case REEL_OP_floor_div: return !real && is_number(w, y, 1) ? x : -1;
     case REEL_OP_bitwise_or:
     case REEL_OP_bitwise_xor: {
-        const bool xor = w->from->nodes[i].op->id == REEL_OP_bitwise_xor;
-        if (x == y) return xor? -1 : x;
+        const bool either = w->from->nodes[i].op->id == REEL_OP_bitwise_xor;
+        if (x == y) return either ? -1 : x;
         return is_number(w, y, 0) ? x : is_number(w, x, 0) ? y : -1;
     }
     case REEL_OP_left_shift:
