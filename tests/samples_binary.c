@@ -217,5 +217,37 @@ static void isclose_bad(void)
         IN("[70,301]o", "[301]b"), WITH(__VA_ARGS__)                                                                   \
     }
 static const sample isclose_good[] = {TOLERANCES(1e-5, 1e-8), TOLERANCES(0.25, 0.5, 1)};
+static const sample allclose_good[] = {TOLERANCES(1e-5, 1e-8),
+                                       {IN("[3,4]", "[3,4]"), WITH(0, 0)},
+                                       {IN("[31]!", "[31]!"), WITH(0, 0)},
+                                       {IN("[31]!", "[31]!"), WITH(0, 0, 1)},
+                                       {IN("[70,301]=", "[70,301]t="), WITH(0, 100)},
+                                       {IN("[2]", "[3,2]"), WITH(10, 0)}};
+static int allclose_apply(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)d;
+    out[0] = reel_allclose(in[0], in[1], s->p[0], s->p[1], (int)s->p[2]);
+    return reel_status();
+}
+static void allclose_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
+{
+    nd each;
+    isclose_reference(s, d, in, &each);
+    nd_make(out, REEL_BOOL, REEL_SCALAR);
+    out->data[0] = 1;
+    for (int64_t i = 0; i < each.count; i++) out->data[0] *= each.data[i];
+    nd_free(&each);
+}
+#define ALL_CLOSE(a, b) reel_allclose(a, b, 1e-5, 1e-8, 0)
+static void allclose_bad(void)
+{
+    REFUSED("reel_isclose: a", ALL_CLOSE, REEL_F32);
+    BAD(reel_allclose(X("[2]"), X("[2]"), -1, 0, 0), REEL_EARG, "rtol -1 is not 0 or more: a f32[2]");
+    BAD(reel_allclose(X("[2]"), X("[2]"), NAN, 0, 0), REEL_EARG, "rtol nan is not");
+    BAD(reel_allclose(X("[2]"), X("[2]"), 0, -0.5, 0), REEL_EARG, "atol -0.5 is not 0 or more");
+    BAD(ALL_CLOSE(XD("[2]", REEL_BOOL), XD("[2]", REEL_BOOL)), REEL_EDTYPE, "a is bool, allowed");
+}
+const samples samples_allclose = {GOOD(allclose_good), .apply = allclose_apply, .reference = allclose_reference,
+                                  .bad = allclose_bad};
 const samples samples_isclose = {GOOD(isclose_good), .apply = isclose_apply, .reference = isclose_reference,
                                  .bad = isclose_bad};

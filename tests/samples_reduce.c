@@ -95,7 +95,7 @@ static void count_like_reference(const sample *s, reel_dtype d, const nd *in, nd
 {
     unsigned mask;
     (void)reduced(s, &in[0], &mask);
-    nd_make(out, d, REEL_SCALAR);
+    nd_make(out, d == REEL_F64 ? d : REEL_F32, REEL_SCALAR);
     out->data[0] = (double)reduced_count(&in[0], mask);
 }
 

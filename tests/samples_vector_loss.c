@@ -230,7 +230,7 @@ const samples samples_margin_ranking_loss = {GOOD(ranking_good), .scale = 16, .a
    [n, s] below the blank, which is the last class, what each sequence lacks of t, and the target lengths. ------------------- */
 typedef struct ctc_call {
     reel_attr_ctc a;
-    reel_tensor *in[5];
+    reel_tensor *in[SAMPLE_IN];
 } ctc_call;
 
 static ctc_call ctc_of(const sample *s, reel_tensor *const in[])
@@ -238,7 +238,7 @@ static ctc_call ctc_of(const sample *s, reel_tensor *const in[])
     long long t = 0, n = 0, c = 0;
     sscanf(s->in[0], "[%lld,%lld,%lld]", &t, &n, &c);
     const ctc_call call = {{.blank = c - 1, .zero_infinity = s->p[2] != 0},
-                           {in[0], in[1], reel_sub(reel_num((double)t), in[2]), in[3], in[4]}};
+                           {in[0], in[1], reel_sub(reel_num((double)t), in[2]), in[3], in[4], in[5]}};
     return call;
 }
 
@@ -264,7 +264,7 @@ static int ctc_curve_apply(const sample *s, reel_dtype d, reel_tensor *const in[
 {
     const ctc_call c = ctc_of(s, in);
     UNUSED;
-    out[0] = reel_ctc_curve_at_(REEL_HERE, c.in, &c.a);
+    out[0] = reel_ctc_curve_at_(REEL_HERE, c.in, s->in[5] ? 6 : 5, &c.a);
     return reel_status();
 }
 
@@ -319,22 +319,22 @@ static void ctc_loss_reference(const sample *s, reel_dtype d, const nd *in, nd *
     free(loss);
 }
 
-/* By four-point differences of the definition: along each score (v NULL), or the same of the gradient along v. */
+/* By four-point differences of the definition: along each score, of that along v, and of that along w (NULL: not). */
 static double slope(const nd *in, int64_t n, double *x, const double *v, int64_t i, const double *w)
 {
     static const double step[] = {-2, -1, 1, 2}, weight[] = {1. / 12, -8. / 12, 8. / 12, -1. / 12};
-    const double h = 2e-3;
+    const double h = w ? 1e-2 : 2e-3, *along = w ? w : v;
     double *y = calloc((size_t)in[0].count + 1, sizeof *y), sum = 0;
     for (int k = 0; k < 4; k++) {
-        for (int64_t j = 0; j < in[0].count; j++) y[j] = x[j] + (v ? step[k] * h * v[j] : 0);
-        if (!v) y[i] += step[k] * h;
-        sum += weight[k] / h * (v ? slope(in, n, y, NULL, i, w) : paths(in, n, y));
+        for (int64_t j = 0; j < in[0].count; j++) y[j] = x[j] + (along ? step[k] * h * along[j] : 0);
+        if (!along) y[i] += step[k] * h;
+        sum += weight[k] / h * (along ? slope(in, n, y, w ? v : NULL, i, NULL) : paths(in, n, y));
     }
     free(y);
     return sum;
 }
 
-static void ctc_slopes(const sample *s, reel_dtype d, const nd *in, nd *out, const double *v)
+static void ctc_slopes(const sample *s, reel_dtype d, const nd *in, nd *out, const double *v, const double *w)
 {
     nd_make(out, d, in[0].shape);
     for (int64_t i = 0; i < out->count; i++) {
@@ -342,19 +342,19 @@ static void ctc_slopes(const sample *s, reel_dtype d, const nd *in, nd *out, con
         const bool none = isinf(paths(in, n, in[0].data));
         const int64_t t = i / in[0].shape.dims[2] / in[0].shape.dims[1];
         const bool past = t >= in[0].shape.dims[0] - (int64_t)in[2].data[n];
-        out->data[i] = past ? 0 : none ? (s->p[2] != 0 ? 0 : NAN) : slope(in, n, in[0].data, v, i, NULL);
+        out->data[i] = past ? 0 : none ? (s->p[2] != 0 ? 0 : NAN) : slope(in, n, in[0].data, v, i, w);
         if (fabs(out->data[i]) < 1e-11) out->data[i] = 0;
     }
 }
 
 static void ctc_grad_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
 {
-    ctc_slopes(s, d, in, out, NULL);
+    ctc_slopes(s, d, in, out, NULL, NULL);
 }
 
 static void ctc_curve_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
 {
-    ctc_slopes(s, d, in, out, in[4].data);
+    ctc_slopes(s, d, in, out, in[4].data, s->in[5] ? in[5].data : NULL);
 }
 
 static void ctc_loss_bad(void)
@@ -394,8 +394,16 @@ static void ctc_loss_bad(void)
         BAD(CALL_CTC(fn, a, x, l, big, n, x), REEL_EARG, "length 7 of sequence 1 is out of range"); \
         BAD(CALL_CTC(fn, a, x, l, n, big, x), REEL_EARG, "target length 7 of sequence 1");          \
     }
-#define CALL_CTC(fn, a, ...) reel_##fn##_at_(REEL_HERE, (reel_tensor *const[]){__VA_ARGS__}, &a)
+#define CALL_CTC(fn, a, ...) reel_ctc_grad_at_(REEL_HERE, (reel_tensor *const[]){__VA_ARGS__}, &a)
 CTC_BAD(ctc_grad, 4)
+#undef CALL_CTC
+static reel_tensor *curve(const char *site, reel_tensor *const in[], int n_in, const reel_attr_ctc *a)
+{
+    return reel_ctc_curve_at_(site, in, n_in, a);
+}
+#define CALL_CTC(fn, a, ...)                              \
+    curve(REEL_HERE, (reel_tensor *const[]){__VA_ARGS__}, \
+          (int)(sizeof((reel_tensor *const[]){__VA_ARGS__}) / sizeof(reel_tensor *)), &a)
 CTC_BAD(ctc_curve, 5)
 
 static void all_ctc_curve_bad(void)
@@ -403,8 +411,11 @@ static void all_ctc_curve_bad(void)
     const reel_attr_ctc a = {.blank = 2};
     reel_tensor *x = X("[4,2,3]"), *l = X("[2,2]L1"), *n = X("[2]L3");
     ctc_curve_bad();
-    BAD(CALL_CTC(ctc_curve, a, x, l, n, n, NULL), REEL_EARG, "v is NULL");
-    BAD(CALL_CTC(ctc_curve, a, x, l, n, n, X("[4,2,4]")), REEL_ESHAPE, "v does not have the shape of log_probs");
+    BAD(CALL_CTC(ctc_curve, a, x, l, n, n, NULL), REEL_EARG, "vs[0] is NULL");
+    BAD(CALL_CTC(ctc_curve, a, x, l, n, n, X("[4,2,4]")), REEL_ESHAPE, "direction 0 does not have the shape");
+    BAD(CALL_CTC(ctc_curve, a, x, l, n, n, x, X("[4,2]")), REEL_ESHAPE, "direction 1 does not have the shape");
+    BAD(CALL_CTC(ctc_curve, a, x, l, n, n), REEL_EARG, "along 0 directions, there are those along 1 to 5");
+    BAD(CALL_CTC(ctc_curve, a, x, l, n, n, x, x, x, x, x, x), REEL_EARG, "along 6 directions");
 }
 
 /* lacking steps: L1 none; labels L1 repeat, L2 alternate */
@@ -421,18 +432,18 @@ static void all_ctc_curve_bad(void)
         CTC("[3,2,2]", "[2,0]L1", "[2]L1", "[2]L1", R)
 static const sample ctc_loss_good[] = {CTC_LIST(N), CTC_LIST(M), CTC("[6,3,4]", "[3,2]L3", "[3]L2", "[3]L3", S),
                                        CTC("[40,10,5]", "[10,7]L4", "[10]L9", "[10]L8", N)};
-#undef CTC
-#define CTC(x, l, lack, len, ...)                                \
-    {                                                            \
-        IN(x, l, lack, len), WITH(__VA_ARGS__), .flags = NO_GRAD \
-    } /* third derivatives */
 static const sample ctc_grad_good[] = {CTC_LIST(0), CTC("[40,10,5]", "[10,7]L4", "[10]L9", "[10]L8", 0)};
 #undef CTC
-#define CTC(x, l, lack, len, ...)                                   \
-    {                                                               \
-        IN(x, l, lack, len, x), WITH(__VA_ARGS__), .flags = NO_GRAD \
+#define CTC(x, l, lack, len, ...)                 \
+    {                                             \
+        IN(x, l, lack, len, x), WITH(__VA_ARGS__) \
     }
-static const sample ctc_curve_good[] = {CTC_LIST(0), CTC("[40,10,5]", "[10,7]L4", "[10]L9", "[10]L8", 0)};
+static const sample ctc_curve_good[] = {
+    CTC_LIST(0),
+    CTC("[40,10,5]", "[10,7]L4", "[10]L9", "[10]L8", 0),
+    {IN("[3,1,3]", "[1,2]L2", "[1]L1", "[1]L3", "[3,1,3]", "[3,1,3]")},
+    {IN("[4,2,2]", "[2,2]L1", "[2]L2", "[2]L2", "[4,2,2]t", "[4,2,2]r")},
+    {IN("[2,2,3]", "[2,3]L2", "[2]L2", "[2]L4", "[2,2,3]s", "[2,2,3]b"), WITH(0, 0, 1)}};
 const samples samples_ctc_loss = {GOOD(ctc_loss_good), .scale = 16, .apply = ctc_loss_apply,
                                   .reference = ctc_loss_reference, .bad = ctc_loss_bad};
 const samples samples_ctc_grad = {GOOD(ctc_grad_good),

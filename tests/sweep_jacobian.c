@@ -247,7 +247,7 @@ bool jacobian_holds(run *r, reel_tensor *const in[])
     }
     if (j.n_x == 0 || j.n_y == 0) return true;
     j.w = weights(j.n_y, MAX_Y, &j.n_w);
-    const bool ok = first_order(&j) && ((r->s->flags & FIRST_ORDER) || second_order(&j));
+    const bool ok = first_order(&j) && second_order(&j);
     free(j.w);
     return ok;
 }

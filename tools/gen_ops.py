@@ -123,6 +123,8 @@ def dtypes_text(d):
 def gradient_text(grad):
     if grad == "VJP":
         return "yes"
+    if grad.startswith("STRAIGHT"):
+        return "straight through"
     return "zero" if grad == "ZERO" else "none"
 
 

@@ -113,8 +113,9 @@ typedef struct {
     const char *name;
 } reel_fn;
 
-/* Errors: per thread, the first one stays until it is taken. While it is pending an op given NULL
-   returns NULL, pure ops still run, and calls that change state refuse (and return its code). */
+/* Errors: per thread, the first one stays until it is taken. While it is pending an op given NULL returns NULL (an operand
+   that may be left out is no exception: it could be what failed), other pure ops still run, and calls that change state
+   refuse (and return its code). */
 typedef struct {
     int code;         /* reel_code */
     const char *site; /* "file:line" of the user's call; a literal, or "" */

@@ -91,7 +91,7 @@ struct reel_op {
     int (*view)(const reel_view_rule *v);
     reel_grad_kind grad;
     int (*vjp)(const reel_vjp_args *v); /* NULL unless grad is REEL_VJP */
-    const char *no_grad;                /* the reason, for REEL_NO_GRAD */
+    const char *no_grad;                /* why: of REEL_NO_GRAD, or of a vjp that is no derivative */
     void (*attr_retain)(
         const void *attr); /* attributes that own something: called when a listener copies the bytes ... */
     void (*attr_release)(const void *attr); /* ... and when it drops them; both NULL for plain bytes */

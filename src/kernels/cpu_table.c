@@ -191,6 +191,7 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     K(grid_sample_grad, grid_sample_grad),
     K(roi_align, roi_align),
     K(roi_align_grad, roi_align_grad),
+    K(roi_pick, roi_pick),
 
     /* embedding, attention, recurrent layers */
     K(attention, attention),

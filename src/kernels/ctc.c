@@ -1,7 +1,8 @@
 /* ctc.c: ctc_loss, ctc_grad and ctc_curve: the forward-backward recursion in logarithms, in double, a task a sequence.
 
    With l' the labels with blanks around each, alpha_t(s) is the logarithm of the probability of all prefixes that end in
-   state s at step t, beta_t(s) of all ways on from there. ctc_curve carries the derivatives of both along v with them. */
+   state s at step t, beta_t(s) of all ways on from there. ctc_curve along k directions carries a jet of 2^k numbers for each:
+   entry i is the mixed derivative along the directions whose bits i has; k = 0 for the gradient itself. */
 #include <math.h>
 #include <string.h>
 #include "core/dtype.h"
@@ -16,9 +17,10 @@ typedef struct ctc_plan {
     reel_attr_ctc attr;
     reel_dtype dtype, int_dtype[3];
     int n_in;
-    bool loss, curve;
+    bool loss;
+    int k;                      /* directions */
     int64_t t, n, c, s, states; /* states: 2 s + 1 */
-    int64_t x[3], targets[2], lengths, target_lengths, v[3];
+    int64_t x[3], targets[2], lengths, target_lengths, v[REEL_CTC_DIRECTIONS][3];
     int64_t need; /* doubles of workspace a sequence */
 } ctc_plan;
 
@@ -31,18 +33,18 @@ static int ctc_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     p->dtype = x->dtype;
     p->n_in = sig->n_in;
     p->loss = sig->op->id == REEL_OP_ctc_loss;
-    p->curve = sig->op->id == REEL_OP_ctc_curve;
+    p->k = sig->n_in - 4;
     p->t = x->dims[0], p->n = x->dims[1], p->c = x->dims[2], p->s = targets->dims[1];
     p->states = 2 * p->s + 1;
     for (int k = 0; k < 3; k++) {
         p->x[k] = x->strides[k];
         p->int_dtype[k] = sig->in[1 + k].dtype;
-        if (p->curve) p->v[k] = sig->in[4].strides[k];
+        for (int i = 0; i < p->k; i++) p->v[i][k] = sig->in[4 + i].strides[k];
     }
     p->targets[0] = targets->strides[0], p->targets[1] = targets->strides[1];
     p->lengths = sig->in[2].strides[0], p->target_lengths = sig->in[3].strides[0];
     int64_t states, all;
-    const int64_t kinds = p->curve ? 2 : 1, steps = p->loss ? 2 : p->t + 2;
+    const int64_t kinds = (int64_t)1 << p->k, steps = p->loss ? 2 : p->t + 2;
     if (REEL_MUL_OVERFLOW(kinds * steps, p->states, &states) || REEL_MUL_OVERFLOW(states, p->n * 8, &all))
         return reel_fail(REEL_ESHAPE, "%lld steps of %lld labels for %lld sequences are too many", (long long)p->t,
                          (long long)p->s, (long long)p->n);
@@ -60,8 +62,9 @@ typedef struct job {
 /* One sequence. */
 typedef struct sequence {
     const ctc_plan *p;
-    const char *x, *v, *targets;
+    const char *x, *v[REEL_CTC_DIRECTIONS], *targets;
     int64_t t, states;
+    int jet; /* 2^k */
 } sequence;
 
 static double value(const sequence *q, const char *from, const int64_t *strides, int64_t t, int64_t c)
@@ -81,74 +84,118 @@ static bool skips(const sequence *q, int64_t s)
     return s >= 2 && s % 2 == 1 && label(q, s) != label(q, s - 2);
 }
 
-/* ln of the sum of e^a[i]; and of da, the derivatives, their mean by those weights */
-static double log_sum(const double *a, const double *da, int n, double *derivative)
+/* ---- jets: a function's mixed derivatives along sets of directions, entry 0 its value ---------------------- */
+enum { MAX_JET = 1 << REEL_CTC_DIRECTIONS };
+
+/* e^a, entry 0 given: with d one direction of the set s, (e^a)_s = sum over t in s - d of a_{t+d} (e^a)_{s-d-t} */
+static void jet_exp(const double *a, int n, double *e)
 {
-    double m = -(double)INFINITY, sum = 0, d = 0;
-    for (int i = 0; i < n; i++) m = a[i] > m ? a[i] : m;
-    *derivative = 0;
-    for (int i = 0; i < n; i++)
-        if (a[i] != a[i]) return a[i];
-    if (m == -(double)INFINITY) return m;
-    for (int i = 0; i < n; i++) {
-        const double w = reel_exp_f64_(a[i] - m);
-        sum += w;
-        d += w > 0 ? w * da[i] : 0;
+    for (int s = 1; s < n; s++) {
+        const int d = s & -s, rest = s & ~d;
+        double sum = 0;
+        for (int t = rest;; t = (t - 1) & rest) {
+            if (e[0] > 0) sum += a[t | d] * e[rest & ~t];
+            if (!t) break;
+        }
+        e[s] = sum;
     }
-    *derivative = d / sum;
-    return m + reel_log_f64_(sum);
+}
+
+/* ln z, entry 0 given: jet_exp's equation for a_s */
+static void jet_log(const double *z, int n, double *l)
+{
+    for (int s = 1; s < n; s++) {
+        const int d = s & -s, rest = s & ~d;
+        double sum = z[s];
+        for (int t = (rest - 1) & rest; rest; t = (t - 1) & rest) { /* all sets but rest itself */
+            sum -= l[t | d] * z[rest & ~t];
+            if (!t) break;
+        }
+        l[s] = sum / z[0];
+    }
+}
+
+/* ln of the sum of e^a[i] of n <= 3 jets */
+static void log_sum(const double *const a[], int n, int jet, double *to)
+{
+    double m = -(double)INFINITY, sum[MAX_JET] = {0}, e[MAX_JET];
+    for (int i = 0; i < n; i++) m = a[i][0] > m ? a[i][0] : m;
+    for (int s = 0; s < jet; s++) to[s] = 0;
+    to[0] = m;
+    for (int i = 0; i < n; i++)
+        if (a[i][0] != a[i][0]) to[0] = a[i][0];
+    if (to[0] != to[0] || m == -(double)INFINITY) return;
+    for (int i = 0; i < n; i++) {
+        e[0] = reel_exp_f64_(a[i][0] - m);
+        jet_exp(a[i], jet, e);
+        for (int s = 0; s < jet; s++) sum[s] += e[s];
+    }
+    to[0] = m + reel_log_f64_(sum[0]);
+    jet_log(sum, jet, to);
+}
+
+/* a += the score of class c at step t, which is linear in each direction */
+static void add_score(const sequence *q, int64_t t, int64_t c, double *a)
+{
+    a[0] += value(q, q->x, q->p->x, t, c);
+    for (int i = 0; i < q->p->k; i++) a[1 << i] += value(q, q->v[i], q->p->v[i], t, c);
 }
 
 /* alpha of a step from that of the step before, NULL: the first */
-static void forward(const sequence *q, int64_t t, const double *old, const double *d_old, double *a, double *da)
+static void forward(const sequence *q, int64_t t, const double *old, double *to)
 {
+    const int jet = q->jet;
     for (int64_t s = 0; s < q->states; s++) {
-        double from[3], d[3] = {0, 0, 0}, slope = 0;
-        int n = 0;
-        if (!old) {
-            from[n++] = s < 2 ? 0 : -(double)INFINITY;
+        double *a = to + s * jet;
+        if (old) {
+            const double *from[3];
+            int n = 0;
+            for (int64_t k = s - (skips(q, s) ? 2 : s > 0 ? 1 : 0); k <= s; k++) from[n++] = old + k * jet;
+            log_sum(from, n, jet, a);
         } else {
-            const int64_t back = skips(q, s) ? 2 : s > 0 ? 1 : 0;
-            for (int64_t k = s - back; k <= s; k++, n++) {
-                from[n] = old[k];
-                if (d_old) d[n] = d_old[k];
-            }
+            memset(a, 0, (size_t)jet * sizeof *a);
+            a[0] = s < 2 ? 0 : -(double)INFINITY;
         }
-        const int64_t l = label(q, s);
-        a[s] = log_sum(from, d, n, &slope) + value(q, q->x, q->p->x, t, l);
-        if (da) da[s] = a[s] > -(double)INFINITY ? slope + value(q, q->v, q->p->v, t, l) : 0;
+        if (a[0] > -(double)INFINITY)
+            add_score(q, t, label(q, s), a);
+        else
+            a[0] += value(q, q->x, q->p->x, t, label(q, s)); /* may be NaN */
     }
 }
 
 /* beta of step t from that of the step behind it, NULL: the last */
-static void backward(const sequence *q, int64_t t, const double *old, const double *d_old, double *b, double *db)
+static void backward(const sequence *q, int64_t t, const double *old, double *to)
 {
+    const int jet = q->jet;
+    double ahead[3][MAX_JET];
     for (int64_t s = 0; s < q->states; s++) {
-        double to[3], d[3] = {0, 0, 0}, slope = 0;
-        int n = 0;
+        double *b = to + s * jet;
         if (!old) {
-            b[s] = s >= q->states - 2 ? 0 : -(double)INFINITY;
-            if (db) db[s] = 0;
+            memset(b, 0, (size_t)jet * sizeof *b);
+            b[0] = s >= q->states - 2 ? 0 : -(double)INFINITY;
             continue;
         }
+        const double *from[3];
+        int n = 0;
         for (int64_t k = s; k < q->states && k <= s + 2; k++) {
             if (k == s + 2 && !skips(q, k)) continue;
-            const int64_t l = label(q, k);
-            to[n] = old[k] + value(q, q->x, q->p->x, t + 1, l);
-            if (d_old) d[n] = d_old[k] + value(q, q->v, q->p->v, t + 1, l);
+            memcpy(ahead[n], old + k * jet, (size_t)jet * sizeof *old);
+            add_score(q, t + 1, label(q, k), ahead[n]);
+            from[n] = ahead[n];
             n++;
         }
-        b[s] = log_sum(to, d, n, &slope);
-        if (db) db[s] = slope;
+        log_sum(from, n, jet, b);
     }
 }
 
 /* ln of the probability of the target, from the last alpha */
-static double total(const sequence *q, const double *a, const double *da, double *derivative)
+static void total(const sequence *q, const double *a, double *to)
 {
-    static const double none[2] = {0, 0};
-    const int n = q->states > 1 ? 2 : 1;
-    return log_sum(a + q->states - n, da ? da + q->states - n : none, n, derivative);
+    const double *last = a + (q->states - 1) * q->jet;
+    if (q->states > 1)
+        log_sum((const double *const[]){last - q->jet, last}, 2, q->jet, to);
+    else
+        log_sum(&last, 1, q->jet, to);
 }
 
 static void store(const ctc_plan *p, void *out, int64_t i, double v)
@@ -159,46 +206,50 @@ static void store(const ctc_plan *p, void *out, int64_t i, double v)
 
 static void loss_of(const job *j, const sequence *q, int64_t n, double *work)
 {
-    double unused, *a = work, *b = work + j->p->states;
+    double *a = work, *b = work + j->p->states;
     double log_p = q->states > 1 ? -(double)INFINITY : 0;
     for (int64_t t = 0; t < q->t; t++) {
-        forward(q, t, t ? b : NULL, NULL, a, NULL);
+        forward(q, t, t ? b : NULL, a);
         double *const swap = a;
         a = b, b = swap;
     }
-    if (q->t > 0) log_p = total(q, b, NULL, &unused);
+    if (q->t > 0) total(q, b, &log_p);
     const double loss = 0 - log_p;
     store(j->p, j->ptr[j->p->n_in], n, loss == (double)INFINITY && j->p->attr.zero_infinity ? 0 : loss);
+}
+
+/* What all paths through a state at a step have of the whole probability, e^(alpha + beta - total), along all directions. */
+static double share_of(const double *alpha, const double *beta, const double *all, int jet)
+{
+    double d[MAX_JET], e[MAX_JET];
+    for (int s = 0; s < jet; s++) d[s] = alpha[s] + beta[s] - all[s];
+    e[0] = reel_exp_f64_(d[0]);
+    if (!(e[0] > 0)) return e[0];
+    jet_exp(d, jet, e);
+    return e[jet - 1];
 }
 
 static void gradient_of(const job *j, const sequence *q, int64_t n, double *work)
 {
     const ctc_plan *p = j->p;
-    const int64_t width = p->states, steps = p->t + 2;
-    double *alpha = work, *d_alpha = p->curve ? work + steps * width : NULL, slope = 0;
-    double *b = alpha + p->t * width, *b2 = b + width; /* the last two rows are beta's */
-    double *db = d_alpha ? d_alpha + p->t * width : NULL, *db2 = db ? db + width : NULL;
+    const int64_t width = p->states * q->jet;
+    double all[MAX_JET], *b = work + p->t * width, *b2 = b + width; /* behind alpha's rows are two of beta's */
     void *out = j->ptr[p->n_in];
-    for (int64_t t = 0; t < q->t; t++)
-        forward(q, t, t ? alpha + (t - 1) * width : NULL, t && d_alpha ? d_alpha + (t - 1) * width : NULL,
-                alpha + t * width, d_alpha ? d_alpha + t * width : NULL);
+    for (int64_t t = 0; t < q->t; t++) forward(q, t, t ? work + (t - 1) * width : NULL, work + t * width);
     for (int64_t t = 0; t < p->t; t++)
         for (int64_t c = 0; c < p->c; c++) store(p, out, (t * p->n + n) * p->c + c, 0);
     if (q->t == 0) return;
-    const double log_p = total(q, alpha + (q->t - 1) * width, d_alpha ? d_alpha + (q->t - 1) * width : NULL, &slope);
-    const bool none = log_p == -(double)INFINITY;
+    total(q, work + (q->t - 1) * width, all);
+    const bool none = all[0] == -(double)INFINITY;
     if (none && p->attr.zero_infinity) return;
     for (int64_t t = q->t - 1; t >= 0; t--) {
-        backward(q, t, t < q->t - 1 ? b : NULL, db, b2, db2);
-        double *swap = b;
+        backward(q, t, t < q->t - 1 ? b : NULL, b2);
+        double *const swap = b;
         b = b2, b2 = swap;
-        swap = db;
-        db = db2, db2 = swap;
         for (int64_t c = 0; none && c < p->c; c++) store(p, out, (t * p->n + n) * p->c + c, (double)NAN);
         for (int64_t s = 0; !none && s < q->states; s++) {
             const int64_t at = (t * p->n + n) * p->c + label(q, s);
-            double share = reel_exp_f64_(alpha[t * width + s] + b[s] - log_p);
-            if (d_alpha && share > 0) share *= d_alpha[t * width + s] + db[s] - slope;
+            const double share = share_of(work + t * width + s * q->jet, b + s * q->jet, all, q->jet);
             const double sum = reel_load_number_((char *)out + at * (int64_t)reel_size_(p->dtype), p->dtype) - share;
             store(p, out, at, sum);
         }
@@ -211,9 +262,9 @@ static void some(void *arg, int64_t begin, int64_t end)
     const ctc_plan *p = j->p;
     const int64_t size = (int64_t)reel_size_(p->dtype);
     for (int64_t n = begin; n < end; n++) {
-        sequence q = {.p = p};
+        sequence q = {.p = p, .jet = 1 << p->k};
         q.x = (const char *)j->ptr[0] + n * p->x[1] * size;
-        q.v = p->curve ? (const char *)j->ptr[4] + n * p->v[1] * size : NULL;
+        for (int i = 0; i < p->k; i++) q.v[i] = (const char *)j->ptr[4 + i] + n * p->v[i][1] * size;
         q.targets = (const char *)j->ptr[1] + n * p->targets[0] * (int64_t)reel_size_(p->int_dtype[0]);
         q.t = reel_label_(p->int_dtype[1], j->ptr[2], n * p->lengths);
         q.states = 2 * reel_label_(p->int_dtype[2], j->ptr[3], n * p->target_lengths) + 1;
@@ -252,7 +303,7 @@ static int ctc_run(const void *plan, void *const *ptr, void *work)
     const int code = check(p, ptr);
     if (code) return code;
     job j = {p, ptr, work};
-    const int64_t cost = p->t * p->states * 8 + 1, grain = cost > 16384 ? 1 : 16384 / cost + 1;
+    const int64_t cost = p->t * p->states * (8 << p->k) + 1, grain = cost > 16384 ? 1 : 16384 / cost + 1;
     if (p->n <= grain)
         some(&j, 0, p->n);
     else

@@ -1,5 +1,6 @@
 /* grid_sample.c: plans of grid_sample and its gradients. Points are shared among threads; the gradient by x by planes, since
    points may meet in a pixel. */
+#include <string.h>
 #include "kernels/grid_sample.h"
 #include "kernels/dense.h"
 #include "ops/attrs.h"
@@ -24,6 +25,7 @@ static int prepare_any(const reel_ksig *sig, grid_plan *p, int first, size_t *wo
     p->table = compute == REEL_F64 ? &REEL_PICK(reel_grid_levels)->f64 : &REEL_PICK(reel_grid_levels)->f32;
     j->axes = x->rank - 2;
     j->mode = a->mode, j->padding = a->padding, j->align = a->align;
+    memcpy(j->order, a->order, sizeof j->order);
     j->images = x->dims[0], j->channels = x->dims[1];
     j->pixels = j->points = 1;
     for (int i = 0; i < j->axes; i++) {

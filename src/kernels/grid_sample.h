@@ -7,7 +7,8 @@
 enum { REEL_GRID_BLOCK = 32, REEL_GRID_PLANES = 8 }; /* points, planes worked on together */
 typedef struct reel_grid_job {
     int axes; /* of space, 1 to 3 */
-    int mode, padding, align;
+    int mode, padding, align,
+        order[3]; /* order: derivatives of the weights by each coordinate, x (the last axis) first */
     int64_t images, channels, dims[3]; /* dims: of the input, the outermost first */
     int64_t pixels, points;            /* of an input image, of an output image */
     const void *x, *grid, *g;

@@ -5,7 +5,8 @@ enum { NAME(MAX_TAPS) = 64, NAME(BLOCK) = REEL_GRID_BLOCK };
 typedef int32_t NAME(pixels)[NAME(BLOCK)]; /* one a point; -1: outside, which counts as 0 */
 typedef T NAME(column)[NAME(BLOCK)];
 
-/* Along one axis: up to four pixels, their weights, and the weights' derivatives by the grid's coordinate. */
+/* Along one axis: up to four pixels, their weights, and the weights' derivatives by the grid's coordinate; of an order above 0 that
+   derivative of the weights, and the next. */
 typedef struct NAME(axis) {
     NAME(pixels) at[4];
     NAME(column) w[4], dw[4];
@@ -62,26 +63,35 @@ REEL_ALWAYS_INLINE int32_t NAME(inside)(T p, int64_t n)
     return p > -1 && p < (T)n ? (int32_t)p : -1;
 }
 
-REEL_ALWAYS_INLINE void NAME(cubic)(T t, T w[4], T dw[4])
+/* The piece of the kernel at distance v in [0, 2], differentiated `order` times. */
+REEL_ALWAYS_INLINE T NAME(cubic)(T v, bool near, int order)
 {
-    const T a = (T)-0.75;
-    const T x[4] = {t + 1, t, 1 - t, 2 - t};
-    static const T side[4] = {1, 1, -1, -1};
-    for (int k = 0; k < 4; k++) {
-        const T v = x[k];
-        if (k == 0 || k == 3) {
-            w[k] = ((a * v - 5 * a) * v + 8 * a) * v - 4 * a;
-            dw[k] = side[k] * ((3 * a * v - 10 * a) * v + 8 * a);
-        } else {
-            w[k] = ((a + 2) * v - (a + 3)) * v * v + 1;
-            dw[k] = side[k] * ((3 * (a + 2) * v - 2 * (a + 3)) * v);
-        }
+    const T a = (T)-0.75, c3 = near ? a + 2 : a, c2 = near ? -(a + 3) : -5 * a;
+    const T c1 = near ? 0 : 8 * a, c0 = near ? 1 : -4 * a;
+    switch (order) {
+    case 0: return near ? (c3 * v + c2) * v * v + 1 : ((c3 * v + c2) * v + c1) * v + c0;
+    case 1: return near ? (3 * c3 * v + 2 * c2) * v : (3 * c3 * v + 2 * c2) * v + c1;
+    case 2: return 6 * c3 * v + 2 * c2;
+    case 3: return 6 * c3;
+    default: return 0;
     }
 }
 
-/* count coordinates g, `axes` apart, along an axis of n pixels. */
-REEL_ALWAYS_INLINE void NAME(axis_of)(int mode, int padding, bool align, const T *g, int axes, int64_t n, int64_t count,
-                                      NAME(axis) * o)
+/* At the fraction t, of the four pixels from one before it on: their distances are t + 1, t, 1 - t, 2 - t. */
+REEL_ALWAYS_INLINE void NAME(cubics)(T t, int order, T slope, T w[4])
+{
+    const T x[4] = {t + 1, t, 1 - t, 2 - t};
+    T f = 1;
+    for (int i = 0; i < order; i++) f *= slope;
+    for (int k = 0; k < 4; k++) {
+        const T v = NAME(cubic)(x[k], k == 1 || k == 2, order);
+        w[k] = f * (k > 1 && order % 2 ? -v : v);
+    }
+}
+
+/* count coordinates g, `axes` apart, along an axis of n pixels. order: how often the weights are differentiated. */
+REEL_ALWAYS_INLINE void NAME(axis_of)(int mode, int padding, bool align, int order, const T *g, int axes, int64_t n,
+                                      int64_t count, NAME(axis) * o)
 {
     const T wide = (T)1e9, scale = align ? (T)(n - 1) / 2 : (T)n / 2;
     for (int64_t p = 0; p < count; p++) {
@@ -92,39 +102,45 @@ REEL_ALWAYS_INLINE void NAME(axis_of)(int mode, int padding, bool align, const T
         x = x < -wide ? -wide : x > wide ? wide : x; /* far outside, where floor and integers still agree */
         if (mode == REEL_SAMPLE_NEAREST) {
             o->at[0][p] = NAME(inside)(RINT(x), n);
-            o->w[0][p] = 1;
+            o->w[0][p] = order == 0;
             o->dw[0][p] = 0;
             continue;
         }
         const T base = FLOOR(x), t = x - base;
         if (mode == REEL_SAMPLE_LINEAR) {
             o->at[0][p] = NAME(inside)(base, n), o->at[1][p] = NAME(inside)(base + 1, n);
-            o->w[0][p] = 1 - t, o->w[1][p] = t;
-            o->dw[0][p] = -slope, o->dw[1][p] = slope;
+            o->w[0][p] = order == 0 ? 1 - t : order == 1 ? -slope : 0;
+            o->w[1][p] = order == 0 ? t : order == 1 ? slope : 0;
+            o->dw[0][p] = order == 0 ? -slope : 0, o->dw[1][p] = order == 0 ? slope : 0;
             continue;
         }
         T w[4], dw[4];
-        NAME(cubic)(t, w, dw);
+        NAME(cubics)(t, order, slope, w);
+        NAME(cubics)(t, order + 1, slope, dw);
         for (int k = 0; k < 4; k++) {
             T unused = 1;
             o->at[k][p] = NAME(inside)(NAME(padded)(padding, align, base + (T)(k - 1), n, &unused), n);
             o->w[k][p] = w[k];
-            o->dw[k][p] = dw[k] * slope;
+            o->dw[k][p] = dw[k];
         }
     }
 }
 
-#define AXIS(mode)                                                                   \
-    case mode:                                                                       \
-        if (j->padding == REEL_BORDER)                                               \
-            NAME(axis_of)(mode, REEL_BORDER, j->align, g, j->axes, n, count, o);     \
-        else if (j->padding == REEL_REFLECTION)                                      \
-            NAME(axis_of)(mode, REEL_REFLECTION, j->align, g, j->axes, n, count, o); \
-        else                                                                         \
-            NAME(axis_of)(mode, REEL_ZEROS, j->align, g, j->axes, n, count, o);      \
+#define AXIS(mode)                                                                      \
+    case mode:                                                                          \
+        if (j->padding == REEL_BORDER)                                                  \
+            NAME(axis_of)(mode, REEL_BORDER, j->align, 0, g, j->axes, n, count, o);     \
+        else if (j->padding == REEL_REFLECTION)                                         \
+            NAME(axis_of)(mode, REEL_REFLECTION, j->align, 0, g, j->axes, n, count, o); \
+        else                                                                            \
+            NAME(axis_of)(mode, REEL_ZEROS, j->align, 0, g, j->axes, n, count, o);      \
         break;
-static void NAME(find)(const reel_grid_job *j, const T *g, int64_t n, int64_t count, NAME(axis) * o)
+static void NAME(find)(const reel_grid_job *j, int order, const T *g, int64_t n, int64_t count, NAME(axis) * o)
 {
+    if (order) { /* in second derivatives only */
+        NAME(axis_of)(j->mode, j->padding, j->align, order, g, j->axes, n, count, o);
+        return;
+    }
     switch (j->mode) {
         AXIS(REEL_SAMPLE_NEAREST)
         AXIS(REEL_SAMPLE_CUBIC)
@@ -144,7 +160,7 @@ static int NAME(spread)(const reel_grid_job *j, const T *g, int64_t count, NAME(
     int32_t outside = 0;
     for (int k = 0; k < j->axes; k++) {
         const int32_t size = (int32_t)j->dims[k];
-        NAME(find)(j, g + (j->axes - 1 - k), j->dims[k], count, &a);
+        NAME(find)(j, j->order[j->axes - 1 - k], g + (j->axes - 1 - k), j->dims[k], count, &a);
         for (int i = n - 1; i >= 0;
              i--) /* entry i becomes `taps` entries; from the last, so that none is overwritten */
             for (int t = taps - 1; t >= 0; t--) {

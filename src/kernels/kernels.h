@@ -52,7 +52,7 @@ extern const reel_kernel reel_k_normalize_, reel_k_normalize_grad_, reel_k_windo
 /* convolution, pooling, resampling */
 extern const reel_kernel reel_k_conv_, reel_k_pool_, reel_k_pool_index_;
 extern const reel_kernel reel_k_resize_, reel_k_grid_sample_, reel_k_grid_sample_grad_, reel_k_roi_align_,
-    reel_k_roi_align_grad_;
+    reel_k_roi_align_grad_, reel_k_roi_pick_;
 /* attention, recurrent layers */
 extern const reel_kernel reel_k_attention_, reel_k_attention_grad_, reel_k_recurrent_, reel_k_recurrent_grad_,
     reel_k_rotary_;

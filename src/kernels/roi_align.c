@@ -11,6 +11,7 @@ enum { MOST_SAMPLES = 1 << 12 };
 typedef struct roi_plan {
     reel_attr_roi a;
     int n_in, first; /* first: where x stands among the inputs */
+    bool pick;
     reel_dtype compute, batch_dtype;
     int64_t images, channels, h, w, regions;
     reel_dense_in g, x, rois;
@@ -46,6 +47,13 @@ static int prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 static int grad_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 {
     return prepare_any(sig, plan, 1, workspace);
+}
+
+static int pick_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    const int code = prepare_any(sig, plan, 1, workspace);
+    ((roi_plan *)plan)->pick = true;
+    return code;
 }
 
 /* A region: where its bins begin, how large they are, and how many samples they have. */
@@ -93,15 +101,15 @@ static double get(const roi_plan *p, const void *x, int64_t i)
 
 typedef struct job {
     const roi_plan *p;
-    const void *x, *g;
+    const void *x, *g; /* g: roi_pick's u, too */
     const double *rois;
     const int64_t *batch;
     void *out;
 } job;
 
-/* One bin of a plane: its value; or, with out, g spread over the pixels that made it. */
-static double bin(const roi_plan *p, const region *r, const void *x, int64_t plane, int64_t by, int64_t bx, double g,
-                  void *out)
+/* One bin of a plane: its value, with u that of u at the maximum of x; or, with out, g spread over the pixels that made it. */
+static double bin(const roi_plan *p, const region *r, const void *x, const void *u, int64_t plane, int64_t by,
+                  int64_t bx, double g, void *out)
 {
     double sum = 0, top = 0;
     int64_t top_at = -1, at[4];
@@ -136,6 +144,7 @@ static double bin(const roi_plan *p, const region *r, const void *x, int64_t pla
         else
             ((float *)out)[plane + top_at] += (float)(g * top_w);
     }
+    if (u) return top_at >= 0 ? top_w * get(p, u, plane + top_at) : 0;
     return p->a.max ? top : sum / (double)(n > 0 ? n : 1);
 }
 
@@ -150,7 +159,7 @@ static void forward(void *arg, int64_t begin, int64_t end)
             for (int64_t b = 0; b < bins; b++) {
                 const int64_t plane = (j->batch[i] * p->channels + c) * p->h * p->w,
                               to = (i * p->channels + c) * bins + b;
-                const double v = bin(p, &r, j->x, plane, b / p->a.w, b % p->a.w, 0, NULL);
+                const double v = bin(p, &r, j->x, j->g, plane, b / p->a.w, b % p->a.w, 0, NULL);
                 if (p->compute == REEL_F64)
                     ((double *)j->out)[to] = v;
                 else
@@ -172,8 +181,8 @@ static void backward(void *arg, int64_t begin, int64_t end) /* planes */
             if (j->batch[i] != image) continue;
             const region r = region_of(p, j->rois + 4 * i);
             for (int64_t b = 0; b < bins; b++)
-                bin(p, &r, j->x, at * pixels, b / p->a.w, b % p->a.w, get(p, j->g, (i * p->channels + c) * bins + b),
-                    j->out);
+                bin(p, &r, j->x, NULL, at * pixels, b / p->a.w, b % p->a.w,
+                    get(p, j->g, (i * p->channels + c) * bins + b), j->out);
         }
     }
 }
@@ -193,7 +202,7 @@ static int run_any(const roi_plan *p, void *const *ptr, void *work)
     j.x = reel_dense_ready_(&p->x, ptr[p->first], work);
     j.rois = reel_dense_ready_(&p->rois, ptr[p->first + 1], work);
     j.out = reel_dense_out_(&p->out, ptr[p->n_in], work);
-    if (p->first)
+    if (p->first && !p->pick)
         reel_parallel_for(p->images * p->channels, 1, backward, &j);
     else
         reel_parallel_for(p->regions, 1, forward, &j);
@@ -208,3 +217,4 @@ static int run(const void *plan, void *const *ptr, void *work)
 
 const reel_kernel reel_k_roi_align_ = {.plan_size = sizeof(roi_plan), .prepare = prepare, .run = run};
 const reel_kernel reel_k_roi_align_grad_ = {.plan_size = sizeof(roi_plan), .prepare = grad_prepare, .run = run};
+const reel_kernel reel_k_roi_pick_ = {.plan_size = sizeof(roi_plan), .prepare = pick_prepare, .run = run};

@@ -139,6 +139,7 @@ reel_tensor *reel_attention_at(const char *site, reel_tensor *q, reel_tensor *k,
     const reel_attr_attention a = attributes(o);
     reel_tensor *const in[4] = {q, k, v, mask};
     reel_tensor *out[2];
+    if (!reel_optional_(mask)) return NULL;
     reel_attention_both_at_(site, in, mask ? 4 : 3, &a, out);
     return out[0];
 }
@@ -150,6 +151,7 @@ int reel_attention_cached_at(const char *site, reel_tensor *q, reel_tensor *k, r
     reel_tensor *y[2];
     if (!out) return reel_fail_at_(site, REEL_EARG, "reel_attention_cached: out is NULL");
     out[0] = out[1] = out[2] = NULL;
+    if (!reel_optional_(past_k) || !reel_optional_(past_v) || !reel_optional_(mask)) return reel_status();
     if (!past_k != !past_v)
         return reel_fail_at_(site, REEL_EARG, "reel_attention_cached: past_%s is NULL and past_%s is not",
                              past_k ? "v" : "k", past_k ? "k" : "v");

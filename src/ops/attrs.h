@@ -171,6 +171,7 @@ typedef struct reel_attr_pick {
 typedef struct reel_attr_ctc {
     int64_t blank, zero_infinity;
 } reel_attr_ctc;
+enum { REEL_CTC_DIRECTIONS = 5 }; /* of ctc_curve, at most: the cost doubles with each */
 
 /* convolution, pooling, resampling */
 typedef struct reel_attr_conv {
@@ -195,6 +196,7 @@ typedef struct reel_attr_roi {
 } reel_attr_roi;
 typedef struct reel_attr_grid {
     int mode, padding, align;
+    int order[3]; /* derivatives of the weights by each coordinate, x (the last axis) first: of gradients */
 } reel_attr_grid;
 
 /* attention, recurrent layers */

@@ -78,6 +78,11 @@ reel_tensor *reel_isclose_at(const char *site, reel_tensor *a, reel_tensor *b, d
     return reel_op2_(REEL_OP_isclose, &tolerance, site, a, b);
 }
 
+reel_tensor *reel_allclose_at(const char *site, reel_tensor *a, reel_tensor *b, double rtol, double atol, int equal_nan)
+{
+    return reel_all_at(site, reel_isclose_at(site, a, b, rtol, atol, equal_nan));
+}
+
 /* ---- gradients: g is the gradient of the output y ---------------------------------------------------- */
 int reel_vjp_add_(const reel_vjp_args *v)
 {

@@ -55,6 +55,7 @@ static bool begin(const char *site, const char *fn, classes *c, reel_tensor *x, 
 {
     memset(c, 0, sizeof *c);
     reel_options_(&c->o, sizeof c->o, given);
+    if (!reel_optional_(c->o.weight)) return false;
     const reel_rec *r = reel_live_(site, fn, what, x), *t = r ? reel_live_(site, fn, "target", target) : NULL;
     char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
     if (!r || !t || !reel_loss_reduction_(site, fn, c->o.reduction)) return false;
@@ -102,7 +103,9 @@ static reel_tensor *label_weights(const char *site, const classes *c, reel_tenso
 static reel_tensor *finish(const char *site, reel_tensor *loss, reel_tensor *total, reel_reduction r)
 {
     if (r != REEL_REDUCE_MEAN || !total) return reel_loss_reduce_(site, loss, r);
-    return reel_div_at(site, reel_sum_at(site, loss), reel_sum_at(site, total));
+    if (!loss) return NULL;
+    reel_tensor *sum = reel_sum_at(site, reel_loss_wide_(site, loss));
+    return reel_loss_narrow_(site, reel_div_at(site, sum, reel_sum_at(site, reel_loss_wide_(site, total))), loss);
 }
 
 /* -sum of weight log p over the classes */
@@ -117,7 +120,8 @@ static reel_tensor *smooth(const char *site, const classes *c, reel_tensor *log_
 static reel_tensor *share(const char *site, double e, reel_tensor *x)
 {
     const reel_attr_reduce last = {.axes = {1, {-1}}};
-    return reel_div_at(site, reel_num_at(site, e), reel_count_like_at_(site, x, &last));
+    reel_tensor *n = reel_count_like_at_(site, x, &last);
+    return reel_cast_at(site, reel_div_at(site, reel_num_at(site, e), n), reel_type_of_(x)->dtype);
 }
 
 static reel_tensor *of_labels(const char *site, const classes *c, reel_tensor *labels, bool logits)

@@ -185,6 +185,7 @@ static reel_tensor *conv(const char *site, reel_tensor *x, reel_tensor *w, const
     reel_attr_conv a;
     reel_tensor *out = NULL;
     reel_options_(&o, sizeof o, given);
+    if (!reel_optional_(o.bias)) return NULL;
     memset(&a, 0, sizeof a);
     if (n == 0) {
         const reel_rec *r = reel_live_(site, fn, "w", w);

@@ -1,5 +1,6 @@
 /* ctc.c: connectionist temporal classification (Graves, Fernandez, Gomez and Schmidhuber, ICML 2006). Three rows: the loss of
-   each sequence, its gradient d loss / d log_probs, and the product of its Hessian, which is symmetric, with a tensor. */
+   each sequence, its gradient d loss / d log_probs, and the derivatives of that along one direction or more: along one the
+   product of the Hessian with it. Derivatives are symmetric in their directions, so that row is its own gradient. */
 #include "ops/loss.h"
 
 #include "core/error.h"
@@ -45,11 +46,15 @@ int reel_infer_ctc_loss_(const reel_infer *io)
 int reel_infer_ctc_grad_(const reel_infer *io)
 {
     int64_t n;
+    if (io->op->id == REEL_OP_ctc_curve && (io->n_in < 5 || io->n_in > 4 + REEL_CTC_DIRECTIONS))
+        return reel_fail(REEL_EARG, "derivatives along %d directions, there are those along 1 to %d", io->n_in - 4,
+                         REEL_CTC_DIRECTIONS);
     const int code = check(io, &n);
     io->out[0] = *io->in[0];
     if (!code) io->out[0].shape.dims[1] = n;
-    if (!code && io->n_in > 4 && !reel_merge_shape_(&io->in[4]->shape, &io->out[0].shape, &io->out[0].shape))
-        return reel_fail(REEL_ESHAPE, "v does not have the shape of log_probs");
+    for (int i = 4; !code && i < io->n_in; i++)
+        if (!reel_merge_shape_(&io->in[i]->shape, &io->out[0].shape, &io->out[0].shape))
+            return reel_fail(REEL_ESHAPE, "direction %d does not have the shape of log_probs", i - 4);
     return code;
 }
 
@@ -65,9 +70,9 @@ reel_tensor *reel_ctc_grad_at_(const char *site, reel_tensor *const in[4], const
     return call(REEL_OP_ctc_grad, site, a, in, 4);
 }
 
-reel_tensor *reel_ctc_curve_at_(const char *site, reel_tensor *const in[5], const reel_attr_ctc *a)
+reel_tensor *reel_ctc_curve_at_(const char *site, reel_tensor *const in[], int n_in, const reel_attr_ctc *a)
 {
-    return call(REEL_OP_ctc_curve, site, a, in, 5);
+    return call(REEL_OP_ctc_curve, site, a, in, n_in);
 }
 
 reel_tensor *reel_ctc_loss_at(const char *site, reel_tensor *log_probs, reel_tensor *targets, reel_tensor *lengths,
@@ -97,6 +102,21 @@ int reel_vjp_ctc_loss_(const reel_vjp_args *v)
 int reel_vjp_ctc_grad_(const reel_vjp_args *v)
 {
     reel_tensor *const in[5] = {v->in[0], v->in[1], v->in[2], v->in[3], v->dout[0]};
-    if (v->need[0]) v->din[0] = reel_ctc_curve_at_(v->site, in, v->attr);
+    if (v->need[0]) v->din[0] = reel_ctc_curve_at_(v->site, in, 5, v->attr);
+    return reel_status();
+}
+
+int reel_vjp_ctc_curve_(const reel_vjp_args *v)
+{
+    reel_tensor *in[REEL_MAX_IN];
+    memcpy(in, v->in, (size_t)v->n_in * sizeof *in);
+    for (int i = 4; i < v->n_in; i++) { /* dout in v's place */
+        if (!v->need[i]) continue;
+        in[i] = v->dout[0];
+        v->din[i] = reel_ctc_curve_at_(v->site, in, v->n_in, v->attr);
+        in[i] = v->in[i];
+    }
+    in[v->n_in] = v->dout[0];
+    if (v->need[0]) v->din[0] = reel_ctc_curve_at_(v->site, in, v->n_in + 1, v->attr);
     return reel_status();
 }

@@ -5,6 +5,8 @@
 #include "internal.h"
 
 /* ---- grid_sample ------------------------------------------------------------------------------------- */
+enum { MAX_ORDER = 4 }; /* from there on all derivatives of the weights are 0 */
+
 /* x [N, C, spatial...], grid [N, out..., rank of spatial]; the shape of y. */
 static int check(const reel_attr_grid *a, const reel_type *x, const reel_type *grid, reel_shape *y)
 {
@@ -69,6 +71,11 @@ int reel_grid_sample_grad_at_(const char *site, reel_tensor *g, reel_tensor *x, 
     return reel_door_(&reel_rows_[REEL_OP_grid_sample_grad], a, in, 3, out, 2, site);
 }
 
+static reel_tensor *sampled(const char *site, const reel_attr_grid *a, reel_tensor *x, reel_tensor *grid)
+{
+    return reel_op2_(REEL_OP_grid_sample, a, site, x, grid);
+}
+
 int reel_vjp_grid_sample_(const reel_vjp_args *v)
 {
     reel_tensor *d[2];
@@ -76,6 +83,48 @@ int reel_vjp_grid_sample_(const reel_vjp_args *v)
     for (int i = 0; i < 2; i++)
         if (v->need[i]) v->din[i] = d[i];
     return 0;
+}
+
+/* a with one derivative more by coordinate c; a piece of the cubic has three, then it is 0 for good */
+static reel_attr_grid steeper(const reel_attr_grid *a, int c)
+{
+    reel_attr_grid b = *a;
+    b.order[c] += b.order[c] < MAX_ORDER;
+    return b;
+}
+
+static reel_tensor *plus(const char *site, reel_tensor *sum, reel_tensor *t)
+{
+    return sum && t ? reel_add_at(site, sum, t) : t;
+}
+
+/* With S_a the sampling whose weights are differentiated as often as a says, and c one derivative more by coordinate c:
+   dx = S_a^T g and dgrid_c = sum over channels of g S_{a+c} x. Both are linear in g and x, so their gradients by u = d dx and
+   v = d dgrid are made of the same two rows: g: S_a u + sum_c v_c S_{a+c} x; x and grid: those of (v_c g, x) at a + c for all
+   c, and for grid that of (g, u) at a. */
+int reel_vjp_grid_sample_grad_(const reel_vjp_args *v)
+{
+    const char *s = v->site;
+    reel_tensor *g = v->in[0], *x = v->in[1], *grid = v->in[2], *u = v->dout[0], *d[2];
+    const int k = reel_type_of_(x)->shape.rank - 2;
+    reel_tensor *dg = u && v->need[0] ? sampled(s, v->attr, u, grid) : NULL, *dx = NULL, *dgrid = NULL;
+    if (u && v->need[2]) {
+        if (reel_grid_sample_grad_at_(s, g, u, grid, v->attr, d)) return reel_status();
+        dgrid = d[1];
+    }
+    for (int c = 0; c < k && v->dout[1]; c++) {
+        const reel_attr_grid b = steeper(v->attr, c);
+        reel_tensor *vc = reel_unsqueeze_at(s, reel_select_at(s, v->dout[1], -1, c), (reel_axes){1, {1}});
+        if (v->need[0]) dg = plus(s, dg, reel_mul_at(s, vc, sampled(s, &b, x, grid)));
+        if (!v->need[1] && !v->need[2]) continue;
+        if (reel_grid_sample_grad_at_(s, reel_mul_at(s, vc, g), x, grid, &b, d)) return reel_status();
+        dx = plus(s, dx, d[0]);
+        dgrid = plus(s, dgrid, d[1]);
+    }
+    if (v->need[0]) v->din[0] = dg;
+    if (v->need[1]) v->din[1] = dx;
+    if (v->need[2]) v->din[2] = dgrid;
+    return reel_status();
 }
 
 /* ---- affine_grid ------------------------------------------------------------------------------------- */

@@ -46,8 +46,10 @@ reel_tensor *reel_gelu_grad_at_(const char *site, reel_tensor *x, reel_tensor *g
 reel_tensor *reel_gelu_tanh_grad_at_(const char *site, reel_tensor *x, reel_tensor *g);
 
 /* reductions, scans, sorting, searching */
-/* how many elements of x a reduction over axes puts into one: a [] of x's dtype */
+/* how many elements of x a reduction over axes puts into one: a [] of x's dtype; f32 for f16, which ends at 65,504, and bf16 */
 reel_tensor *reel_count_like_at_(const char *site, reel_tensor *x, const reel_attr_reduce *a);
+/* g / n in g's dtype for a count n of any: 16-bit g is divided in f32 */
+reel_tensor *reel_over_count_(const char *site, reel_tensor *g, reel_tensor *n);
 /* t, of the shape of a reduction's output, with the axes that went put back as 1: broadcasts against the input. */
 reel_tensor *reel_axes_back_(const reel_vjp_args *v, const reel_attr_reduce *a, reel_tensor *t);
 reel_tensor *reel_scan_(int id, const char *site, reel_tensor *x, int axis, bool exclusive, bool reverse);
@@ -111,7 +113,7 @@ reel_tensor *reel_block_expand_at_(const char *site, reel_tensor *s, reel_tensor
 reel_tensor *reel_block_sum_at_(const char *site, reel_tensor *x, reel_tensor *like, int axis, int64_t block);
 reel_tensor *reel_pick_label_at_(const char *site, reel_tensor *x, reel_tensor *labels, bool ignore, int64_t index);
 reel_tensor *reel_ctc_grad_at_(const char *site, reel_tensor *const in[4], const reel_attr_ctc *a);
-reel_tensor *reel_ctc_curve_at_(const char *site, reel_tensor *const in[5], const reel_attr_ctc *a);
+reel_tensor *reel_ctc_curve_at_(const char *site, reel_tensor *const in[], int n_in, const reel_attr_ctc *a);
 
 /* convolution, pooling, resampling */
 /* a is that of the convolution; like is its x, or its w, of which only the shape counts */
@@ -136,6 +138,9 @@ reel_tensor *reel_resize_axis_at_(const char *site, reel_tensor *x, const reel_a
 reel_tensor *reel_resize_axis_grad_at_(const char *site, reel_tensor *g, reel_tensor *like, const reel_attr_resize *a);
 reel_tensor *reel_roi_align_grad_at_(const char *site, reel_tensor *g, reel_tensor *x, reel_tensor *rois,
                                      reel_tensor *batch, const reel_attr_roi *a);
+/* u where roi_align by max found the value of x */
+reel_tensor *reel_roi_pick_at_(const char *site, reel_tensor *u, reel_tensor *x, reel_tensor *rois, reel_tensor *batch,
+                               const reel_attr_roi *a);
 /* out: the gradients by x and by grid */
 int reel_grid_sample_grad_at_(const char *site, reel_tensor *g, reel_tensor *x, reel_tensor *grid,
                               const reel_attr_grid *a, reel_tensor *out[2]);

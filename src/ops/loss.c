@@ -52,14 +52,14 @@ double reel_loss_option_(double value, double otherwise)
 }
 
 /* 16-bit floats in f32: what squares and exponentials leave their range. */
-static reel_tensor *wide(const char *site, reel_tensor *x)
+reel_tensor *reel_loss_wide_(const char *site, reel_tensor *x)
 {
     const reel_rec *r = reel_rec_of_(x);
     const reel_dtype d = r->type.dtype;
     return !(r->flags & REEL_R_NUM) && (d == REEL_F16 || d == REEL_BF16) ? reel_cast_at(site, x, REEL_F32) : x;
 }
 
-static reel_tensor *narrow(const char *site, reel_tensor *y, reel_tensor *like)
+reel_tensor *reel_loss_narrow_(const char *site, reel_tensor *y, reel_tensor *like)
 {
     const reel_rec *r = reel_rec_of_(like);
     const reel_dtype d = r->type.dtype;
@@ -138,7 +138,7 @@ static reel_tensor *dot(const char *site, reel_tensor *a, reel_tensor *b, int ax
 
 static reel_tensor *cosine(const char *site, reel_tensor *a, reel_tensor *b, int axis, double eps)
 {
-    a = wide(site, a), b = wide(site, b);
+    a = reel_loss_wide_(site, a), b = reel_loss_wide_(site, b);
     reel_tensor *ab = reel_mul_at(site, a, b);
     if (!ab) return NULL;
     const int rank = reel_type_of_(ab)->shape.rank; /* an axis counts in the broadcast shape */
@@ -157,7 +157,7 @@ reel_tensor *reel_cosine_similarity_at(const char *site, reel_tensor *a, reel_te
     static const char fn[] = "reel_cosine_similarity";
     const double e = reel_loss_option_(eps, 1e-8);
     if (!reel_loss_pair_(site, fn, "a", a, "b", b) || !finite_number(site, fn, "eps", e, 0)) return NULL;
-    return narrow(site, cosine(site, a, b, axis, e), a);
+    return reel_loss_narrow_(site, cosine(site, a, b, axis, e), a);
 }
 
 reel_tensor *reel_cosine_embedding_loss_at(const char *site, reel_tensor *a, reel_tensor *b, reel_tensor *y,
@@ -173,13 +173,14 @@ reel_tensor *reel_cosine_embedding_loss_at(const char *site, reel_tensor *a, ree
     reel_tensor *apart = reel_relu_at(site, reel_sub_at(site, c, reel_num_at(site, margin)));
     reel_tensor *together = reel_equal_at(site, y, one);
     reel_tensor *loss = reel_where_at(site, together, reel_sub_at(site, one, c), apart);
-    return narrow(site, reel_loss_reduce_(site, loss, o.reduction), a);
+    return reel_loss_narrow_(site, reel_loss_reduce_(site, loss, o.reduction), a);
 }
 
 /* |a - b + 1e-6| along the last axis */
 static reel_tensor *distance(const char *site, reel_tensor *a, reel_tensor *b)
 {
-    reel_tensor *d = reel_add_at(site, reel_sub_at(site, wide(site, a), wide(site, b)), reel_num_at(site, 1e-6));
+    reel_tensor *d = reel_add_at(site, reel_sub_at(site, reel_loss_wide_(site, a), reel_loss_wide_(site, b)),
+                                 reel_num_at(site, 1e-6));
     return reel_sqrt_at(site, dot(site, d, d, -1));
 }
 
@@ -195,7 +196,7 @@ reel_tensor *reel_triplet_margin_loss_at(const char *site, reel_tensor *anchor, 
         return NULL;
     reel_tensor *d = reel_sub_at(site, distance(site, anchor, positive), distance(site, anchor, negative));
     reel_tensor *loss = reel_relu_at(site, reel_add_at(site, d, reel_num_at(site, margin)));
-    return narrow(site, reel_loss_reduce_(site, loss, o.reduction), anchor);
+    return reel_loss_narrow_(site, reel_loss_reduce_(site, loss, o.reduction), anchor);
 }
 
 /* ---- yes or no ------------------------------------------------------------------------------------------------------------ */
@@ -204,8 +205,9 @@ static bool binary_begin(const char *site, const char *fn, reel_tensor *x, reel_
 {
     reel_options_(o, sizeof *o, given);
     return reel_loss_pair_(site, fn, "x", x, "target", target) && reel_loss_reduction_(site, fn, o->reduction) &&
-           (!o->weight || reel_loss_pair_(site, fn, "x", x, "weight", o->weight)) &&
-           (!o->pos_weight || reel_loss_pair_(site, fn, "x", x, "pos_weight", o->pos_weight));
+           (o->weight ? reel_loss_pair_(site, fn, "x", x, "weight", o->weight) : reel_optional_(o->weight)) &&
+           (o->pos_weight ? reel_loss_pair_(site, fn, "x", x, "pos_weight", o->pos_weight)
+                          : reel_optional_(o->pos_weight));
 }
 
 static reel_tensor *weighted(const char *site, reel_tensor *loss, reel_tensor *weight, reel_reduction r)
@@ -230,12 +232,13 @@ reel_tensor *reel_binary_cross_entropy_at(const char *site, reel_tensor *x, reel
         reel_fail_at_(site, REEL_EARG, "%s: pos_weight is for reel_binary_cross_entropy_with_logits", fn);
         return NULL;
     }
-    reel_tensor *p = wide(site, x), *t = wide(site, target), *one = reel_num_at(site, 1);
+    reel_tensor *p = reel_loss_wide_(site, x), *t = reel_loss_wide_(site, target), *one = reel_num_at(site, 1);
     reel_tensor *q = reel_sub_at(site, one, p);
     reel_tensor *yes = reel_mul_at(site, t, log_from_100(site, p));
     reel_tensor *no = reel_mul_at(site, reel_sub_at(site, one, t), log_from_100(site, q));
     reel_tensor *loss = reel_neg_at(site, reel_add_at(site, yes, no));
-    return narrow(site, weighted(site, loss, o.weight ? wide(site, o.weight) : NULL, o.reduction), x);
+    return reel_loss_narrow_(site, weighted(site, loss, o.weight ? reel_loss_wide_(site, o.weight) : NULL, o.reduction),
+                             x);
 }
 
 reel_tensor *reel_binary_cross_entropy_with_logits_at(const char *site, reel_tensor *x, reel_tensor *target,
@@ -320,7 +323,7 @@ reel_tensor *reel_kl_div_at(const char *site, reel_tensor *x, reel_tensor *targe
     const reel_type *t = reel_type_of_(loss);
     if (t->shape.rank == 0) return loss;
     const reel_attr_reduce first = {.axes = {1, {0}}};
-    return reel_div_at(site, reel_sum_at(site, loss), reel_count_like_at_(site, loss, &first));
+    return reel_over_count_(site, reel_sum_at(site, loss), reel_count_like_at_(site, loss, &first));
 }
 
 reel_tensor *reel_poisson_nll_loss_at(const char *site, reel_tensor *x, reel_tensor *target,
@@ -333,7 +336,7 @@ reel_tensor *reel_poisson_nll_loss_at(const char *site, reel_tensor *x, reel_ten
     if (!reel_loss_pair_(site, fn, "x", x, "target", target) || !reel_loss_reduction_(site, fn, o.reduction) ||
         !finite_number(site, fn, "eps", eps, 0))
         return NULL;
-    reel_tensor *p = wide(site, x), *t = wide(site, target), *loss;
+    reel_tensor *p = reel_loss_wide_(site, x), *t = reel_loss_wide_(site, target), *loss;
     if (o.no_log)
         loss =
             reel_sub_at(site, p, reel_mul_at(site, t, reel_log_at(site, reel_add_at(site, p, reel_num_at(site, eps)))));
@@ -347,7 +350,7 @@ reel_tensor *reel_poisson_nll_loss_at(const char *site, reel_tensor *x, reel_ten
         stirling = reel_where_at(site, big, reel_add_at(site, stirling, half), reel_num_at(site, 0));
         loss = reel_add_at(site, loss, stirling);
     }
-    return narrow(site, reel_loss_reduce_(site, loss, o.reduction), x);
+    return reel_loss_narrow_(site, reel_loss_reduce_(site, loss, o.reduction), x);
 }
 
 reel_tensor *reel_gaussian_nll_loss_at(const char *site, reel_tensor *x, reel_tensor *target, reel_tensor *var,
@@ -360,9 +363,9 @@ reel_tensor *reel_gaussian_nll_loss_at(const char *site, reel_tensor *x, reel_te
     if (!reel_loss_pair_(site, fn, "x", x, "target", target) || !reel_loss_pair_(site, fn, "x", x, "var", var) ||
         !reel_loss_reduction_(site, fn, o.reduction) || !finite_number(site, fn, "eps", eps, 0))
         return NULL;
-    reel_tensor *v = reel_maximum_at(site, wide(site, var), reel_num_at(site, eps));
-    reel_tensor *d = reel_square_at(site, reel_sub_at(site, wide(site, x), wide(site, target)));
+    reel_tensor *v = reel_maximum_at(site, reel_loss_wide_(site, var), reel_num_at(site, eps));
+    reel_tensor *d = reel_square_at(site, reel_sub_at(site, reel_loss_wide_(site, x), reel_loss_wide_(site, target)));
     reel_tensor *loss = times(site, 0.5, reel_add_at(site, reel_log_at(site, v), reel_div_at(site, d, v)));
     if (o.full) loss = reel_add_at(site, loss, reel_num_at(site, 0.5 * log(2 * pi)));
-    return narrow(site, reel_loss_reduce_(site, loss, o.reduction), x);
+    return reel_loss_narrow_(site, reel_loss_reduce_(site, loss, o.reduction), x);
 }

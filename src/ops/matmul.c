@@ -97,7 +97,7 @@ static reel_tensor *scaled(const char *site, reel_tensor *x, double by)
 static reel_tensor *affine(const char *site, const char *fn, reel_tensor *a, reel_tensor *b, reel_tensor *c,
                            double alpha, double beta)
 {
-    if (c && !reel_live_(site, fn, "c", c)) return NULL;
+    if (c ? !reel_live_(site, fn, "c", c) : !reel_optional_(c)) return NULL;
     if (isnan(alpha) || isnan(beta)) {
         reel_fail_at_(site, REEL_EARG, "%s: %s is NaN", fn, isnan(alpha) ? "alpha" : "beta");
         return NULL;

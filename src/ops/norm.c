@@ -267,7 +267,7 @@ static const reel_type *input(const char *site, const char *fn, const char *what
 /* NULL is allowed; otherwise alive and of the dtype of x. */
 static bool parameter(const char *site, const char *fn, const char *what, reel_tensor *p, const reel_type *x)
 {
-    if (!p) return !reel_status();
+    if (!p) return reel_optional_(p);
     const reel_rec *r = reel_live_(site, fn, what, p);
     if (!r) return false;
     if (r->type.dtype == x->dtype || (r->flags & REEL_R_NUM)) return true;
@@ -508,7 +508,7 @@ static reel_tensor *batch_eval(const char *site, const batch *b, reel_tensor *x,
 
 static bool running(const char *site, const char *fn, const char *what, reel_tensor *r, const batch *b)
 {
-    if (!r && b->o.training) return true;
+    if (!r && b->o.training) return reel_optional_(r);
     const reel_rec *rec = reel_live_(site, fn, what, r);
     if (!rec) return false;
     if (b->o.training && !(rec->flags & REEL_R_CELL)) {

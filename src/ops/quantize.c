@@ -163,7 +163,7 @@ static bool begin(const char *site, const char *fn, reel_quantize_opts *o, const
     reel_options_(o, sizeof *o, given);
     const reel_rec *s;
     if (!reel_live_(site, fn, "x", x) || !(s = reel_live_(site, fn, "scale", scale))) return false;
-    if (zero ? !reel_live_(site, fn, "zero", zero) : reel_status() != 0) return false;
+    if (zero ? !reel_live_(site, fn, "zero", zero) : !reel_optional_(zero)) return false;
     if (!reel_is_float_(s->type.dtype)) {
         reel_fail_at_(site, REEL_EDTYPE, "%s: scale is %s, allowed: f32 f64 f16 bf16", fn,
                       reel_dtype_name(s->type.dtype));

@@ -72,7 +72,8 @@ int reel_infer_count_like_(const reel_infer *io)
 {
     const reel_attr_reduce *a = io->attr;
     unsigned mask;
-    io->out[0] = (reel_type){.dtype = io->in[0]->dtype};
+    const reel_dtype d = io->in[0]->dtype;
+    io->out[0] = (reel_type){.dtype = d == REEL_F64 ? d : REEL_F32};
     return reel_axes_mask_(&a->axes, io->in[0]->shape.rank, &mask);
 }
 
@@ -152,6 +153,15 @@ reel_tensor *reel_count_like_at_(const char *site, reel_tensor *x, const reel_at
     return reel_op1_(REEL_OP_count_like, a, site, x);
 }
 
+reel_tensor *reel_over_count_(const char *site, reel_tensor *g, reel_tensor *n)
+{
+    if (!g || !n) return NULL;
+    const reel_dtype d = reel_type_of_(g)->dtype, wide = d == REEL_F64 ? d : REEL_F32;
+    if (reel_type_of_(n)->dtype != wide) n = reel_cast_at(site, n, wide);
+    if (d == wide) return reel_div_at(site, g, n);
+    return reel_cast_at(site, reel_div_at(site, reel_cast_at(site, g, wide), n), d);
+}
+
 /* ---- gradients --------------------------------------------------------------------------------------- */
 reel_tensor *reel_axes_back_(const reel_vjp_args *v, const reel_attr_reduce *a, reel_tensor *t)
 {
@@ -172,7 +182,7 @@ int reel_vjp_sum_(const reel_vjp_args *v)
 
 int reel_vjp_mean_(const reel_vjp_args *v)
 {
-    reel_tensor *share = reel_div_at(v->site, v->dout[0], reel_count_like_at_(v->site, v->in[0], v->attr));
+    reel_tensor *share = reel_over_count_(v->site, v->dout[0], reel_count_like_at_(v->site, v->in[0], v->attr));
     v->din[0] = reel_broadcast_like_at(v->site, axes_back(v, share), v->in[0]);
     return reel_status();
 }
@@ -184,9 +194,8 @@ static int extremum(const reel_vjp_args *v)
     const reel_attr_reduce *a = v->attr;
     reel_tensor *x = v->in[0];
     reel_tensor *is_max = reel_equal_at(site, x, axes_back(v, v->out[0]));
-    reel_tensor *ones = reel_where_at(site, is_max, reel_full_like_at_(site, x, 1), reel_num_at(site, 0));
-    reel_tensor *ties = reel_sum_axes_at(site, ones, a->axes, true);
-    reel_tensor *share = reel_div_at(site, axes_back(v, v->dout[0]), ties);
+    reel_tensor *ties = reel_count_nonzero_axes_at(site, is_max, a->axes, true);
+    reel_tensor *share = reel_over_count_(site, axes_back(v, v->dout[0]), ties);
     v->din[0] = reel_where_at(site, is_max, share, reel_num_at(site, 0));
     return reel_status();
 }

@@ -86,10 +86,45 @@ int reel_vjp_roi_align_(const reel_vjp_args *v)
     return reel_status();
 }
 
-int reel_vjp_roi_align_grad_(const reel_vjp_args *v) /* the mean is linear */
+/* For the mean, of both shapes the one that g has; by max the weights are those that the maxima of x chose. */
+int reel_vjp_roi_align_grad_(const reel_vjp_args *v)
 {
     const reel_attr_roi *a = v->attr;
-    if (a->max) return reel_fail(REEL_EARG, "roi_align by max has no second derivative here");
-    if (v->need[0]) v->din[0] = align(v->site, v->dout[0], v->in[2], v->in[3], a);
+    if (!v->need[0]) return 0;
+    v->din[0] = a->max ? reel_roi_pick_at_(v->site, v->dout[0], v->in[1], v->in[2], v->in[3], a)
+                       : align(v->site, v->dout[0], v->in[2], v->in[3], a);
+    return reel_status();
+}
+
+/* ---- roi_pick: what roi_align_grad by max does, transposed; linear in u, and x only chooses --------------- */
+int reel_infer_roi_pick_(const reel_infer *io)
+{
+    const reel_attr_roi *a = io->attr;
+    reel_shape image;
+    if (!a->max) return reel_fail(REEL_EARG, "picking is for maxima");
+    io->out[0] = (reel_type){.dtype = io->in[0]->dtype};
+    const int code = check(a, io->in[1], io->in[2], io->in[3], &io->out[0].shape);
+    if (code) return code;
+    if (reel_merge_shape_(&io->in[0]->shape, &io->in[1]->shape, &image)) {
+        if (io->out[0].shape.dims[1] == REEL_ANY) io->out[0].shape.dims[1] = image.dims[1];
+        return 0;
+    }
+    char have[REEL_SHAPE_TEXT], want[REEL_SHAPE_TEXT];
+    return reel_fail(REEL_ESHAPE, "u is %s, it should be %s", reel_shape_text_(&io->in[0]->shape, have),
+                     reel_shape_text_(&io->in[1]->shape, want));
+}
+
+reel_tensor *reel_roi_pick_at_(const char *site, reel_tensor *u, reel_tensor *x, reel_tensor *rois, reel_tensor *batch,
+                               const reel_attr_roi *a)
+{
+    reel_tensor *const in[4] = {u, x, rois, batch};
+    reel_tensor *out = NULL;
+    reel_door_(&reel_rows_[REEL_OP_roi_pick], a, in, 4, &out, 1, site);
+    return out;
+}
+
+int reel_vjp_roi_pick_(const reel_vjp_args *v)
+{
+    if (v->need[0]) v->din[0] = reel_roi_align_grad_at_(v->site, v->dout[0], v->in[1], v->in[2], v->in[3], v->attr);
     return reel_status();
 }

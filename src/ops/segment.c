@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "core/error.h"
+#include "core/options.h"
 
 /* ---- shape rules ------------------------------------------------------------------------------------- */
 /* Without elements, or maybe so. */
@@ -74,7 +75,7 @@ static reel_tensor *flat(const char *site, reel_tensor *x)
 reel_tensor *reel_bincount_at(const char *site, reel_tensor *ids, reel_tensor *weights, int64_t n)
 {
     const reel_attr_bins a = {.n = n};
-    if (!weights && reel_status()) return NULL;
+    if (!reel_optional_(weights)) return NULL;
     if (weights) return reel_segment_sum_at(site, flat(site, weights), flat(site, ids), n);
     if (n == REEL_ANY) return reel_bincount_grow_at_(site, ids, 0);
     return reel_op1_(REEL_OP_bincount, &a, site, ids);
@@ -149,9 +150,9 @@ static int extremum(const reel_vjp_args *v)
     const reel_attr_bins *a = v->attr;
     if (!v->need[0]) return 0;
     reel_tensor *wins = reel_equal_at(site, v->in[0], of_rows(v, v->out[0])), *zero = reel_num_at(site, 0);
-    reel_tensor *ones = reel_where_at(site, wins, reel_ones_like_at(site, v->in[0]), zero);
-    reel_tensor *ties = reel_maximum_at(site, reel_segment_sum_at(site, ones, v->in[1], a->n), reel_num_at(site, 1));
-    v->din[0] = reel_where_at(site, wins, of_rows(v, reel_div_at(site, v->dout[0], ties)), zero);
+    reel_tensor *ties = reel_segment_sum_at(site, reel_cast_at(site, wins, REEL_I32), v->in[1], a->n);
+    ties = reel_maximum_at(site, ties, reel_num_at(site, 1));
+    v->din[0] = reel_where_at(site, wins, of_rows(v, reel_over_count_(site, v->dout[0], ties)), zero);
     return reel_status();
 }
 

@@ -102,7 +102,7 @@ static reel_tensor *averaged(const reel_vjp_args *v, reel_tensor *g)
     const reel_attr_variance *a = v->attr;
     reel_tensor *n = reel_count_like_at_(v->site, v->in[0], &a->reduce);
     n = reel_maximum_at(v->site, reel_sub_at(v->site, n, reel_num_at(v->site, a->correction)), reel_num_at(v->site, 0));
-    return reel_div_at(v->site, g, n);
+    return reel_over_count_(v->site, g, n);
 }
 
 int reel_vjp_variance_(const reel_vjp_args *v) /* 2 g (x - mean) / (n - correction) */

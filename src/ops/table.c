@@ -27,14 +27,17 @@ enum {
 #define KEEP_OUT(i) REEL_KEEP_OUT(i)
 #define reel_view_0_ NULL
 
-/* the last column: VJP, ZERO or NONE("reason") */
+/* the last column: VJP, STRAIGHT("reason"), ZERO or NONE("reason") */
 #define KIND_VJP REEL_VJP
+#define KIND_STRAIGHT(reason) REEL_VJP
 #define KIND_ZERO REEL_ZERO_GRAD
 #define KIND_NONE(reason) REEL_NO_GRAD
 #define FUNCTION_VJP(name) reel_vjp_##name##_
+#define FUNCTION_STRAIGHT(reason) FUNCTION_VJP
 #define FUNCTION_ZERO(name) NULL
 #define FUNCTION_NONE(reason) FUNCTION_ZERO
 #define REASON_VJP NULL
+#define REASON_STRAIGHT(reason) reason
 #define REASON_ZERO NULL
 #define REASON_NONE(reason) reason
 
