@@ -89,6 +89,15 @@ def main():
     says("dqn plays", r"step   200: ", build / "dqn", "200")
     says("char_lstm learns and speaks", r"step   11: \d\.\d+ nats", build / "char_lstm", source / "examples" / "char_lstm.c", "12")
 
+    says("register finds the map between two images", r"^blurred: .*\n^sharp: [\s\S]*^register: off by \d\.\de-0[3-9] at most", build / "register")
+    says("pca finds three causes and the weights", r"^pca: 3 components hold 99\.[\s\S]*apart by \d\.\de-1\d\n[\s\S]*^least squares: constant 0\.[4-6]\d, residual 0\.[01]",
+         build / "pca")
+    says("decode: a cache gives what everything at once gives", r"^after 40 tokens: cache 2 x 40 x 32\n^decode: 16 tokens one by one, off by \d\.\de(\+00|-0[6-9])",
+         build / "decode")
+    says("recommend touches the rows of the batch, and recommends", r"^first step: (\d+) people .*, 17\d\d of 2000[\s\S]*, [45] of 5 recommendations are right",
+         build / "recommend")
+    says("statistics are those of the instruments", r"^instrument 2: .*mean 20\.0[\s\S]*^statistics: means and deviations within 0\.0\d+", build / "statistics")
+
     code, out = tap.run(build / "server", input="1 2 3 4\n1 2 3\nrubbish\n5 6 7 8 1 2 3 4\n")
     lines = out.strip().split("\n")
     tap.ok(code == 0 and len(lines) == 4 and len(lines[0].split()) == 3 and len(lines[3].split()) == 6, "server answers good requests", out)

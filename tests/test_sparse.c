@@ -210,6 +210,47 @@ static void test_failure(void)
     free_model(&m);
 }
 
+/* Two tables, the second one's gradient bad: eagerly too, neither has moved. */
+static void test_failure_of_one_in_two(void)
+{
+    REEL_SCOPED;
+    static const int32_t good[] = {1, 2}, bad[] = {1, 7}, below[] = {-1, 2};
+    reel_vars *vars = reel_vars_new("tables");
+    reel_tensor *a = reel_var(vars, "a", table()), *b = reel_var(vars, "b", table());
+    reel_tensor *narrow = reel_var(vars, "c", reel_zeros(REEL_F32, REEL_SHAPE(6)));
+    for (int adam = 0; adam < 2; adam++) {
+        REEL_SCOPED;
+        reel_optimizer *o = adam ? reel_adam(vars, NULL) : reel_sgd(vars, REEL_OPTS(sgd, .momentum = 0.9));
+        reel_tensor *rows = reel_ones(REEL_F32, REEL_SHAPE(2, WIDTH)), *none = reel_zeros_like(narrow);
+        reel_tensor *fine = reel_row_sparse(rows, ints(2, good), a);
+        reel_tensor *grads[3][3] = {{fine, reel_row_sparse(rows, ints(2, bad), b), none},
+                                    {fine, reel_row_sparse(rows, ints(2, below), b), none},
+                                    {fine, fine, reel_row_sparse(rows, ints(2, good), b)}};
+        const double before = reel_item(reel_sum(a));
+        for (int k = 0; k < 3; k++) {
+            reel_error e;
+            const int rc = reel_optimizer_step(o, grads[k]);
+            (void)reel_take_error(&e);
+            TAP_OK(rc && reel_item(reel_sum(a)) == before && reel_item(reel_sum(b)) == before, "nothing moved: %s",
+                   e.text);
+        }
+        reel_tensor *last[3] = {fine, fine, none};
+        TAP_OK(!reel_optimizer_step(o, last) && reel_item(reel_sum(a)) < before, "the next step works");
+        reel_assign(a, table());
+        reel_assign(b, table());
+        reel_optimizer_free(o);
+    }
+    reel_tensor *g = reel_row_sparse(reel_ones(REEL_F32, REEL_SHAPE(2, WIDTH)), ints(2, good), a);
+    TAP_OK(!reel_rows_check(g, a), "rows that fit");
+    (void)reel_rows_check(a, a);
+    expect_error(REEL_EARG, "reel_rows_check", "is not row-sparse", "a dense gradient");
+    (void)reel_rows_check(NULL, a);
+    expect_error(REEL_EARG, "reel_rows_check: t is NULL", "", "no gradient");
+    (void)reel_rows_check(g, narrow);
+    expect_error(REEL_ESHAPE, "reel_rows_check", "are no rows of w", "another table");
+    reel_vars_free(vars);
+}
+
 /* ---- cost: a step of a few rows in a large table ---------------------------------------------------------- */
 
 static double seconds(void)
@@ -366,5 +407,5 @@ static void test_graph(void)
     free_model(&other);
 }
 
-TAP_MAIN(test_gradient, test_padding, test_modes, test_snapshots, test_failure, test_cost, test_threads, test_gradcheck,
-         test_graph)
+TAP_MAIN(test_gradient, test_padding, test_modes, test_snapshots, test_failure, test_failure_of_one_in_two, test_cost,
+         test_threads, test_gradcheck, test_graph)

@@ -49,7 +49,7 @@ enum { REEL_SAMPLE_LINEAR = 0, REEL_SAMPLE_NEAREST, REEL_SAMPLE_CUBIC };
 /* y[n, c, i...] = x[n, c] at grid[n, i...]: x [N, C, (D,) H, W], grid [N, ..., 2 or 3] with the last axis of x first: (x, y, z), -1 and 1
    being the edges of the image, or with align_corners the centres of the outermost pixels. As PyTorch's grid_sample and ONNX's
    GridSample: nearest rounds half to even, cubic has a = -0.75. Gradients by x and grid (0 for nearest, and where border or reflection
-   clamp); no second derivative. A coordinate that is NaN counts as -1. A plane has at most 2^31 - 1 pixels. */
+   clamp), of every order. A coordinate that is NaN counts as -1. A plane has at most 2^31 - 1 pixels. */
 reel_tensor *reel_grid_sample_at(const char *site, reel_tensor *x, reel_tensor *grid, const reel_grid_sample_opts *o);
 /* The grid of an affine map: theta [N, 2, 3] and size (H, W), or [N, 3, 4] and (D, H, W): grid[n, i...] = theta[n] (x, y, (z,) 1). */
 reel_tensor *reel_affine_grid_at(const char *site, reel_tensor *theta, int n, const int64_t *size, bool align_corners);
@@ -64,7 +64,7 @@ typedef struct {
         pixel_corners; /* without the half pixel: ONNX's output_half_pixel, torchvision's aligned = false; a region is at least 1 x 1 */
 } reel_roi_align_opts;
 /* y[r, c] (h x w bins) from x[batch[r], c]: x [N, C, H, W], rois [R, 4] (x1, y1, x2, y2) of any float dtype, batch [R] integers in [0, N).
-   Gradient by x; rois have none (torchvision). Second derivatives for the mean only. */
+   Gradient by x; rois have none (torchvision). */
 reel_tensor *reel_roi_align_at(const char *site, reel_tensor *x, reel_tensor *rois, reel_tensor *batch, int64_t h,
                                int64_t w, const reel_roi_align_opts *o);
 

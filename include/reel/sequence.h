@@ -21,6 +21,9 @@ bool reel_is_row_sparse(reel_tensor *t);
 reel_tensor *reel_rows_values_at(const char *site, reel_tensor *t);
 reel_tensor *reel_rows_ids_at(const char *site, reel_tensor *t); /* may hold a row several times */
 reel_tensor *reel_densify_at(const char *site, reel_tensor *t);  /* an ordinary tensor as it is */
+/* Raises unless a step of w with t would go through: one dtype, rows of w's shape, ids that w has (in a graph its replay looks). For
+   steps over several tables: ask for all before the first moves. */
+int reel_rows_check_at(const char *site, reel_tensor *t, reel_tensor *w);
 
 /* ---- attention ------------------------------------------------------------------------------------ */
 enum {

@@ -1,6 +1,8 @@
 /* sparse.c: row-sparse tensors: rows and their numbers, both ordinary tensors, that stand for a table. Tapes and traces know the two;
    of the pair itself they hear only when it is made dense, which is an op like any other. */
+#include "core/device.h"
 #include "core/error.h"
+#include "eager.h"
 #include "ops/ids.h"
 #include "tape.h"
 
@@ -119,4 +121,51 @@ reel_tensor *reel_rows_joined_(const char *site, reel_rec *a, reel_rec *b)
         ids[i] = reel_cast_at(site, ids[i], REEL_I64);
     reel_tensor *v = reel_concat_at(site, (reel_list){2, (reel_tensor **)(uintptr_t)values}, 0);
     return reel_row_sparse_at(site, v, reel_concat_at(site, (reel_list){2, ids}, 0), reel_handle_(a));
+}
+
+/* ---- would a step go through? ----------------------------------------------------------------------------- */
+static int looked(void *arg, int64_t n, void **ptr, bool *empty)
+{
+    (void)arg, (void)n, (void)ptr;
+    *empty = true; /* of the two halves of sgd_rows only the one that may refuse */
+    return 0;
+}
+
+static reel_kview view_of(const reel_rec *r)
+{
+    return (reel_kview){r->type.dtype, r->type.shape.rank, r->type.shape.dims, r->strides, r->data};
+}
+
+/* As the input of sgd_rows that it would be: its shape rule, and what its kernel checks before it writes. */
+static int check_step(const reel_rec *t, const reel_rec *w)
+{
+    const reel_op *op = &reel_rows_[REEL_OP_sgd_rows];
+    const char attr[REEL_ATTR_MAX] = {0};
+    const reel_type lr = {.dtype = w->type.dtype}, *const type[] = {&w->type, &w->type, &t->value->type, &t->ids->type,
+                                                                    &lr};
+    reel_dtype dtype[5];
+    reel_type out[2];
+    const int rc = reel_infer_(op, attr, type, NULL, 5, dtype, out, 2);
+    if (rc || (t->value->flags | t->ids->flags | w->flags) & REEL_R_SYMBOLIC || reel_count_(&t->value->type.shape) == 0)
+        return rc;
+    const reel_kview scalar = {.dtype = lr.dtype};
+    const reel_kview in[5] = {view_of(w), view_of(w), view_of(t->value), view_of(t->ids), scalar};
+    const reel_ksig sig = {.op = op, .attr = attr, .n_in = 5, .n_out = 2, .in = in, .out = in};
+    return reel_eager_run_(reel_kernel_(reel_device_(0), op), &sig, &(reel_sizing){looked, NULL});
+}
+
+int reel_rows_check_at(const char *site, reel_tensor *t, reel_tensor *w)
+{
+    static const char fn[] = "reel_rows_check";
+    reel_ctx *c = reel_ctx_();
+    if (c->error.code) return c->error.code;
+    const reel_rec *r = reel_live_(site, fn, "t", t), *table = r ? reel_live_value_(site, fn, "w", w) : NULL;
+    if (!table) return c->error.code;
+    if (!(r->flags & REEL_R_SPARSE))
+        return reel_fail_at_(site, REEL_EARG, "%s: the tensor made at %s is not row-sparse", fn, r->made);
+    const char *old_site = c->site, *old_op = c->op;
+    c->site = site, c->op = fn + 5;
+    const int rc = check_step(r, table);
+    c->site = old_site, c->op = old_op;
+    return rc;
 }

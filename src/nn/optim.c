@@ -224,6 +224,16 @@ static int assign_all(const char *site, reel_optimizer *o, reel_tensor *const gr
     return rc;
 }
 
+/* One table's rows refuse before they move; of several none may move before all are known to. */
+static int check_rows(const char *site, const reel_optimizer *o, reel_tensor *const grads[])
+{
+    int n = 0, rc = 0;
+    for (int i = 0; i < o->n; i++) n += o->var[i] && reel_is_row_sparse(grads[i]);
+    for (int i = 0; i < o->n && n > 1 && !rc; i++)
+        if (o->var[i] && reel_is_row_sparse(grads[i])) rc = reel_rows_check_at(site, grads[i], o->var[i]);
+    return rc;
+}
+
 /* All new values before the first assign: a step that fails moves nothing. */
 static int take_step(const char *site, reel_optimizer *o, reel_tensor *const grads[])
 {
@@ -233,6 +243,7 @@ static int take_step(const char *site, reel_optimizer *o, reel_tensor *const gra
     int rc = reel_status();
     for (int i = 0; i < o->n && !rc; i++)
         if (o->var[i]) rc = update_one(site, o, i, grads[i], step, &r);
+    if (!rc) rc = check_rows(site, o, grads);
     return rc ? rc : assign_all(site, o, grads, step, &r);
 }
 
