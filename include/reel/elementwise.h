@@ -132,7 +132,7 @@ reel_tensor *reel_logical_xor_at(const char *site, reel_tensor *a, reel_tensor *
 /* |a - b| <= atol + rtol |b|, computed in double; infinities only to themselves; numbers. NumPy's defaults: 1e-5, 1e-8, 0. */
 reel_tensor *reel_isclose_at(const char *site, reel_tensor *a, reel_tensor *b, double rtol, double atol, int equal_nan);
 reel_tensor *reel_allclose_at(const char *site, reel_tensor *a, reel_tensor *b, double rtol, double atol,
-                              int equal_nan); /* bool []: are all? */
+                              int equal_nan); /* bool []: is every element so? NumPy's allclose */
 
 /* Integers and bool; shifts integers only: by 0 to width - 1, any other count shifts everything out, to 0 or to the sign. */
 reel_tensor *reel_bitwise_and_at(const char *site, reel_tensor *a, reel_tensor *b);
