@@ -21,7 +21,7 @@ static int step(void *self, reel_tensor *const in[], reel_tensor *out[]) /* in: 
 {
     struct model *m = self;
     reel_tape *tape = reel_tape_begin(NULL);
-    out[0] = reel_mse_loss(rating(m->people, m->films, in[0], in[1]), in[2], REEL_REDUCE_MEAN);
+    out[0] = reel_mse_loss(rating(m->people, m->films, in[0], in[1]), in[2], NULL);
     return reel_minimize(m->opt, tape, out[0]);
 }
 

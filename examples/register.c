@@ -37,7 +37,7 @@ static int step(void *self, reel_tensor *const in[], reel_tensor *out[]) /* in: 
 {
     struct model *m = self;
     reel_tape *tape = reel_tape_begin(NULL);
-    out[0] = reel_mse_loss(moved(in[0], m->map), in[1], REEL_REDUCE_MEAN);
+    out[0] = reel_mse_loss(moved(in[0], m->map), in[1], NULL);
     return reel_minimize(m->opt, tape, out[0]);
 }
 

@@ -238,4 +238,50 @@ static void test_training(void)
     }
 }
 
-TAP_MAIN(test_dense, test_formulas, test_lr, test_bound, test_training)
+/* ---- steps under a tape ---------------------------------------------------------------------------------- */
+/* f(w) = sum w^2 after n steps of lr from w0: (1 - 2 lr)^(2 n) |w0|^2, and its derivative in lr. */
+static void test_through_steps(void)
+{
+    REEL_SCOPED;
+    enum { MOVES = 3 };
+    reel_tensor *lr = reel_full(REEL_F64, REEL_SCALAR, 0.1), *w = reel_from_f64(REEL_SHAPE(2), (double[]){1, 2}, 2);
+    reel_tensor *v = reel_zeros_like(w), *out[2];
+    reel_tape *outer = reel_tape_begin(NULL);
+    reel_watch(outer, REEL_LIST(lr));
+    for (int i = 0; i < MOVES; i++) {
+        reel_tape *t = reel_tape_begin(NULL);
+        reel_watch(t, REEL_LIST(w));
+        reel_tensor *g = reel_grad1(t, reel_sum(reel_square(w)), w);
+        if (reel_sgd_update(w, v, g, lr, 0, 0, out)) break;
+        w = out[0];
+    }
+    reel_tensor *y = reel_sum(reel_square(w));
+    const double left = pow(0.8, 2 * MOVES) * 5, want = -2 * 2 * MOVES * left / 0.8;
+    TAP_OK(fabs(reel_item(y) - left) < 1e-12, "three steps");
+    const double got = reel_item(reel_grad1(outer, y, lr));
+    TAP_OK(!reel_status() && fabs(got - want) < 1e-12, "learned through: %g, %g expected", got, want);
+}
+
+/* An optimizer may step while another tape is open; a variable is a source at each reading. */
+static void test_step_under_tape(void)
+{
+    for (int adam = 0; adam < 2; adam++) {
+        REEL_SCOPED;
+        reel_vars *vars = reel_vars_new("set");
+        reel_tensor *w = reel_var(vars, "w", reel_full(REEL_F32, REEL_SHAPE(2), 3));
+        reel_optimizer *o =
+            adam ? reel_adam(vars, REEL_OPTS(adam, .lr = 0.5)) : reel_sgd(vars, REEL_OPTS(sgd, .lr = 0.25));
+        reel_tape *outer = reel_tape_begin(NULL), *t = reel_tape_begin(NULL);
+        reel_tensor *before = reel_sum(w);
+        reel_minimize(o, t, reel_sum(reel_square(w)));
+        reel_tensor *y = reel_add(before, reel_sum(reel_square(w)));
+        const double at = reel_item(reel_select(w, 0, 0)), got = reel_item(reel_select(reel_grad1(outer, y, w), 0, 0));
+        TAP_OK(!reel_status() && at < 3 && fabs(got - (1 + 2 * at)) < 1e-6, "%s under a tape: %g at %g",
+               adam ? "adam" : "sgd", got, at);
+        reel_optimizer_free(o);
+        reel_vars_free(vars);
+        (void)reel_take_error(NULL);
+    }
+}
+
+TAP_MAIN(test_dense, test_formulas, test_lr, test_bound, test_training, test_through_steps, test_step_under_tape)

@@ -190,7 +190,7 @@ static reel_tensor *maximum(reel_tensor *x)
 }
 static reel_tensor *mse(reel_tensor *x)
 {
-    return reel_mse_loss(x, reel_zeros_like(x), REEL_REDUCE_MEAN);
+    return reel_mse_loss(x, reel_zeros_like(x), NULL);
 }
 static reel_tensor *segments(reel_tensor *x)
 {

@@ -1,7 +1,8 @@
 /* state.c: assignment to variables and the optimizers' steps. */
+#include <math.h>
+
 #include "internal.h"
-#include "reel/sequence.h"
-#include "reel/var.h"
+#include "reel/reel.h"
 
 #include "core/error.h"
 
@@ -120,6 +121,157 @@ int reel_adam_update_at(const char *site, reel_tensor *w, reel_tensor *m, reel_t
     if (rows_of(site, g, rows))
         return reel_adam_rows_at_(site, &a, (reel_tensor *[]){w, m, v, rows[0], rows[1], lr, t}, out);
     return reel_door_(&reel_rows_[REEL_OP_adam_update], &a, in, 6, out, 3, site);
+}
+
+/* ---- their gradients ------------------------------------------------------------------------------------ */
+/* A step with its operands in f32 or f64, the gradients of its results, and what follows for its operands. m is Adam's. */
+typedef struct step {
+    const char *site;
+    const reel_attr_update *a;
+    reel_tensor *w, *m, *v, *g, *lr, *t;
+    reel_tensor *dw, *dm, *dv; /* NULL: zero */
+    reel_tensor *to_w, *to_m, *to_v, *to_g, *to_lr, *to_t;
+} step;
+
+static reel_tensor *times(const step *s, reel_tensor *x, double by)
+{
+    return x && by != 0 ? by == 1 ? x : reel_mul_at(s->site, x, reel_num_at(s->site, by)) : NULL;
+}
+
+static reel_tensor *product(const step *s, reel_tensor *x, reel_tensor *y)
+{
+    return x && y ? reel_mul_at(s->site, x, y) : NULL;
+}
+
+static reel_tensor *ratio(const step *s, reel_tensor *x, reel_tensor *y)
+{
+    return x ? reel_div_at(s->site, x, y) : NULL;
+}
+
+static reel_tensor *plus(const step *s, reel_tensor *x, reel_tensor *y)
+{
+    return x && y ? reel_add_at(s->site, x, y) : x ? x : y;
+}
+
+static reel_tensor *total(const step *s, reel_tensor *x)
+{
+    return x ? reel_sum_at(s->site, x) : NULL;
+}
+
+static void sgd_gradient(step *s)
+{
+    reel_tensor *g = plus(s, s->g, times(s, s->w, s->a->decay)), *v = plus(s, times(s, s->v, s->a->momentum), g);
+    s->to_g = plus(s, s->dv, times(s, product(s, s->dw, s->lr), -1)); /* of v', and so of g' */
+    s->to_v = times(s, s->to_g, s->a->momentum);
+    s->to_w = plus(s, s->dw, times(s, s->to_g, s->a->decay));
+    s->to_lr = times(s, total(s, product(s, s->dw, v)), -1);
+}
+
+/* 1 - beta^t, and of its gradient d that of t */
+static reel_tensor *rest_of(const step *s, double beta)
+{
+    reel_tensor *one = reel_num_at(s->site, 1);
+    return reel_sub_at(s->site, one, reel_pow_at(s->site, reel_num_at(s->site, beta), s->t));
+}
+
+static reel_tensor *to_steps(const step *s, double beta, reel_tensor *d)
+{
+    if (beta == 0) return NULL;
+    return times(s, product(s, d, reel_pow_at(s->site, reel_num_at(s->site, beta), s->t)), -log(beta));
+}
+
+/* w' = w - lr n / r with n = m' / c, r = sqrt(z) + eps, z = v' / k; at z = 0 the root counts as constant. */
+static void adam_gradient(step *s)
+{
+    const char *site = s->site;
+    const reel_attr_update *a = s->a;
+    reel_tensor *zero = reel_num_at(site, 0), *one = reel_num_at(site, 1);
+    reel_tensor *g = plus(s, s->g, times(s, s->w, a->decay));
+    reel_tensor *m = plus(s, times(s, s->m, a->beta1), times(s, g, 1 - a->beta1));
+    reel_tensor *v = plus(s, times(s, s->v, a->beta2), times(s, product(s, g, g), 1 - a->beta2));
+    reel_tensor *c = rest_of(s, a->beta1), *k = rest_of(s, a->beta2), *n = ratio(s, m, c), *z = ratio(s, v, k);
+    reel_tensor *flat = reel_equal_at(site, z, zero), *root = reel_sqrt_at(site, reel_where_at(site, flat, one, z));
+    reel_tensor *r = reel_add_at(site, reel_where_at(site, flat, zero, root), reel_num_at(site, a->eps));
+    if (reel_status()) return;
+    reel_tensor *dn = times(s, ratio(s, product(s, s->dw, s->lr), r), -1),
+                *dr = times(s, ratio(s, product(s, dn, n), r), -1);
+    reel_tensor *dz = dr ? reel_where_at(site, flat, zero, times(s, ratio(s, dr, root), 0.5)) : NULL;
+    s->to_m = plus(s, s->dm, ratio(s, dn, c)); /* of m', v', then of g' */
+    s->to_v = plus(s, s->dv, ratio(s, dz, k));
+    s->to_g = plus(s, times(s, s->to_m, 1 - a->beta1), times(s, product(s, s->to_v, g), 2 * (1 - a->beta2)));
+    s->to_w = plus(s, s->dw, times(s, s->to_g, a->decay));
+    s->to_m = times(s, s->to_m, a->beta1);
+    s->to_v = times(s, s->to_v, a->beta2);
+    s->to_lr = times(s, total(s, ratio(s, product(s, s->dw, n), r)), -1);
+    s->to_t = plus(s, to_steps(s, a->beta1, times(s, total(s, ratio(s, product(s, dn, n), c)), -1)),
+                   to_steps(s, a->beta2, times(s, total(s, ratio(s, product(s, dz, z), k)), -1)));
+}
+
+static reel_tensor *wide(const char *site, reel_tensor *x, reel_dtype d)
+{
+    return !x || (reel_type_of_(x)->dtype == d && !(reel_rec_of_(x)->flags & REEL_R_NUM)) ? x
+                                                                                          : reel_cast_at(site, x, d);
+}
+
+/* in: the state, g, with rows its ids, lr, with Adam t. Rows are taken as the whole table: what they do not name stays. */
+static int step_gradient(const reel_vjp_args *v, bool rows)
+{
+    const char *site = v->site;
+    const int n = v->n_out, at = n + rows; /* of the state; in front of lr */
+    const bool adam = n == 3;
+    const reel_dtype d = reel_type_of_(v->in[0])->dtype, to = d == REEL_F64 ? d : REEL_F32;
+    reel_tensor *x[6] = {NULL}, *dout[3] = {NULL}, *zero = reel_num_at(site, 0), *named = NULL;
+    for (int j = 0; j < n; j++) x[j] = wide(site, v->in[j], to), dout[j] = wide(site, v->dout[j], to);
+    reel_tensor *g = wide(site, v->in[n], to), *given[3] = {dout[0], dout[1], dout[2]};
+    if (rows) {
+        named = reel_greater_at(site, reel_put_rows_at_(site, reel_ones_like_at(site, g), x[0], v->in[n + 1]), zero);
+        g = reel_put_rows_at_(site, g, x[0], v->in[n + 1]);
+        for (int j = 0; j < n; j++) dout[j] = dout[j] ? reel_where_at(site, named, dout[j], zero) : NULL;
+    }
+    step s = {.site = site, .a = v->attr, .w = x[0], .m = adam ? x[1] : NULL, .v = x[n - 1], .g = g};
+    s.lr = wide(site, v->in[at + 1], to);
+    s.t = adam ? wide(site, v->in[at + 2], to) : NULL;
+    s.dw = dout[0], s.dm = adam ? dout[1] : NULL, s.dv = dout[n - 1];
+    if (reel_status()) return reel_status();
+    if (adam)
+        adam_gradient(&s);
+    else
+        sgd_gradient(&s);
+    reel_tensor *state[3] = {s.to_w, adam ? s.to_m : s.to_v, s.to_v}, *found[7] = {NULL};
+    for (int j = 0; j < n; j++) {
+        found[j] = state[j];
+        if (rows && (state[j] || given[j]))
+            found[j] = reel_where_at(site, named, state[j] ? state[j] : reel_zeros_like_at(site, given[j]),
+                                     given[j] ? given[j] : zero);
+    }
+    found[n] = rows && s.to_g
+                   ? reel_embedding_at(site, s.to_g, v->in[n + 1], REEL_OPTS(embedding, .dense_gradient = true))
+                   : s.to_g;
+    found[at + 1] = s.to_lr;
+    if (adam) found[at + 2] = s.to_t;
+    for (int i = 0; i < v->n_in && !reel_status(); i++)
+        if (v->need[i] && found[i]) v->din[i] = wide(site, found[i], d);
+    return reel_status();
+}
+
+int reel_vjp_sgd_update_(const reel_vjp_args *v)
+{
+    return step_gradient(v, false);
+}
+
+int reel_vjp_adam_update_(const reel_vjp_args *v)
+{
+    return step_gradient(v, false);
+}
+
+int reel_vjp_sgd_rows_(const reel_vjp_args *v)
+{
+    return step_gradient(v, true);
+}
+
+int reel_vjp_adam_rows_(const reel_vjp_args *v)
+{
+    return step_gradient(v, true);
 }
 
 /* ---- an update and its assignment ---------------------------------------------------------------------- */
