@@ -22,8 +22,8 @@ REEL_BEGIN_DECLS
 reel_tensor *reel_stop_gradient_at(const char *site, reel_tensor *x); /* x; derivative zero by decree */
 
 /* ---- optimizer steps as one op: all of w's dtype and shape but lr and t, which are [] ----- */
-/* Differentiable, in lr and t too: a step can be learned through. (What is assigned to a variable is a new beginning for tapes.)
-   g' = g + decay w; v' = momentum v + g'; w' = w - lr v'. out: w', v'; all NULL on failure. */
+/* g' = g + decay w; v' = momentum v + g'; w' = w - lr v'. out: w', v'; all NULL on failure. Differentiable, as the next one, in lr
+   and t too: a step can be learned through. (What is assigned to a variable is a new beginning for tapes.) */
 int reel_sgd_update_at(const char *site, reel_tensor *w, reel_tensor *v, reel_tensor *g, reel_tensor *lr,
                        double momentum, double decay, reel_tensor *out[2]);
 /* t: the step's number, from 1. g' = g + decay w; m' = b1 m + (1 - b1) g'; v' = b2 v + (1 - b2) g'^2;
