@@ -20,8 +20,8 @@
 
 enum { SAMPLE_IN = 8, SAMPLE_OUT = 5, SAMPLE_PARAMS = 12 };
 enum {
-    NO_GRAD = 1,    /* no gradient check: not differentiable there, or nothing to check */
-    FIXED = 2       /* not with all dimensions unknown */
+    NO_GRAD = 1, /* no gradient check: not differentiable there, or nothing to check */
+    FIXED = 2    /* not with all dimensions unknown */
 };
 
 typedef struct sample {
