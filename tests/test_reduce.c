@@ -137,7 +137,7 @@ static bool sum_is_right(const array *y, int64_t i, const expected *e, bool mean
     if (isinf(want)) return (long double)got == want;
     if (y->dtype == REEL_F16 && fabsl(want) >= 65520) return (long double)got == copysignl((long double)INFINITY, want);
     const double h = half_ulp[y->dtype] * (mean && y->dtype == REEL_F64 ? 2 : 1); /* of the sum and of the division */
-    long double slack = y->dtype == REEL_F64 ? 1e-17L : 1e-14L;
+    long double slack = y->dtype == REEL_F64 ? 1e-17L : 0x1.01p-23L;              /* four terms are added as floats */
     slack *= e->abs / n;
     return fabsl((long double)got - want) <=
            (long double)h * 1.02L * fabsl(want) + slack + (y->dtype == REEL_F16 ? 0x1p-25L : 0);

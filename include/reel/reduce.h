@@ -5,8 +5,8 @@
 REEL_BEGIN_DECLS
 
 /* ---- reductions: over all elements, one axis, or axes (n = 0: all) with the reduced ones kept as 1 if keepdims --
-   Float sums run in wider or compensated accumulators: 16 lanes by logical index, the same bits for any thread count, ISA
-   and layout. Integers wrap. Of no elements: sum 0, prod 1, any false, all true, count 0, mean NaN, logsumexp -inf; max,
+   Float sums run in 16 lanes by logical index, four terms at a time and then in double (f64: compensated): the error does not
+   grow with n, and the bits are the same for any thread count, ISA and layout. Integers wrap. Of no elements: sum 0, prod 1, any false, all true, count 0, mean NaN, logsumexp -inf; max,
    min and their arg are an error. */
 reel_tensor *reel_sum_at(const char *site, reel_tensor *x);  /* the sum of all elements */
 reel_tensor *reel_mean_at(const char *site, reel_tensor *x); /* the mean of all elements; float only */

@@ -1,34 +1,36 @@
 /* level_reduce.c: the loops of sum, mean, max, min and their arg for one ISA level. */
 #include "core/dtype.h"
+#include "kernels/half.h"
 #include "kernels/isa.h"
 #include "kernels/reduce.h"
 
 #define T float
 #define NAME(f) f##_f32
-#define LOAD(x) ((double)(x))
+#define LOAD(x) (x)
 #define STORE(v) ((float)(v))
-#define COMPENSATED 0
+#define TERMS 4
 #include "kernels/reduce_sum.h"
 
 #define T double
 #define NAME(f) f##_f64
 #define LOAD(x) (x)
 #define STORE(v) (v)
-#define COMPENSATED 1
+#define TERMS 1
+#define COMPENSATED
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_f16
-#define LOAD(x) ((double)reel_f16_to_f32_(x))
+#define LOAD(x) reel_widen_f16_(x)
 #define STORE(v) reel_f64_to_f16_(v)
-#define COMPENSATED 0
+#define TERMS 4
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_bf16
-#define LOAD(x) ((double)reel_bf16_to_f32_(x))
+#define LOAD(x) reel_widen_bf16_(x)
 #define STORE(v) reel_f64_to_bf16_(v)
-#define COMPENSATED 0
+#define TERMS 4
 #include "kernels/reduce_sum.h"
 
 #define SAME(k) (k)
@@ -38,6 +40,7 @@
 #define T float
 #define K int32_t
 #define NAME(f) f##_k_f32
+#define BITS uint32_t
 #define KEY(x) reel_key_f32_(x, flip)
 #define UNKEY(k) reel_unkey_f32_(k, flip)
 #define ZERO_KEY(k) FLOAT_ZERO(k)
@@ -46,6 +49,7 @@
 #define T double
 #define K int64_t
 #define NAME(f) f##_k_f64
+#define BITS uint64_t
 #define KEY(x) reel_key_f64_(x, flip)
 #define UNKEY(k) reel_unkey_f64_(k, flip)
 #define ZERO_KEY(k) FLOAT_ZERO(k)

@@ -13,30 +13,31 @@ REEL_ALWAYS_INLINE double squared(double x)
 /* ---- |x| ------------------------------------------------------------------------------------------------ */
 #define T float
 #define NAME(f) f##_abs_f32
-#define LOAD(x) ((double)fabsf(x))
+#define LOAD(x) fabsf(x)
 #define STORE(v) ((float)(v))
-#define COMPENSATED 0
+#define TERMS 4
 #include "kernels/reduce_sum.h"
 
 #define T double
 #define NAME(f) f##_abs_f64
 #define LOAD(x) (fabs(x))
 #define STORE(v) (v)
-#define COMPENSATED 1
+#define TERMS 1
+#define COMPENSATED
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_abs_f16
-#define LOAD(x) ((double)fabsf(reel_widen_f16_(x)))
+#define LOAD(x) fabsf(reel_widen_f16_(x))
 #define STORE(v) reel_f64_to_f16_(v)
-#define COMPENSATED 0
+#define TERMS 4
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_abs_bf16
-#define LOAD(x) ((double)fabsf(reel_widen_bf16_(x)))
+#define LOAD(x) fabsf(reel_widen_bf16_(x))
 #define STORE(v) reel_f64_to_bf16_(v)
-#define COMPENSATED 0
+#define TERMS 4
 #include "kernels/reduce_sum.h"
 
 /* ---- x x ------------------------------------------------------------------------------------------------ */
@@ -44,28 +45,29 @@ REEL_ALWAYS_INLINE double squared(double x)
 #define NAME(f) f##_square_f32
 #define LOAD(x) squared((double)(x))
 #define STORE(v) ((float)(v))
-#define COMPENSATED 0
+#define TERMS 1
 #include "kernels/reduce_sum.h"
 
 #define T double
 #define NAME(f) f##_square_f64
 #define LOAD(x) squared(x)
 #define STORE(v) (v)
-#define COMPENSATED 1
+#define TERMS 1
+#define COMPENSATED
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_square_f16
 #define LOAD(x) squared((double)reel_widen_f16_(x))
 #define STORE(v) reel_f64_to_f16_(v)
-#define COMPENSATED 0
+#define TERMS 1
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_square_bf16
 #define LOAD(x) squared((double)reel_widen_bf16_(x))
 #define STORE(v) reel_f64_to_bf16_(v)
-#define COMPENSATED 0
+#define TERMS 1
 #include "kernels/reduce_sum.h"
 
 /* ---- products ------------------------------------------------------------------------------------------- */
@@ -74,28 +76,28 @@ REEL_ALWAYS_INLINE double squared(double x)
 #define NAME(f) f##_product_f32
 #define LOAD(x) ((double)(x))
 #define STORE(v) ((float)(v))
-#define COMPENSATED 0
+#define TERMS 1
 #include "kernels/reduce_sum.h"
 
 #define T double
 #define NAME(f) f##_product_f64
 #define LOAD(x) (x)
 #define STORE(v) (v)
-#define COMPENSATED 0
+#define TERMS 1
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_product_f16
 #define LOAD(x) ((double)reel_widen_f16_(x))
 #define STORE(v) reel_f64_to_f16_(v)
-#define COMPENSATED 0
+#define TERMS 1
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_product_bf16
 #define LOAD(x) ((double)reel_widen_bf16_(x))
 #define STORE(v) reel_f64_to_bf16_(v)
-#define COMPENSATED 0
+#define TERMS 1
 #include "kernels/reduce_sum.h"
 
 #define PAIR(term)                                  \

@@ -1,7 +1,7 @@
 /* reduce_int.h: the order-free reductions of one element type, sums and products of integers (wrapping in 64 bits), max,
    min and their arg; included by level_reduce.c once a type with T, K (the signed key type), NAME(f), KEY(x) -> K and
-   UNKEY(k) -> T (both may read `flip`), SUM_T (undefined: no integer sum) and ZERO_KEY(k) (argmax: -0 counts as +0)
-   defined. */
+   UNKEY(k) -> T (both may read `flip`), SUM_T (undefined: no integer sum), BITS (floats of at least 32 bits: the unsigned
+   type of their size) and ZERO_KEY(k) (argmax: -0 counts as +0) defined. */
 
 enum { NAME(lanes) = 128 / (int)sizeof(K) };
 REEL_DEFINE_GATHER(NAME(gather), T)
@@ -72,11 +72,59 @@ static void NAME(sum_cols)(const reel_reduce_plan *p, const void *x, void *out, 
 }
 #endif
 
+#ifdef BITS
+REEL_ALWAYS_INLINE T NAME(turned)(T x, K flip)
+{
+    BITS u;
+    memcpy(&u, &x, sizeof u);
+    u ^= (BITS)flip;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* The largest of n >= lanes elements by comparing floats, which is faster than comparing keys; false if keys have to
+   decide: there is NaN, or the largest is a 0, whose sign counts. */
+static bool NAME(float_max)(const T *p, int64_t n, K flip, K *best)
+{
+    enum { L = NAME(lanes) };
+    T top[L];
+    BITS nan[L];
+    int64_t i = L;
+    for (int l = 0; l < L; l++) {
+        top[l] = NAME(turned)(p[l], flip);
+        nan[l] = top[l] != top[l] ? ~(BITS)0 : 0;
+    }
+    for (; i + L <= n; i += L)
+        for (int l = 0; l < L; l++) {
+            const T v = NAME(turned)(p[i + l], flip);
+            top[l] = v > top[l] ? v : top[l];
+            nan[l] |= v != v ? ~(BITS)0 : 0;
+        }
+    for (int l = 0; i + l < n; l++) {
+        const T v = NAME(turned)(p[i + l], flip);
+        top[l] = v > top[l] ? v : top[l];
+        nan[l] |= v != v ? ~(BITS)0 : 0;
+    }
+    for (int h = L / 2; h; h >>= 1)
+        for (int l = 0; l < h; l++) {
+            top[l] = top[l + h] > top[l] ? top[l + h] : top[l];
+            nan[l] |= nan[l + h];
+        }
+    const T m = NAME(turned)(top[0], flip);
+    *best = KEY(m);
+    return nan[0] == 0 && m != 0;
+}
+#endif
+
 /* The largest key of n > 0 contiguous elements. */
 static K NAME(chunk_max)(const T *p, int64_t n, K flip)
 {
     (void)flip;
     enum { L = NAME(lanes) };
+#ifdef BITS
+    K fast;
+    if (n >= L && NAME(float_max)(p, n, flip, &fast)) return fast;
+#endif
     int64_t i = 0;
     K best = KEY(p[0]);
     if (n >= L) {
@@ -236,3 +284,4 @@ static void NAME(argmax_cols)(const reel_reduce_plan *p, const void *x, void *ou
 #undef UNKEY
 #undef ZERO_KEY
 #undef SUM_T
+#undef BITS

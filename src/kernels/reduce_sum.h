@@ -1,6 +1,7 @@
 /* reduce_sum.h: the sum loops of one element type; included by level_reduce.c once a float type with
-   T, NAME(f), LOAD(x) -> double, the term of the sum, STORE(double) -> T and COMPENSATED defined. PRODUCT (not with
-   COMPENSATED): products in the place of sums. */
+   T, NAME(f), LOAD(x), the term of the sum, STORE(double) -> T and TERMS defined: how many terms of a lane are added as
+   floats before a double takes them. 4: LOAD gives a float; 1: a double, and with COMPENSATED the lanes are compensated.
+   PRODUCT (TERMS 1): products in the place of sums. */
 
 #ifdef PRODUCT
 #define JOIN(a, b) ((a) * (b))
@@ -16,7 +17,7 @@
 
 REEL_DEFINE_GATHER(NAME(gather), T)
 
-#if COMPENSATED
+#ifdef COMPENSATED
 /* s + x in s, what rounding lost in e (Knuth's TwoSum) */
 #define ADD(s, e, x)                                                 \
     do {                                                             \
@@ -28,6 +29,49 @@ REEL_DEFINE_GATHER(NAME(gather), T)
 #define ADD(s, e, x) ((s) = JOIN(s, x))
 #endif
 
+#if TERMS == 4
+/* Adds to lanes of w columns the one to four terms of each that lie step apart; those that are missing are -0. */
+REEL_ALWAYS_INLINE void NAME(four)(double *REEL_RESTRICT acc, const T *REEL_RESTRICT p, int64_t step, int64_t w)
+{
+    const T *const p1 = p + step, *const p2 = p1 + step, *const p3 = p2 + step;
+    for (int64_t k = 0; k < w; k++) acc[k] += (double)((LOAD(p[k]) + LOAD(p1[k])) + (LOAD(p2[k]) + LOAD(p3[k])));
+}
+static void NAME(fewer)(double *REEL_RESTRICT acc, const T *REEL_RESTRICT p, int64_t step, int64_t terms, int64_t w)
+{
+    if (terms == 4) {
+        NAME(four)(acc, p, step, w);
+    } else if (terms == 3) {
+        for (int64_t k = 0; k < w; k++) acc[k] += (double)((LOAD(p[k]) + LOAD(p[k + step])) + LOAD(p[k + 2 * step]));
+    } else if (terms == 2) {
+        for (int64_t k = 0; k < w; k++) acc[k] += (double)(LOAD(p[k]) + LOAD(p[k + step]));
+    } else {
+        for (int64_t k = 0; k < w; k++) acc[k] += (double)LOAD(p[k]);
+    }
+}
+
+/* Adds n rows of w columns to the lanes, the first row to lane 0. Rows lie rs apart. Where a sum takes several calls, n is
+   a multiple of 64 in all but the last. */
+REEL_ALWAYS_INLINE void NAME(step)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, const T *REEL_RESTRICT p,
+                                   int64_t rs, int64_t n, int64_t w)
+{
+    enum { L = REEL_RED_LANES };
+    (void)err;
+    int64_t i = 0;
+    if (rs == w) { /* sixteen rows are one run */
+        const int64_t run = L * w;
+        for (; i + 4 * L <= n; i += 4 * L) NAME(four)(acc, p + i * w, run, run);
+        if (i == n) return;
+        const int64_t full = (n - i) / L, rest = (n - i - full * L) * w;
+        if (rest) NAME(fewer)(acc, p + i * w, run, full + 1, rest);
+        if (full) NAME(fewer)(acc + rest, p + i * w + rest, run, full, run - rest);
+        return;
+    }
+    for (; i + 4 * L <= n; i += 4 * L)
+        for (int64_t l = 0; l < L; l++) NAME(four)(acc + l * w, p + (i + l) * rs, L * rs, w);
+    for (int64_t l = 0; l < L && i + l < n; l++)
+        NAME(fewer)(acc + l * w, p + (i + l) * rs, L * rs, (n - i - l - 1) / L + 1, w);
+}
+#else
 /* Adds n rows of w columns to the lanes, the first row to lane 0. Rows lie rs apart. */
 REEL_ALWAYS_INLINE void NAME(step)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, const T *REEL_RESTRICT p,
                                    int64_t rs, int64_t n, int64_t w)
@@ -41,7 +85,7 @@ REEL_ALWAYS_INLINE void NAME(step)(double *REEL_RESTRICT acc, double *REEL_RESTR
         for (int64_t k = 0; k < total - i; k++) ADD(acc[k], err[k], LOAD(p[i + k]));
         return;
     }
-#if !COMPENSATED
+#ifndef COMPENSATED
     for (; i + 4 * REEL_RED_LANES <= n; i += 4 * REEL_RED_LANES)
         for (int64_t l = 0; l < REEL_RED_LANES; l++) {
             const T *q = p + (i + l) * rs, *q1 = q + 16 * rs, *q2 = q + 32 * rs, *q3 = q + 48 * rs;
@@ -57,6 +101,8 @@ REEL_ALWAYS_INLINE void NAME(step)(double *REEL_RESTRICT acc, double *REEL_RESTR
     }
 }
 
+#endif
+
 /* m lanes (at most 16) of w columns to one, in acc[0..w) */
 REEL_ALWAYS_INLINE void NAME(tree)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, int64_t m, int64_t w)
 {
@@ -65,13 +111,13 @@ REEL_ALWAYS_INLINE void NAME(tree)(double *REEL_RESTRICT acc, double *REEL_RESTR
         if (m <= h) continue;
         for (int64_t k = 0; k < (m - h) * w; k++) {
             ADD(acc[k], err[k], acc[k + h * w]);
-#if COMPENSATED
+#ifdef COMPENSATED
             err[k] += err[k + h * w];
 #endif
         }
         m = h;
     }
-#if COMPENSATED
+#ifdef COMPENSATED
     for (int64_t k = 0; k < w; k++) /* the error of an infinite sum is NaN */
         if (err[k] == err[k] && err[k] != 0) acc[k] += err[k];
 #endif
@@ -127,7 +173,7 @@ static void NAME(tile)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, con
 {
     const int64_t m = n < REEL_RED_LANES ? n : REEL_RED_LANES;
     for (int64_t k = 0; k < m * w; k++) acc[k] = NEUTRAL;
-#if COMPENSATED
+#ifdef COMPENSATED
     for (int64_t k = 0; k < m * w; k++) err[k] = 0;
 #endif
     if (red->n <= 1) {
@@ -137,7 +183,7 @@ static void NAME(tile)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, con
         else
             NAME(step)(acc, err, base + first * rs, rs, n, w);
     } else {
-        enum { SLAB = 2 * REEL_RED_LANES };
+        enum { SLAB = (TERMS == 4 ? 4 : 2) * REEL_RED_LANES };
         T buf[SLAB * REEL_RED_COLS];
         reel_place at;
         reel_place_set_(&at, red, first);
@@ -155,7 +201,12 @@ static void NAME(tile)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, con
 
 static void NAME(cols)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin, int64_t end)
 {
-    double acc[REEL_RED_LANES * REEL_RED_COLS], err[COMPENSATED ? REEL_RED_LANES * REEL_RED_COLS : 1];
+    double acc[REEL_RED_LANES * REEL_RED_COLS];
+#ifdef COMPENSATED
+    double err[REEL_RED_LANES * REEL_RED_COLS];
+#else
+    double err[1];
+#endif
     double tree[REEL_RED_DEPTH][REEL_RED_COLS]; /* reel_pairwise of every column */
     const int64_t width = p->kept.dim[p->kept.n - 1];
     for (int64_t t = begin; t < end; t++) {
@@ -196,3 +247,4 @@ static void NAME(cols)(const reel_reduce_plan *p, const void *x, void *out, void
 #undef LOAD
 #undef STORE
 #undef COMPENSATED
+#undef TERMS
