@@ -144,12 +144,87 @@ static const sample softmax_good[] = {{IN("[1]")},
                                       {IN("[2,3,4]"), WITH(1)},
                                       {IN("[0,3]"), WITH(1)},
                                       {IN("[3,0]"), WITH(1)},
+                                      {IN("[3,64]"), WITH(1)},
+                                      {IN("[2,1100]"), WITH(1)},
+                                      {IN("[1100,2]"), WITH(0)},
+                                      {IN("[3,20]!"), WITH(1), .flags = NO_GRAD},
                                       {IN("[70,301]"), WITH(1)},
                                       {IN("[70,301]t"), WITH(0)}};
 const samples samples_softmax = {GOOD(softmax_good), .scale = 2, .apply = softmax_apply, .reference = softmax_reference,
                                  .bad = softmax_bad};
 const samples samples_log_softmax = {GOOD(softmax_good), .scale = 4, .apply = log_softmax_apply,
                                      .reference = log_softmax_reference, .bad = log_softmax_bad};
+
+/* ---- softmax_grad, log_softmax_grad: of y and g, p0 axis ------------------------------------------------ */
+APPLY(softmax_grad, reel_softmax_grad_at_(REEL_HERE, in[0], in[1], (int)s->p[0]))
+APPLY(log_softmax_grad, reel_log_softmax_grad_at_(REEL_HERE, in[0], in[1], (int)s->p[0]))
+
+static void softmax_slope_of(const sample *s, reel_dtype d, const nd *in, nd *out, bool logarithm)
+{
+    const nd *y = &in[0], *g = &in[1];
+    const int axis = (int)s->p[0] < 0 ? (int)s->p[0] + y->shape.rank : (int)s->p[0];
+    const int64_t n = y->shape.dims[axis];
+    int64_t step = 1;
+    for (int i = axis + 1; i < y->shape.rank; i++) step *= y->shape.dims[i];
+    nd_make(out, d, y->shape);
+    for (int64_t i = 0; i < y->count; i++) {
+        const int64_t first = i - i / step % n * step;
+        double sum = 0;
+        for (int64_t k = first; k < first + n * step; k += step)
+            sum += logarithm ? g->data[k] : y->data[k] * g->data[k];
+        out->data[i] = logarithm ? g->data[i] - exp(y->data[i]) * sum : y->data[i] * (g->data[i] - sum);
+    }
+}
+
+static void softmax_grad_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
+{
+    softmax_slope_of(s, d, in, out, false);
+}
+
+static void log_softmax_grad_reference(const sample *s, reel_dtype d, const nd *in, nd *out)
+{
+    softmax_slope_of(s, d, in, out, true);
+}
+
+#define SOFTMAX_GRAD_BAD(name)                                                                                        \
+    static void name##_bad(void)                                                                                      \
+    {                                                                                                                 \
+        BAD(reel_##name##_at_(REEL_HERE, NULL, X("[2]"), 0), REEL_EARG, "y is NULL");                                 \
+        BAD(reel_##name##_at_(REEL_HERE, X("[2]"), NULL, 0), REEL_EARG, "g is NULL");                                 \
+        BAD(reel_##name##_at_(REEL_HERE, X("[2,3]"), X("[2,3]"), 2), REEL_EARG, "axis 2 is out of range for rank 2"); \
+        BAD(reel_##name##_at_(REEL_HERE, X("[2,3]"), X("[2,3]"), -3), REEL_EARG, "axis -3 is out of range");          \
+        BAD(reel_##name##_at_(REEL_HERE, X("[]"), X("[]"), 0), REEL_EARG, "axis 0 is out of range for rank 0");       \
+        BAD(reel_##name##_at_(REEL_HERE, X("[2,3]"), X("[3]"), 1), REEL_ESHAPE, "g does not have the shape of y");    \
+        BAD(reel_##name##_at_(REEL_HERE, X("[2,3]"), X("[2,1]"), 1), REEL_ESHAPE, "g does not have the shape of y");  \
+        BAD(reel_##name##_at_(REEL_HERE, XD("[2]", REEL_I64), XD("[2]", REEL_I64), 0), REEL_EDTYPE, "y is i64");      \
+        BAD(reel_##name##_at_(REEL_HERE, X("[2]"), XD("[2]", REEL_F64), 0), REEL_EDTYPE, "f64");                      \
+        BAD(reel_##name##_at_(REEL_HERE, dead(), X("[2]"), 0), REEL_EARG, "dead");                                    \
+        BAD(reel_##name##_at_(REEL_HERE, X("[2]"), dead(), 0), REEL_EARG, "dead");                                    \
+    }
+SOFTMAX_GRAD_BAD(softmax_grad)
+SOFTMAX_GRAD_BAD(log_softmax_grad)
+
+static const sample softmax_grad_good[] = {{IN("[1]", "[1]")},
+                                           {IN("[5]", "[5]")},
+                                           {IN("[3,4]", "[3,4]"), WITH(1)},
+                                           {IN("[3,4]", "[3,4]t"), WITH(0)},
+                                           {IN("[3,4]t", "[3,4]"), WITH(-1)},
+                                           {IN("[7]r", "[7]s")},
+                                           {IN("[2,3]s", "[2,3]o"), WITH(1)},
+                                           {IN("[2,3]o", "[2,3]r"), WITH(0)},
+                                           {IN("[2,4]", "[2,4]b"), WITH(1)},
+                                           {IN("[2,3,4]", "[2,3,4]t"), WITH(1)},
+                                           {IN("[0,3]", "[0,3]"), WITH(1)},
+                                           {IN("[3,0]", "[3,0]"), WITH(1)},
+                                           {IN("[3,20]", "[3,20]!"), WITH(1), .flags = NO_GRAD},
+                                           {IN("[40,83]", "[40,83]t"), WITH(1)},
+                                           {IN("[83,40]t", "[83,40]"), WITH(0)},
+                                           {IN("[3,1100]", "[3,1100]o"), WITH(1)},
+                                           {IN("[1100,3]", "[1100,3]"), WITH(0)}};
+const samples samples_softmax_grad = {GOOD(softmax_grad_good), .scale = 1000, .apply = softmax_grad_apply,
+                                      .reference = softmax_grad_reference, .bad = softmax_grad_bad};
+const samples samples_log_softmax_grad = {GOOD(softmax_grad_good), .scale = 1000, .apply = log_softmax_grad_apply,
+                                          .reference = log_softmax_grad_reference, .bad = log_softmax_grad_bad};
 
 /* ---- softmax_cross_entropy --------------------------------------------------------------------------- */
 APPLY(cross_entropy, reel_softmax_cross_entropy(in[0], in[1]))

@@ -156,6 +156,8 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     /* softmax, normalisation, losses */
     K(softmax, softmax),
     K(log_softmax, softmax),
+    K(softmax_grad, softmax_grad),
+    K(log_softmax_grad, softmax_grad),
     K(softmax_cross_entropy, cross_entropy),
     K(normalize, normalize),
     K(normalize_grad, normalize_grad),

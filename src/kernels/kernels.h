@@ -22,7 +22,7 @@ extern const reel_kernel reel_k_concat_, reel_k_unslice_, reel_k_split_;
 /* matmul.c */
 extern const reel_kernel reel_k_matmul_;
 /* softmax.c */
-extern const reel_kernel reel_k_softmax_, reel_k_cross_entropy_;
+extern const reel_kernel reel_k_softmax_, reel_k_softmax_grad_, reel_k_cross_entropy_;
 /* custom.c */
 extern const reel_kernel reel_k_custom_;
 

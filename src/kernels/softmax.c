@@ -1,4 +1,4 @@
-/* softmax.c: softmax, log_softmax and softmax_cross_entropy: plans. The loops are level_softmax.c's. */
+/* softmax.c: softmax, log_softmax, their gradients and softmax_cross_entropy: plans. The loops are level_softmax.c's. */
 #include "kernels/softmax.h"
 #include <string.h>
 #include "core/dtype.h"
@@ -31,7 +31,6 @@ static void plan_rows(reel_softmax_plan *p, const reel_kview *x, int axis)
     p->stride = x->rank ? x->strides[axis] : 1;
     p->n_rows = walk_all_but(&p->rows, x, axis);
     p->inner = p->n_tiles = 1;
-    p->dense = p->stride == 1 && p->rows.n == 1 && p->rows.stride[0] == p->n ? p->n_rows * p->n : 0;
     p->n_tasks = p->n_rows;
     p->log = false;
 }
@@ -39,6 +38,23 @@ static void plan_rows(reel_softmax_plan *p, const reel_kview *x, int axis)
 static void plan_grain(reel_softmax_plan *p, int64_t elements)
 {
     p->grain = elements >= REEL_SOFT_WORK ? 1 : REEL_SOFT_WORK / (elements + 1) + 1;
+}
+
+/* Rows, or tiles of columns. */
+static void plan_tasks(reel_softmax_plan *p, const reel_kview *x, int axis, reel_softmax_body *const *rows,
+                       reel_softmax_body *const *cols)
+{
+    for (int k = axis + 1; k < x->rank; k++) p->inner *= x->dims[k];
+    if (p->n_rows == 0 || p->n == 0) p->n_tasks = 0;
+    if (p->inner <= 1) {
+        p->body = rows[x->dtype];
+        plan_grain(p, p->n);
+        return;
+    }
+    p->n_tiles = (p->inner + REEL_SOFT_COLS - 1) / REEL_SOFT_COLS;
+    if (p->n_tasks) p->n_tasks = p->n_rows / p->inner * p->n_tiles;
+    p->body = cols[x->dtype];
+    plan_grain(p, p->n * REEL_SOFT_COLS);
 }
 
 static int softmax_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
@@ -51,17 +67,23 @@ static int softmax_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     (void)workspace;
     plan_rows(p, x, axis);
     p->log = sig->op->id == REEL_OP_log_softmax;
-    for (int k = axis + 1; k < x->rank; k++) p->inner *= x->dims[k];
-    if (p->n_rows == 0 || p->n == 0) p->n_tasks = 0;
-    if (p->inner <= 1) {
-        p->body = table->rows[x->dtype];
-        plan_grain(p, p->n);
-        return 0;
-    }
-    p->n_tiles = (p->inner + REEL_SOFT_COLS - 1) / REEL_SOFT_COLS;
-    if (p->n_tasks) p->n_tasks = p->n_rows / p->inner * p->n_tiles;
-    p->body = table->cols[x->dtype];
-    plan_grain(p, p->n * REEL_SOFT_COLS);
+    plan_tasks(p, x, axis, table->rows, table->cols);
+    return 0;
+}
+
+static int grad_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    const reel_attr_axis *a = sig->attr;
+    const reel_kview *y = &sig->in[0], *g = &sig->in[1];
+    const reel_softmax_table *table = REEL_PICK(reel_softmax_table);
+    const int axis = a->axis < 0 ? a->axis + y->rank : a->axis;
+    reel_softmax_plan *p = plan;
+    (void)workspace;
+    plan_rows(p, y, axis);
+    p->g_stride = g->strides[axis];
+    (void)walk_all_but(&p->labels, g, axis);
+    p->log = sig->op->id == REEL_OP_log_softmax_grad;
+    plan_tasks(p, y, axis, table->back_rows, table->back_cols);
     return 0;
 }
 
@@ -106,6 +128,13 @@ static int softmax_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
+static int grad_run(const void *plan, void *const *ptr, void *work)
+{
+    (void)work;
+    run_all(plan, ptr[0], ptr[1], ptr[2]);
+    return 0;
+}
+
 static int cross_entropy_run(const void *plan, void *const *ptr, void *work)
 {
     const reel_softmax_plan *p = plan;
@@ -122,6 +151,7 @@ static int cross_entropy_run(const void *plan, void *const *ptr, void *work)
 }
 
 const reel_kernel reel_k_softmax_ = {sizeof(reel_softmax_plan), REEL_K_CHEAP, softmax_prepare, softmax_run, NULL};
+const reel_kernel reel_k_softmax_grad_ = {sizeof(reel_softmax_plan), REEL_K_CHEAP, grad_prepare, grad_run, NULL};
 const reel_kernel reel_k_cross_entropy_ = {sizeof(reel_softmax_plan), REEL_K_CHEAP, cross_entropy_prepare,
                                            cross_entropy_run, NULL};
 

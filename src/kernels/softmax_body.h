@@ -1,91 +1,91 @@
-/* softmax_body.h: softmax, log-softmax and cross entropy of one element type; included by level_softmax.c with T, C
-   (what it is computed in), NAME(f), LOAD(x) -> C, STORE(C) -> T and EXP defined.
-
-   Rows go through a buffer, filled up to a multiple of 32 with -inf, whose exponential adds nothing. */
+/* softmax_body.h: softmax, log-softmax, their gradients and cross entropy of one element type; included by level_softmax.c with
+   T, C (what it is computed in), SAME (is T C?), NAME(f), LOAD(x) -> C, STORE(C) -> T, EXP and FALL (EXP of no more than 0)
+   defined. */
 
 #define QUIET(v) ((v) == (v) ? (v) : (C)NAN) /* one pattern of NaN, whatever met what */
 
-/* n elements to the buffer. room: how many may be read from x on, n at least; reading past the row's end and dropping
-   what was read is faster than copying an odd number. */
-REEL_ALWAYS_INLINE void NAME(load)(C *REEL_RESTRICT b, const T *REEL_RESTRICT x, int64_t stride, int64_t n,
-                                   int64_t room)
+/* n elements of a row as C: the row itself or a copy in b */
+REEL_ALWAYS_INLINE const C *NAME(fetch)(C *b, const T *x, int64_t stride, int64_t n)
 {
-    const int64_t full = n / REEL_SOFT_PAD * REEL_SOFT_PAD, left = n - full;
-    if (stride != 1) {
+#if SAME
+    if (stride == 1) return x;
+#endif
+    if (stride == 1)
+        for (int64_t i = 0; i < n; i++) b[i] = LOAD(x[i]);
+    else
         for (int64_t i = 0; i < n; i++) b[i] = LOAD(x[i * stride]);
-        for (int64_t i = n; left && i < full + REEL_SOFT_PAD; i++) b[i] = -(C)INFINITY;
-        return;
-    }
-    for (int64_t i = 0; i < full; i++) b[i] = LOAD(x[i]);
-    if (left == 0) return;
-    if (full + REEL_SOFT_PAD <= room) {
-        for (int i = 0; i < REEL_SOFT_PAD; i++) {
-            const C v = LOAD(x[full + i]);
-            b[full + i] = i < (int)left ? v : -(C)INFINITY;
+    return b;
+}
+
+/* The largest of m0 and n elements. NaN is passed over here: it shows in the sum. */
+REEL_ALWAYS_INLINE C NAME(largest)(const C *x, int64_t n, C m0)
+{
+    enum { L = 32 };
+    C m[L];
+    int64_t i = 0;
+    for (int l = 0; l < L; l++) m[l] = m0;
+    for (; i + L <= n; i += L)
+        for (int l = 0; l < L; l++) m[l] = x[i + l] > m[l] ? x[i + l] : m[l];
+    for (int l = 0; i + l < n; l++) m[l] = x[i + l] > m[l] ? x[i + l] : m[l];
+    for (int h = L / 2; h; h >>= 1)
+        for (int l = 0; l < h; l++) m[l] = m[l + h] > m[l] ? m[l + h] : m[l];
+    return m[0];
+}
+
+REEL_ALWAYS_INLINE double NAME(join)(double *acc)
+{
+    for (int h = REEL_RED_LANES / 2; h; h >>= 1)
+        for (int l = 0; l < h; l++) acc[l] += acc[l + h];
+    return acc[0];
+}
+
+/* e = e^(x - m) of n elements, a chunk at most; returns their sum. */
+REEL_ALWAYS_INLINE double NAME(exponentials)(C *REEL_RESTRICT e, const C *REEL_RESTRICT x, int64_t n, C m)
+{
+    enum { L = REEL_RED_LANES };
+    double acc[L];
+    int64_t i = 0;
+    for (int l = 0; l < L; l++) acc[l] = 0;
+    for (; i + 4 * L <= n; i += 4 * L)
+        for (int l = 0; l < L; l++) {
+            const C e0 = FALL(x[i + l] - m), e1 = FALL(x[i + L + l] - m);
+            const C e2 = FALL(x[i + 2 * L + l] - m), e3 = FALL(x[i + 3 * L + l] - m);
+            e[i + l] = e0, e[i + L + l] = e1, e[i + 2 * L + l] = e2, e[i + 3 * L + l] = e3;
+            acc[l] += (double)((e0 + e1) + (e2 + e3));
         }
-    } else {
-        for (int i = 0; i < REEL_SOFT_PAD; i++) b[full + i] = -(C)INFINITY;
-        for (int64_t i = full; i < n; i++) b[i] = LOAD(x[i]);
+    if (i < n) { /* the last of the four may be missing: e^-inf = 0 */
+        C t[4 * L];
+        for (int l = 0; l < 4 * L; l++) t[l] = 0;
+        for (int64_t j = 0; i + j < n; j += L) {
+            for (int l = 0; l < L; l++) t[j + l] = i + j + l < n ? x[i + j + l] : -(C)INFINITY;
+            for (int l = 0; l < L; l++) t[j + l] = FALL(t[j + l] - m);
+        }
+        for (int64_t j = 0; j < 4 * L && i + j < n; j++) e[i + j] = t[j];
+        for (int l = 0; l < L; l++) acc[l] += (double)((t[l] + t[L + l]) + (t[2 * L + l] + t[3 * L + l]));
     }
+    return NAME(join)(acc);
 }
 
-/* The largest of m0 and the buffer's n elements. NaN is passed over here: it shows in the sum. */
-REEL_ALWAYS_INLINE C NAME(largest)(const C *b, int64_t n, C m0)
-{
-    C m[REEL_SOFT_PAD];
-    for (int l = 0; l < REEL_SOFT_PAD; l++) m[l] = b[l] > m0 ? b[l] : m0;
-    for (int64_t i = REEL_SOFT_PAD; i < n; i += REEL_SOFT_PAD)
-        for (int l = 0; l < REEL_SOFT_PAD; l++) m[l] = b[i + l] > m[l] ? b[i + l] : m[l];
-    for (int l = 0; l < 16; l++) m[l] = m[l + 16] > m[l] ? m[l + 16] : m[l];
-    for (int l = 0; l < 8; l++) m[l] = m[l + 8] > m[l] ? m[l + 8] : m[l];
-    for (int l = 0; l < 4; l++) m[l] = m[l + 4] > m[l] ? m[l + 4] : m[l];
-    for (int l = 0; l < 2; l++) m[l] = m[l + 2] > m[l] ? m[l + 2] : m[l];
-    return m[1] > m[0] ? m[1] : m[0];
-}
-
-/* b becomes e^(b - m) */
-REEL_ALWAYS_INLINE void NAME(exponentials)(C *b, int64_t n, C m)
-{
-    for (int64_t i = 0; i < n; i += REEL_RED_LANES)
-        for (int l = 0; l < REEL_RED_LANES; l++) b[i + l] = EXP(b[i + l] - m);
-}
-
-/* The sum of at most a chunk. */
-REEL_ALWAYS_INLINE double NAME(chunk)(const C *b, int64_t n)
-{
-    double acc[REEL_RED_LANES];
-    for (int l = 0; l < REEL_RED_LANES; l++) acc[l] = 0;
-    for (int64_t i = 0; i < n; i += REEL_RED_LANES)
-        for (int l = 0; l < REEL_RED_LANES; l++) acc[l] += (double)b[i + l];
-    for (int l = 0; l < 8; l++) acc[l] += acc[l + 8];
-    for (int l = 0; l < 4; l++) acc[l] += acc[l + 4];
-    for (int l = 0; l < 2; l++) acc[l] += acc[l + 2];
-    return acc[0] + acc[1];
-}
-
-/* What a row needs: its largest element and the sum of e^(x - largest). If the row fits into the buffer, the
-   exponentials are left there. */
-static double NAME(scan)(C *b, const T *x, int64_t stride, int64_t n, int64_t room, C *largest)
+/* What a row needs: its largest element and the sum of e^(x - largest). b and e: a chunk each. The exponentials are left in
+   e if they fit, or in whole, which has n places, if it is not NULL. */
+REEL_ALWAYS_INLINE double NAME(scan)(C *b, C *e, C *whole, const T *x, int64_t stride, int64_t n, C *largest)
 {
     C m = -(C)INFINITY;
     if (n <= REEL_RED_CHUNK) {
-        NAME(load)(b, x, stride, n, room);
-        *largest = m = NAME(largest)(b, n, m);
-        NAME(exponentials)(b, n, m);
-        return NAME(chunk)(b, n);
+        const C *from = NAME(fetch)(b, x, stride, n);
+        *largest = m = NAME(largest)(from, n, m);
+        return NAME(exponentials)(whole ? whole : e, from, n, m);
     }
     for (int64_t i = 0; i < n; i += REEL_RED_CHUNK) {
         const int64_t k = n - i < REEL_RED_CHUNK ? n - i : REEL_RED_CHUNK;
-        NAME(load)(b, x + i * stride, stride, k, k);
-        m = NAME(largest)(b, k, m);
+        m = NAME(largest)(NAME(fetch)(b, x + i * stride, stride, k), k, m);
     }
     reel_pairwise tree;
     tree.n = 0, tree.top = 0;
     for (int64_t i = 0; i < n; i += REEL_RED_CHUNK) {
         const int64_t k = n - i < REEL_RED_CHUNK ? n - i : REEL_RED_CHUNK;
-        NAME(load)(b, x + i * stride, stride, k, k);
-        NAME(exponentials)(b, k, m);
-        reel_pairwise_push_(&tree, NAME(chunk)(b, k));
+        const C *from = NAME(fetch)(b, x + i * stride, stride, k);
+        reel_pairwise_push_(&tree, NAME(exponentials)(whole ? whole + i : e, from, k, m));
     }
     *largest = m;
     return reel_pairwise_end_(&tree);
@@ -109,7 +109,7 @@ REEL_ALWAYS_INLINE void NAME(scan_short)(const reel_softmax_plan *p, const T *x,
         for (int j = 0; j < W; j++) m[j] = t[i][j] > m[j] ? t[i][j] : m[j];
     for (int i = 0; i < n; i++)
         for (int j = 0; j < W; j++) {
-            t[i][j] = EXP(t[i][j] - m[j]);
+            t[i][j] = FALL(t[i][j] - m[j]);
             acc[i][j] = (double)t[i][j];
         }
     for (int h = REEL_RED_LANES / 2; h; h >>= 1)
@@ -127,14 +127,14 @@ static void NAME(rows_short)(const reel_softmax_plan *p, const void *x, void *ou
     for (int64_t r = begin; r < end; r += W) {
         const int w = end - r < W ? (int)(end - r) : W;
         NAME(scan_short)(p, x, r, w, t, m, sum);
-        for (int j = 0; j < W; j++) s[j] = p->log ? (C)reel_log_f64_(sum[j]) : (C)sum[j];
+        for (int j = 0; j < W; j++) s[j] = p->log ? (C)reel_log_f64_(sum[j]) : (C)(1 / sum[j]);
         for (int j = 0; p->log && j < w; j++) {
             const T *row = (const T *)x + reel_walk_offset_(&p->rows, r + j);
             for (int i = 0; i < n; i++) t[i][j] = LOAD(row[i * p->stride]);
         }
         for (int i = 0; i < n; i++)
             for (int j = 0; j < W; j++) {
-                const C v = p->log ? (t[i][j] - m[j]) - s[j] : t[i][j] / s[j];
+                const C v = p->log ? (t[i][j] - m[j]) - s[j] : t[i][j] * s[j];
                 t[i][j] = QUIET(v);
             }
         T *y = (T *)out + r * p->n;
@@ -165,10 +165,26 @@ static void NAME(loss_short)(const reel_softmax_plan *p, const void *x, const vo
     }
 }
 
+#if SAME
+/* A row of neighbours: its exponentials are made where the result goes. */
+static void NAME(row_whole)(C *REEL_RESTRICT y, const C *REEL_RESTRICT x, int64_t n, bool log)
+{
+    C none[1], m;
+    const double sum = NAME(scan)(none, none, y, x, 1, n, &m);
+    const C s = log ? (C)reel_log_f64_(sum) : (C)(1 / sum);
+    if (s != s)
+        for (int64_t i = 0; i < n; i++) y[i] = (C)NAN;
+    else if (log)
+        for (int64_t i = 0; i < n; i++) y[i] = (x[i] - m) - s;
+    else
+        for (int64_t i = 0; i < n; i++) y[i] = y[i] * s;
+}
+#endif
+
 static void NAME(rows)(const reel_softmax_plan *p, const void *x, const void *labels, void *out, int64_t begin,
                        int64_t end)
 {
-    C b[REEL_RED_CHUNK], m = 0;
+    C b[REEL_RED_CHUNK], e[REEL_RED_CHUNK], m = 0;
     (void)labels;
     if (p->n <= REEL_RED_LANES) {
         NAME(rows_short)(p, x, out, begin, end);
@@ -177,21 +193,24 @@ static void NAME(rows)(const reel_softmax_plan *p, const void *x, const void *la
     for (int64_t r = begin; r < end; r++) {
         const T *row = (const T *)x + reel_walk_offset_(&p->rows, r);
         T *y = (T *)out + r * p->n;
-        const double sum = NAME(scan)(b, row, p->stride, p->n, p->dense ? p->dense - r * p->n : p->n, &m);
-        const C s = p->log ? (C)reel_log_f64_(sum) : (C)sum;
+#if SAME
+        if (p->stride == 1) {
+            NAME(row_whole)(y, row, p->n, p->log);
+            continue;
+        }
+#endif
+        const double sum = NAME(scan)(b, e, NULL, row, p->stride, p->n, &m);
+        const C s = p->log ? (C)reel_log_f64_(sum) : (C)(1 / sum);
         for (int64_t i = 0; i < p->n; i += REEL_RED_CHUNK) {
             const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
-            if (p->log || p->n > REEL_RED_CHUNK) {
-                NAME(load)(b, row + i * p->stride, p->stride, n, n);
-                if (!p->log) NAME(exponentials)(b, n, m);
-            }
-            const int64_t v = (n + REEL_RED_LANES - 1) & -REEL_RED_LANES; /* whole blocks; the excess is not stored */
+            const C *from = b;
+            if (p->log || p->n > REEL_RED_CHUNK) from = NAME(fetch)(b, row + i * p->stride, p->stride, n);
+            if (!p->log && p->n > REEL_RED_CHUNK) (void)NAME(exponentials)(e, from, n, m);
             if (p->log)
-                for (int64_t j = 0; j < v; j++) b[j] = (b[j] - m) - s;
+                for (int64_t j = 0; j < n; j++) e[j] = (from[j] - m) - s;
             else
-                for (int64_t j = 0; j < v; j++) b[j] = b[j] / s;
-            for (int64_t j = 0; j < v; j++) b[j] = QUIET(b[j]);
-            for (int64_t j = 0; j < n; j++) y[i + j] = STORE(b[j]);
+                for (int64_t j = 0; j < n; j++) e[j] = e[j] * s;
+            for (int64_t j = 0; j < n; j++) y[i + j] = STORE(QUIET(e[j]));
         }
     }
 }
@@ -199,7 +218,7 @@ static void NAME(rows)(const reel_softmax_plan *p, const void *x, const void *la
 static void NAME(loss)(const reel_softmax_plan *p, const void *x, const void *labels, void *out, int64_t begin,
                        int64_t end)
 {
-    C b[REEL_RED_CHUNK], m = 0;
+    C b[REEL_RED_CHUNK], e[REEL_RED_CHUNK], m = 0;
     if (p->n <= REEL_RED_LANES) {
         NAME(loss_short)(p, x, labels, out, begin, end);
         return;
@@ -207,91 +226,250 @@ static void NAME(loss)(const reel_softmax_plan *p, const void *x, const void *la
     for (int64_t r = begin; r < end; r++) {
         const T *row = (const T *)x + reel_walk_offset_(&p->rows, r);
         const int64_t label = reel_label_(p->label_dtype, labels, reel_walk_offset_(&p->labels, r));
-        const double sum = NAME(scan)(b, row, p->stride, p->n, p->dense ? p->dense - r * p->n : p->n, &m);
+        const double sum = NAME(scan)(b, e, NULL, row, p->stride, p->n, &m);
         const double v = reel_log_f64_(sum) - ((double)LOAD(row[label * p->stride]) - (double)m);
         ((T *)out)[r] = STORE((C)QUIET(v));
     }
 }
 
-/* Up to REEL_SOFT_COLS rows side by side, whose elements neighbour each other in the output. */
+/* ---- REEL_SOFT_COLS rows side by side, whose elements neighbour each other in the output -------------------- */
+typedef struct NAME(tile) {
+    int64_t at[REEL_SOFT_COLS]; /* where they begin */
+    bool run;                   /* and are neighbours themselves */
+} NAME(tile);
+static void NAME(tile_of)(NAME(tile) * t, const reel_walk *rows, int64_t first, int64_t w)
+{
+    for (int64_t j = 0; j < REEL_SOFT_COLS; j++) t->at[j] = reel_walk_offset_(rows, first + (j < w ? j : 0));
+    t->run = w == REEL_SOFT_COLS;
+    for (int64_t j = 0; j < REEL_SOFT_COLS; j++) t->run = t->run && t->at[j] == t->at[0] + j;
+}
+REEL_ALWAYS_INLINE void NAME(line)(C *REEL_RESTRICT b, const NAME(tile) * t, const T *x)
+{
+    if (t->run)
+        for (int j = 0; j < REEL_SOFT_COLS; j++) b[j] = LOAD(x[t->at[0] + j]);
+    else
+        for (int j = 0; j < REEL_SOFT_COLS; j++) b[j] = LOAD(x[t->at[j]]);
+}
+REEL_ALWAYS_INLINE void NAME(store_line)(T *REEL_RESTRICT y, const C *REEL_RESTRICT b, int64_t w)
+{
+    if (w == REEL_SOFT_COLS)
+        for (int j = 0; j < REEL_SOFT_COLS; j++) y[j] = STORE(QUIET(b[j]));
+    else
+        for (int64_t j = 0; j < w; j++) y[j] = STORE(QUIET(b[j]));
+}
+typedef double NAME(column)[REEL_SOFT_COLS];
+
+#define NEXT_FOUR(i) ((i) % L == L - 1 ? (i) + 3 * L + 1 : (i) + 1) /* i is the first of four terms of a lane */
+/* Up to four terms, added to their lane. Missing ones are -0. */
+REEL_ALWAYS_INLINE void NAME(add_four)(double *REEL_RESTRICT lane, C (*t)[REEL_SOFT_COLS])
+{
+    for (int j = 0; j < REEL_SOFT_COLS; j++) lane[j] += (double)((t[0][j] + t[1][j]) + (t[2][j] + t[3][j]));
+}
+REEL_ALWAYS_INLINE void NAME(zero_lanes)(NAME(column) * acc)
+{
+    for (int l = 0; l < REEL_RED_LANES; l++)
+        for (int j = 0; j < REEL_SOFT_COLS; j++) acc[l][j] = -0.0;
+}
+/* The lanes of a chunk to one, which joins the tree of chunks: reel_pairwise_push_ of every column. The lanes are left at -0. */
+static int NAME(push_chunk)(NAME(column) * acc, NAME(column) * tree, int top, int64_t chunk)
+{
+    enum { W = REEL_SOFT_COLS };
+    for (int h = REEL_RED_LANES / 2; h; h >>= 1)
+        for (int l = 0; l < h; l++)
+            for (int j = 0; j < W; j++) acc[l][j] += acc[l + h][j];
+    for (int64_t k = chunk; k & 1; k >>= 1) {
+        top--;
+        for (int j = 0; j < W; j++) acc[0][j] = tree[top][j] + acc[0][j];
+    }
+    for (int j = 0; j < W; j++) tree[top][j] = acc[0][j];
+    NAME(zero_lanes)(acc);
+    return top + 1;
+}
+static void NAME(end_chunks)(NAME(column) * tree, int top)
+{
+    for (; top > 1; top--)
+        for (int j = 0; j < REEL_SOFT_COLS; j++) tree[top - 2][j] = tree[top - 2][j] + tree[top - 1][j];
+}
+
 static void NAME(cols)(const reel_softmax_plan *p, const void *x, const void *labels, void *out, int64_t begin,
                        int64_t end)
 {
-    enum { W = REEL_SOFT_COLS };
+    enum { W = REEL_SOFT_COLS, L = REEL_RED_LANES };
+    NAME(column) acc[L], tree[REEL_RED_DEPTH];
+    C m[W], b[W], s[W], four[4][W];
+    NAME(tile) t;
     (void)labels;
-    for (int64_t t = begin; t < end; t++) {
-        const int64_t outer = t / p->n_tiles, col = (t - outer * p->n_tiles) * W;
+    NAME(zero_lanes)(acc);
+    for (int64_t task = begin; task < end; task++) {
+        const int64_t outer = task / p->n_tiles, col = (task - outer * p->n_tiles) * W;
         const int64_t w = p->inner - col < W ? p->inner - col : W;
-        T *y = (T *)out + outer * p->n * p->inner + col;
-        C m[W], b[W];
-        int64_t at[W];
-        double acc[REEL_RED_LANES][W], tree[REEL_RED_DEPTH][W];
-        for (int64_t j = 0; j < W; j++) {
-            m[j] = -(C)INFINITY;
-            at[j] = reel_walk_offset_(&p->rows, outer * p->inner + col + (j < w ? j : 0));
-        }
-        const bool run = w == W && at[W - 1] == at[0] + W - 1;
-#define FETCH(i)                                                          \
-    do {                                                                  \
-        const T *row_ = (const T *)x + (i)*p->stride;                     \
-        if (run)                                                          \
-            for (int64_t j = 0; j < W; j++) b[j] = LOAD(row_[at[0] + j]); \
-        else                                                              \
-            for (int64_t j = 0; j < W; j++) b[j] = LOAD(row_[at[j]]);     \
-    } while (0)
+        T *const y = (T *)out + outer * p->n * p->inner + col;
+        NAME(tile_of)(&t, &p->rows, outer * p->inner + col, w);
+        for (int j = 0; j < W; j++) m[j] = -(C)INFINITY;
         for (int64_t i = 0; i < p->n; i++) {
-            FETCH(i);
-            for (int64_t j = 0; j < W; j++) m[j] = b[j] > m[j] ? b[j] : m[j];
+            NAME(line)(b, &t, (const T *)x + i * p->stride);
+            for (int j = 0; j < W; j++) m[j] = b[j] > m[j] ? b[j] : m[j];
         }
         int top = 0;
         for (int64_t first = 0, chunk = 0; first < p->n; first += REEL_RED_CHUNK, chunk++) {
             const int64_t last = p->n - first < REEL_RED_CHUNK ? p->n : first + REEL_RED_CHUNK;
-            for (int l = 0; l < REEL_RED_LANES; l++)
-                for (int64_t j = 0; j < W; j++) acc[l][j] = 0;
-            for (int64_t i = first; i < last; i++) {
-                double *lane = acc[i % REEL_RED_LANES];
-                FETCH(i);
-                for (int64_t j = 0; j < W; j++) {
-                    b[j] = EXP(b[j] - m[j]);
-                    lane[j] += (double)b[j];
+            for (int64_t i = first; i < last; i = NEXT_FOUR(i)) {
+                for (int64_t k = 0, at = i; k < 4; k++, at += L) {
+                    for (int j = 0; j < W; j++) four[k][j] = -(C)0;
+                    if (at >= last) continue;
+                    NAME(line)(b, &t, (const T *)x + at * p->stride);
+                    for (int j = 0; j < W; j++) four[k][j] = FALL(b[j] - m[j]);
+#if SAME
+                    if (!p->log) NAME(store_line)(y + at * p->inner, four[k], w);
+#endif
                 }
+                NAME(add_four)(acc[i % L], four);
             }
-            for (int h = REEL_RED_LANES / 2; h; h >>= 1)
-                for (int l = 0; l < h; l++)
-                    for (int64_t j = 0; j < W; j++) acc[l][j] += acc[l + h][j];
-            for (int64_t k = chunk; k & 1; k >>= 1) {
-                top--;
-                for (int64_t j = 0; j < W; j++) acc[0][j] = tree[top][j] + acc[0][j];
-            }
-            for (int64_t j = 0; j < W; j++) tree[top][j] = acc[0][j];
-            top++;
+            top = NAME(push_chunk)(acc, tree, top, chunk);
         }
-        while (top > 1) {
-            top--;
-            for (int64_t j = 0; j < W; j++) tree[top - 1][j] = tree[top - 1][j] + tree[top][j];
-        }
-        C s[W];
-        for (int64_t j = 0; j < W; j++) s[j] = p->log ? (C)reel_log_f64_(tree[0][j]) : (C)tree[0][j];
+        NAME(end_chunks)(tree, top);
+        for (int j = 0; j < W; j++) s[j] = p->log ? (C)reel_log_f64_(tree[0][j]) : (C)(1 / tree[0][j]);
         for (int64_t i = 0; i < p->n; i++) {
             T *to = y + i * p->inner;
-            FETCH(i);
+            if (p->log || !SAME) NAME(line)(b, &t, (const T *)x + i * p->stride);
             if (p->log)
-                for (int64_t j = 0; j < W; j++) b[j] = (b[j] - m[j]) - s[j];
+                for (int j = 0; j < W; j++) b[j] = (b[j] - m[j]) - s[j];
+#if SAME
             else
-                for (int64_t j = 0; j < W; j++) b[j] = EXP(b[j] - m[j]) / s[j];
-            for (int64_t j = 0; j < W; j++) b[j] = QUIET(b[j]);
-            if (w == W)
-                for (int64_t j = 0; j < W; j++) to[j] = STORE(b[j]);
+                for (int64_t j = 0; j < w; j++) b[j] = to[j] * s[j];
+#else
             else
-                for (int64_t j = 0; j < w; j++) to[j] = STORE(b[j]);
+                for (int j = 0; j < W; j++) b[j] = FALL(b[j] - m[j]) * s[j];
+#endif
+            NAME(store_line)(to, b, w);
         }
     }
 }
-#undef FETCH
+
+/* ---- gradients: y (g - sum y g); of log-softmax g - e^y sum g --------------------------------------------------- */
+#define TERM(y, g) (log ? (g) : (y) * (g))
+#define SLOPE(y, g, sum) (log ? (g)-EXP(y) * (sum) : (y) * ((g) - (sum)))
+
+/* The sum of the terms of a chunk. */
+REEL_ALWAYS_INLINE double NAME(dot)(const C *y, const C *g, int64_t n, bool log)
+{
+    enum { L = REEL_RED_LANES };
+    double acc[L];
+    int64_t i = 0;
+    if (n <= L) {
+        for (int64_t l = 0; l < n; l++) acc[l] = (double)TERM(y[l], g[l]);
+        for (int64_t h = L / 2; h; h >>= 1)
+            for (int64_t l = 0; l < h && l + h < n; l++) acc[l] += acc[l + h];
+        return acc[0];
+    }
+    for (int l = 0; l < L; l++) acc[l] = -0.0;
+    for (; i + 4 * L <= n; i += 4 * L)
+        for (int l = 0; l < L; l++) {
+            const C *const v = y + i + l, *const w = g + i + l;
+            const C a = TERM(v[0], w[0]) + TERM(v[L], w[L]);
+            acc[l] += (double)(a + (TERM(v[2 * L], w[2 * L]) + TERM(v[3 * L], w[3 * L])));
+        }
+    if (i < n) {
+        C t[4 * L];
+        for (int l = 0; l < 4 * L; l++) t[l] = -(C)0;
+        for (int64_t j = 0; j < 4 * L && i + j < n; j++) t[j] = TERM(y[i + j], g[i + j]);
+        for (int l = 0; l < L; l++) acc[l] += (double)((t[l] + t[L + l]) + (t[2 * L + l] + t[3 * L + l]));
+    }
+    return NAME(join)(acc);
+}
+
+REEL_ALWAYS_INLINE void NAME(back_row)(const reel_softmax_plan *p, T *REEL_RESTRICT to, const T *y, const T *g,
+                                       bool log)
+{
+    C by[REEL_RED_CHUNK], bg[REEL_RED_CHUNK];
+    const C *v = by, *w = bg;
+    reel_pairwise tree;
+    tree.n = 0, tree.top = 0;
+    for (int64_t i = 0; i < p->n; i += REEL_RED_CHUNK) {
+        const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
+        v = NAME(fetch)(by, y + i * p->stride, p->stride, n);
+        w = NAME(fetch)(bg, g + i * p->g_stride, p->g_stride, n);
+        reel_pairwise_push_(&tree, NAME(dot)(v, w, n, log));
+    }
+    const C sum = (C)reel_pairwise_end_(&tree);
+    for (int64_t i = 0; i < p->n; i += REEL_RED_CHUNK) {
+        const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
+        if (p->n > REEL_RED_CHUNK) {
+            v = NAME(fetch)(by, y + i * p->stride, p->stride, n);
+            w = NAME(fetch)(bg, g + i * p->g_stride, p->g_stride, n);
+        }
+        for (int64_t j = 0; j < n; j++) {
+            const C d = SLOPE(v[j], w[j], sum);
+            to[i + j] = STORE(QUIET(d));
+        }
+    }
+}
+
+static void NAME(back_rows)(const reel_softmax_plan *p, const void *y, const void *g, void *out, int64_t begin,
+                            int64_t end)
+{
+    for (int64_t r = begin; r < end; r++) {
+        const T *const row = (const T *)y + reel_walk_offset_(&p->rows, r);
+        const T *const slope = (const T *)g + reel_walk_offset_(&p->labels, r);
+        if (p->log)
+            NAME(back_row)(p, (T *)out + r * p->n, row, slope, true);
+        else
+            NAME(back_row)(p, (T *)out + r * p->n, row, slope, false);
+    }
+}
+
+static void NAME(back_cols)(const reel_softmax_plan *p, const void *y, const void *g, void *out, int64_t begin,
+                            int64_t end)
+{
+    enum { W = REEL_SOFT_COLS, L = REEL_RED_LANES };
+    NAME(column) acc[L], tree[REEL_RED_DEPTH];
+    C b[W], c[W], sum[W], four[4][W];
+    NAME(tile) ty, tg;
+    const bool log = p->log;
+    NAME(zero_lanes)(acc);
+    for (int64_t task = begin; task < end; task++) {
+        const int64_t outer = task / p->n_tiles, col = (task - outer * p->n_tiles) * W;
+        const int64_t w = p->inner - col < W ? p->inner - col : W;
+        NAME(tile_of)(&ty, &p->rows, outer * p->inner + col, w);
+        NAME(tile_of)(&tg, &p->labels, outer * p->inner + col, w);
+        int top = 0;
+        for (int64_t first = 0, chunk = 0; first < p->n; first += REEL_RED_CHUNK, chunk++) {
+            const int64_t last = p->n - first < REEL_RED_CHUNK ? p->n : first + REEL_RED_CHUNK;
+            for (int64_t i = first; i < last; i = NEXT_FOUR(i)) {
+                for (int64_t k = 0, at = i; k < 4; k++, at += L) {
+                    for (int j = 0; j < W; j++) four[k][j] = -(C)0;
+                    if (at >= last) continue;
+                    NAME(line)(c, &tg, (const T *)g + at * p->g_stride);
+                    if (!log) NAME(line)(b, &ty, (const T *)y + at * p->stride);
+                    for (int j = 0; j < W; j++) four[k][j] = log ? c[j] : b[j] * c[j];
+                }
+                NAME(add_four)(acc[i % L], four);
+            }
+            top = NAME(push_chunk)(acc, tree, top, chunk);
+        }
+        NAME(end_chunks)(tree, top);
+        for (int j = 0; j < W; j++) sum[j] = (C)tree[0][j];
+        T *to = (T *)out + outer * p->n * p->inner + col;
+        for (int64_t i = 0; i < p->n; i++, to += p->inner) {
+            NAME(line)(b, &ty, (const T *)y + i * p->stride);
+            NAME(line)(c, &tg, (const T *)g + i * p->g_stride);
+            if (log)
+                for (int j = 0; j < W; j++) b[j] = c[j] - EXP(b[j]) * sum[j];
+            else
+                for (int j = 0; j < W; j++) b[j] = b[j] * (c[j] - sum[j]);
+            NAME(store_line)(to, b, w);
+        }
+    }
+}
+#undef TERM
+#undef SLOPE
+#undef NEXT_FOUR
 #undef QUIET
 #undef T
 #undef C
+#undef SAME
 #undef NAME
 #undef LOAD
 #undef STORE
 #undef EXP
+#undef FALL

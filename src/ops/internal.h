@@ -98,6 +98,8 @@ reel_tensor *reel_iota_like_at_(const char *site, reel_tensor *x);
 reel_tensor *reel_cofactor_at_(const char *site, reel_tensor *a);
 
 /* softmax, normalisation, losses */
+reel_tensor *reel_softmax_grad_at_(const char *site, reel_tensor *y, reel_tensor *g, int axis);
+reel_tensor *reel_log_softmax_grad_at_(const char *site, reel_tensor *y, reel_tensor *g, int axis);
 /* (x - mean) / sqrt(var + eps) scale + bias; scale and bias may be NULL from the end on. out: y, mean, var */
 int reel_normalize_at_(const char *site, reel_tensor *x, reel_tensor *scale, reel_tensor *bias,
                        const reel_attr_normalize *a, reel_tensor *out[3]);

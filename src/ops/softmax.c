@@ -10,6 +10,17 @@ int reel_infer_axis_(const reel_infer *io)
     return reel_axis_(a->axis, io->in[0]->shape.rank, &axis);
 }
 
+int reel_infer_softmax_grad_(const reel_infer *io)
+{
+    const reel_attr_axis *a = io->attr;
+    const reel_type *y = io->in[0], *g = io->in[1];
+    int axis;
+    io->out[0] = *y;
+    if (!reel_merge_shape_(&y->shape, &g->shape, &io->out[0].shape))
+        return reel_fail(REEL_ESHAPE, "g does not have the shape of y");
+    return reel_axis_(a->axis, y->shape.rank, &axis);
+}
+
 int reel_infer_cross_entropy_(const reel_infer *io)
 {
     const reel_type *logits = io->in[0], *labels = io->in[1];
@@ -54,19 +65,55 @@ static reel_tensor *row_sums(const reel_vjp_args *v, reel_tensor *x)
     return reel_sum_axes_at(v->site, x, axes, true);
 }
 
-int reel_vjp_softmax_(const reel_vjp_args *v) /* y (g - sum(y g)) */
+reel_tensor *reel_softmax_grad_at_(const char *site, reel_tensor *y, reel_tensor *g, int axis)
 {
-    reel_tensor *y = v->out[0], *g = v->dout[0];
-    reel_tensor *mean = row_sums(v, reel_mul_at(v->site, y, g));
-    v->din[0] = reel_mul_at(v->site, y, reel_sub_at(v->site, g, mean));
+    const reel_attr_axis a = {.axis = axis};
+    return reel_op2_(REEL_OP_softmax_grad, &a, site, y, g);
+}
+
+reel_tensor *reel_log_softmax_grad_at_(const char *site, reel_tensor *y, reel_tensor *g, int axis)
+{
+    const reel_attr_axis a = {.axis = axis};
+    return reel_op2_(REEL_OP_log_softmax_grad, &a, site, y, g);
+}
+
+static int axis_of(const reel_vjp_args *v)
+{
+    const reel_attr_axis *a = v->attr;
+    return a->axis;
+}
+
+int reel_vjp_softmax_(const reel_vjp_args *v)
+{
+    v->din[0] = reel_softmax_grad_at_(v->site, v->out[0], v->dout[0], axis_of(v));
     return reel_status();
 }
 
-int reel_vjp_log_softmax_(const reel_vjp_args *v) /* g - e^y sum(g) */
+int reel_vjp_log_softmax_(const reel_vjp_args *v)
 {
-    reel_tensor *g = v->dout[0];
-    reel_tensor *total = row_sums(v, g);
-    v->din[0] = reel_sub_at(v->site, g, reel_mul_at(v->site, reel_exp_at(v->site, v->out[0]), total));
+    v->din[0] = reel_log_softmax_grad_at_(v->site, v->out[0], v->dout[0], axis_of(v));
+    return reel_status();
+}
+
+/* With h the gradient: y (h - sum y h) by g, h (g - sum y g) - g sum y h by y. */
+int reel_vjp_softmax_grad_(const reel_vjp_args *v)
+{
+    const char *site = v->site;
+    reel_tensor *y = v->in[0], *g = v->in[1], *h = v->dout[0];
+    if (v->need[1]) v->din[1] = reel_softmax_grad_at_(site, y, h, axis_of(v));
+    if (!v->need[0]) return reel_status();
+    reel_tensor *const yg = row_sums(v, reel_mul_at(site, y, g)), *const yh = row_sums(v, reel_mul_at(site, y, h));
+    v->din[0] = reel_sub_at(site, reel_mul_at(site, h, reel_sub_at(site, g, yg)), reel_mul_at(site, g, yh));
+    return reel_status();
+}
+
+/* h - sum h e^y by g, -h e^y sum g by y */
+int reel_vjp_log_softmax_grad_(const reel_vjp_args *v)
+{
+    const char *site = v->site;
+    reel_tensor *g = v->in[1], *h = v->dout[0], *he = reel_mul_at(site, h, reel_exp_at(site, v->in[0]));
+    if (v->need[1]) v->din[1] = reel_sub_at(site, h, row_sums(v, he));
+    if (v->need[0]) v->din[0] = reel_neg_at(site, reel_mul_at(site, he, row_sums(v, g)));
     return reel_status();
 }
 
