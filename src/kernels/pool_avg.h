@@ -133,6 +133,100 @@ static inline int64_t NAME(outer_count)(const reel_pool_plan *p, int64_t line)
     return reel_pool_count_(p, 0, line / p->win[1].out) * reel_pool_count_(p, 1, line % p->win[1].out);
 }
 
+/* ---- windows side by side: each element of a line in one window, none with padding ------------------------- */
+static inline void NAME(scale)(T *y, int64_t n, int64_t count)
+{
+    if ((count & (count - 1)) == 0) { /* exact */
+        const T rate = 1 / (T)count;
+        for (int64_t i = 0; i < n; i++) y[i] *= rate;
+    } else {
+        for (int64_t i = 0; i < n; i++) y[i] /= (T)count;
+    }
+}
+
+/* Sums of n runs of k elements. */
+REEL_ALWAYS_INLINE void NAME(add_runs)(T *REEL_RESTRICT y, const T *REEL_RESTRICT x, int64_t k, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        T sum = 0;
+        for (int64_t t = 0; t < k; t++) sum += x[i * k + t];
+        y[i] = sum;
+    }
+}
+
+/* Some lines at once: their rows added up one behind the other, then all of these along the last axis. */
+static void NAME(avg_tight)(const reel_pool_plan *p, int64_t first, int64_t stop, const T *x, T *y)
+{
+    const reel_window *d = &p->win[0], *h = &p->win[1], *w = &p->win[2];
+    const int64_t most = REEL_POOL_COLS / w->in, k = w->kernel;
+    T rows[REEL_POOL_COLS];
+    for (int64_t line = first; line < stop; line += most) {
+        const int64_t lines = stop - line < most ? stop - line : most, n = lines * w->out;
+        int64_t od = line / h->out, oh = line - od * h->out;
+        for (int64_t i = 0; i < lines; i++) {
+            const T *const from = x + (od * d->stride * h->in + oh * h->stride) * w->in;
+            T *const row = rows + i * w->in;
+            for (int64_t r = 0; r < d->kernel * h->kernel; r++) {
+                const T *const at = from + p->places[r];
+                if (r == 0 && d->kernel * h->kernel > 1)
+                    for (int64_t j = 0; j < w->in; j++) row[j] = at[j] + from[p->places[1] + j];
+                else if (r == 0)
+                    for (int64_t j = 0; j < w->in; j++) row[j] = at[j];
+                else if (r > 1)
+                    NAME(add_row)(row, at, 1, w->in);
+            }
+            if (++oh == h->out) oh = 0, od++;
+        }
+        T *const to = y + line * w->out;
+        if (k == 1)
+            NAME(add_runs)(to, rows, 1, n);
+        else if (k == 2)
+            NAME(add_runs)(to, rows, 2, n);
+        else if (k == 3)
+            NAME(add_runs)(to, rows, 3, n);
+        else
+            NAME(add_runs)(to, rows, k, n);
+        NAME(scale)(to, n, p->divisor ? p->divisor : p->taps);
+    }
+}
+
+REEL_ALWAYS_INLINE void NAME(repeat)(T *REEL_RESTRICT x, const T *REEL_RESTRICT y, int64_t k, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t t = 0; t < k; t++) x[i * k + t] = y[i];
+}
+
+static void NAME(spread_tight)(const reel_pool_plan *p, const T *g, T *x)
+{
+    const reel_window *d = &p->win[0], *h = &p->win[1], *w = &p->win[2];
+    const int64_t most = REEL_POOL_COLS / w->in, k = w->kernel;
+    T share[REEL_POOL_COLS], rows[REEL_POOL_COLS];
+    if (p->in != p->out * p->taps) memset(x, 0, (size_t)p->in * sizeof(T));
+    for (int64_t line = 0; line < p->lines; line += most) {
+        const int64_t lines = p->lines - line < most ? p->lines - line : most, n = lines * w->out;
+        int64_t od = line / h->out, oh = line - od * h->out;
+        for (int64_t i = 0; i < n; i++) share[i] = g[line * w->out + i];
+        NAME(scale)(share, n, p->divisor ? p->divisor : p->taps);
+        for (int64_t i = 0; i < n; i++) share[i] += 0; /* -0 to what was 0 */
+        if (k == 1)
+            NAME(repeat)(rows, share, 1, n);
+        else if (k == 2)
+            NAME(repeat)(rows, share, 2, n);
+        else if (k == 3)
+            NAME(repeat)(rows, share, 3, n);
+        else
+            NAME(repeat)(rows, share, k, n);
+        for (int64_t i = 0; i < lines; i++) {
+            T *const to = x + (od * d->stride * h->in + oh * h->stride) * w->in;
+            for (int64_t r = 0; r < d->kernel * h->kernel; r++) {
+                T *REEL_RESTRICT at = to + p->places[r];
+                for (int64_t j = 0; j < w->in; j++) at[j] = rows[i * w->in + j];
+            }
+            if (++oh == h->out) oh = 0, od++;
+        }
+    }
+}
+
 static void NAME(avg)(const reel_pool_plan *p, const void *xv, const void *g, void *yv, int64_t begin, int64_t end)
 {
     (void)g;
@@ -140,6 +234,10 @@ static void NAME(avg)(const reel_pool_plan *p, const void *xv, const void *g, vo
         const int64_t plane = i / p->line_blocks, first = i % p->line_blocks * p->per_block;
         const int64_t stop = first + p->per_block < p->lines ? first + p->per_block : p->lines;
         const T *x = (const T *)xv + plane * p->in * (p->last ? p->c : 1);
+        if (p->tight) {
+            NAME(avg_tight)(p, first, stop, x, (T *)yv + plane * p->out);
+            continue;
+        }
         for (int64_t line = first; line < stop; line++) {
             T *y = (T *)yv + (plane * p->out + line * p->win[2].out) * (p->last ? p->c : 1);
             reel_pool_line l;
@@ -199,6 +297,10 @@ static void NAME(avg_grad)(const reel_pool_plan *p, const void *gv, const void *
         const int64_t n = !p->last ? 1 : p->c - c0 < REEL_POOL_TILE ? p->c - c0 : REEL_POOL_TILE;
         T *const x = (T *)xv + plane * p->in * step + (p->last ? c0 : 0);
         const T *const g = (const T *)gv + plane * p->out * step + (p->last ? c0 : 0);
+        if (p->tight) {
+            NAME(spread_tight)(p, g, x);
+            continue;
+        }
         for (int64_t e = 0; e < p->in; e++)
             for (int64_t c = 0; c < n; c++) x[e * step + c] = 0;
         for (int64_t line = 0; line < p->lines; line++) {

@@ -45,6 +45,24 @@ static int fill_windows(reel_pool_plan *p, const reel_attr_pool *a, const int64_
     return 0;
 }
 
+/* Windows side by side, on lines that fit into a buffer? Then places holds those of a window's rows. */
+static bool lie_tight(reel_pool_plan *p)
+{
+    const reel_window *d = &p->win[0], *h = &p->win[1], *w = &p->win[2];
+    if (p->last || p->direct || p->out == 0 || w->in > REEL_POOL_COLS || p->taps > REEL_POOL_NARROW) return false;
+    for (int i = 0; i < REEL_SPATIAL; i++) {
+        const reel_window *v = &p->win[i];
+        const bool apart = v->out == 1 || (v->dilation == 1 && v->stride >= v->kernel);
+        if (v->before != 0 || !apart || (v->out - 1) * v->stride + (v->kernel - 1) * v->dilation >= v->in) return false;
+    }
+    if (w->dilation != 1 || w->in != w->out * w->kernel || (w->out > 1 && w->stride != w->kernel)) return false;
+    if (d->kernel * h->kernel > REEL_POOL_TAPS) return false;
+    for (int64_t a = 0; a < d->kernel; a++)
+        for (int64_t b = 0; b < h->kernel; b++)
+            p->places[a * h->kernel + b] = (a * d->dilation * h->in + b * h->dilation) * w->in;
+    return true;
+}
+
 /* Windows too large for the tables and buffers of the regular loops go element by element. */
 static void choose_body(reel_pool_plan *p, int id)
 {
@@ -57,8 +75,10 @@ static void choose_body(reel_pool_plan *p, int id)
     } else if (id == REEL_OP_avg_pool) {
         p->body = t->avg[p->compute];
         p->direct = p->direct || span > REEL_POOL_COLS || p->taps > REEL_POOL_NARROW;
+        p->tight = lie_tight(p);
     } else if (id == REEL_OP_avg_pool_grad) {
         p->body = t->avg_grad[p->compute];
+        p->tight = lie_tight(p);
     } else {
         p->body = id == REEL_OP_max_pool_grad ? t->max_grad[p->compute] : t->indices[p->compute];
         p->direct = p->direct || p->taps > REEL_POOL_TAPS;

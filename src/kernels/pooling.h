@@ -26,12 +26,14 @@ struct reel_pool_plan {
     int64_t tiles;                         /* of channels, where they are last: backward */
     int64_t items, grain, taps, divisor;
     bool last, include_pad, column_major, direct; /* direct: element by element, adaptive or very large windows */
+    bool tight; /* avg: windows lie side by side and wholly inside, the last axis without a rest */
     reel_operand x, g;
     reel_dtype dtype, compute;
     int ix, ig, iout;
     size_t out_at;
     int64_t out_count;
-    int64_t places[REEL_POOL_TAPS]; /* of a window's taps from its first, where it has no more than these */
+    int64_t
+        places[REEL_POOL_TAPS]; /* of a window's taps (tight: rows) from its first, where it has no more than these */
 };
 
 typedef struct reel_pool_table {
