@@ -10,7 +10,7 @@ reel_tensor *reel_log_softmax_at(const char *site, reel_tensor *x, int axis); /*
 reel_tensor *reel_hardmax_at(const char *site, reel_tensor *x, int axis);
 
 /* ---- normalisation: (x - mean) / sqrt(var + eps) scale + bias -----------------------------------------------
-   Float only. scale and bias may be NULL: 1 and 0. var divides by n. Mean and variance are computed in double, in one pass
+   Float only. scale and bias may be NULL: 1 and 0. var divides by n. Mean and variance are summed as in reduce.h, in one pass
    over memory, and are f32 for 16-bit x (f16 and bf16 are computed in f32). eps 0: 1e-5, REEL_ZERO: none. Of no elements
    mean and variance are NaN. */
 

@@ -1,8 +1,8 @@
 /* norm.h: what norm.c (plans) and level_norm.c (loops) share. A row is what is normalised together: the elements along the
    reduced axes for one index of the others. Mean and variance: the row goes in logical order through chunks of 1024, each
-   summed in double by 16 lanes, first its elements, then the squares of what lies between them and the chunk's mean; chunks
-   are joined pairwise (Chan, Golub and LeVeque 1979). So memory is read once, however far the mean lies from 0, and a
-   row's result depends on its values alone. */
+   summed by reduce.h's lanes: what lies between the elements and the mean of the chunk's first 64, and its squares; chunks
+   are joined pairwise in double (Chan, Golub and LeVeque 1979). So memory is read once, however far the mean lies from 0, and
+   a row's result depends on its values alone. */
 #ifndef REEL_KERNELS_NORM_H
 #define REEL_KERNELS_NORM_H
 #include "core/device.h"

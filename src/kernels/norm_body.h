@@ -13,58 +13,111 @@ REEL_ALWAYS_INLINE T NAME(put)(C v)
 /* n elements of operand k's row from the first-th on, as C: the row itself or a copy in b. */
 REEL_ALWAYS_INLINE const C *NAME(fetch)(const reel_norm_plan *p, int k, const T *row, int64_t first, int64_t n, C *b)
 {
+#if SAME
+    if (p->direct[k]) return (const C *)row + first;
+    NAME(gather)((T *)b, row, &p->red[k], first, n);
+#else
     T raw[REEL_RED_CHUNK];
     const T *from = row + first;
     if (!p->direct[k]) {
         NAME(gather)(raw, row, &p->red[k], first, n);
         from = raw;
     }
-#if SAME
-    if (p->direct[k]) return (const C *)from;
-#endif
     for (int64_t i = 0; i < n; i++) b[i] = LOAD(from[i]);
+#endif
     return b;
 }
 
+/* Adds up a chunk as reduce.h says: four terms of a lane as C, then as double. V: a macro of the element's number. */
 #define LANES_BEGIN(acc)        \
     double acc[REEL_RED_LANES]; \
     for (int l = 0; l < REEL_RED_LANES; l++) acc[l] = 0
-#define LANES_END(acc)                                \
-    for (int l = 0; l < 8; l++) acc[l] += acc[l + 8]; \
-    for (int l = 0; l < 4; l++) acc[l] += acc[l + 4]; \
-    for (int l = 0; l < 2; l++) acc[l] += acc[l + 2]
-/* value is an expression of i */
-#define LANES_ADD(acc, n, value)                                       \
-    do {                                                               \
-        const int64_t full_ = (n) / REEL_RED_LANES * REEL_RED_LANES;   \
-        for (int64_t at_ = 0; at_ < full_; at_ += REEL_RED_LANES)      \
-            for (int l = 0; l < REEL_RED_LANES; l++) {                 \
-                const int64_t i = at_ + l;                             \
-                acc[l] += value;                                       \
-            }                                                          \
-        for (int64_t i = full_; i < (n); i++) acc[i - full_] += value; \
+#define LANES_ADD(acc, n, V)                                                                                           \
+    do {                                                                                                               \
+        enum { L_ = REEL_RED_LANES };                                                                                  \
+        int64_t at_ = 0;                                                                                               \
+        for (; at_ + 4 * L_ <= (n); at_ += 4 * L_)                                                                     \
+            for (int l = 0; l < L_; l++)                                                                               \
+                acc[l] += (double)((V(at_ + l) + V(at_ + L_ + l)) + (V(at_ + 2 * L_ + l) + V(at_ + 3 * L_ + l)));      \
+        if (at_ < (n)) {                                                                                               \
+            C t_[4 * L_];                                                                                              \
+            for (int l = 0; l < 4 * L_; l++) t_[l] = -(C)0;                                                            \
+            for (int64_t j_ = 0; j_ < 4 * L_ && at_ + j_ < (n); j_++) t_[j_] = V(at_ + j_);                            \
+            for (int l = 0; l < L_; l++) acc[l] += (double)((t_[l] + t_[L_ + l]) + (t_[2 * L_ + l] + t_[3 * L_ + l])); \
+        }                                                                                                              \
     } while (0)
+REEL_ALWAYS_INLINE double NAME(lanes)(double *acc)
+{
+    for (int h = REEL_RED_LANES / 2; h; h >>= 1)
+        for (int l = 0; l < h; l++) acc[l] += acc[l + h];
+    return acc[0];
+}
 
 REEL_ALWAYS_INLINE double NAME(sum)(const C *x, int64_t n)
 {
     LANES_BEGIN(acc);
-    LANES_ADD(acc, n, (double)x[i]);
-    LANES_END(acc);
-    return acc[0] + acc[1];
+#define V(i) x[i]
+    LANES_ADD(acc, n, V);
+#undef V
+    return NAME(lanes)(acc);
 }
-REEL_ALWAYS_INLINE double NAME(squares)(const C *x, int64_t n, double mean)
+/* The sums of d and of d d, d what lies between an element and near. */
+REEL_ALWAYS_INLINE void NAME(around)(const C *x, int64_t n, C near, double *distances, double *squares)
 {
-    LANES_BEGIN(acc);
-    LANES_ADD(acc, n, ((double)x[i] - mean) * ((double)x[i] - mean));
-    LANES_END(acc);
-    return acc[0] + acc[1];
+    enum { L = REEL_RED_LANES };
+    LANES_BEGIN(a);
+    LANES_BEGIN(b);
+    int64_t i = 0;
+    for (; i + 4 * L <= n; i += 4 * L)
+        for (int l = 0; l < L; l++) {
+            const C d0 = x[i + l] - near, d1 = x[i + L + l] - near, d2 = x[i + 2 * L + l] - near;
+            const C d3 = x[i + 3 * L + l] - near;
+            a[l] += (double)((d0 + d1) + (d2 + d3));
+            b[l] += (double)((d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3));
+        }
+#define V(j) (x[i + (j)] - near)
+    LANES_ADD(a, n - i, V);
+#undef V
+#define V(j) ((x[i + (j)] - near) * (x[i + (j)] - near))
+    LANES_ADD(b, n - i, V);
+#undef V
+    *distances = NAME(lanes)(a);
+    *squares = NAME(lanes)(b);
 }
 REEL_ALWAYS_INLINE double NAME(products)(const C *x, const C *y, int64_t n)
 {
     LANES_BEGIN(acc);
-    LANES_ADD(acc, n, (double)x[i] * (double)y[i]);
-    LANES_END(acc);
-    return acc[0] + acc[1];
+#define V(i) (x[i] * y[i])
+    LANES_ADD(acc, n, V);
+#undef V
+    return NAME(lanes)(acc);
+}
+
+/* The moments of n elements, stride apart, in double throughout. */
+static reel_moments NAME(wide_moments)(const C *x, int64_t stride, int64_t n, bool rms)
+{
+    LANES_BEGIN(sum);
+    LANES_BEGIN(square);
+    for (int64_t i = 0; i < n && !rms; i++) sum[i % REEL_RED_LANES] += (double)x[i * stride];
+    const double mean = rms ? 0 : NAME(lanes)(sum) / (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        const double d = (double)x[i * stride] - mean;
+        square[i % REEL_RED_LANES] += d * d;
+    }
+    return (reel_moments){(double)n, mean, NAME(lanes)(square)};
+}
+/* near is the mean of so many elements; of double, which nothing wider can improve, of all */
+enum { NAME(exact) = sizeof(C) == sizeof(double), NAME(few) = NAME(exact) ? REEL_RED_CHUNK : 64 };
+
+/* The moments of a chunk from the sums of d and d d, d an element's distance from near. Made again in double if near lies
+   too far off, or d d is too large or too small for a float. */
+REEL_ALWAYS_INLINE reel_moments NAME(moments_of)(const C *x, int64_t stride, int64_t n, bool rms, C near,
+                                                 double distances, double squares)
+{
+    const double off = distances / (double)n, m2 = squares - distances * off;
+    if (m2 > 0x1p-80 && m2 < (double)INFINITY && 4 * m2 >= squares)
+        return (reel_moments){(double)n, NAME(exact) ? (double)near : (double)near + off, m2};
+    return NAME(wide_moments)(x, stride, n, rms);
 }
 
 /* ---- forward, row by row --------------------------------------------------------------------------------- */
@@ -75,9 +128,11 @@ static reel_moments NAME(moments)(const reel_norm_plan *p, const T *row, C *b)
     for (int64_t i = 0; i < p->n; i += REEL_RED_CHUNK) {
         const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
         const C *x = NAME(fetch)(p, REEL_NORM_X, row, i, n, b);
-        reel_moments m = {(double)n, 0, 0};
-        if (!p->rms) m.mean = NAME(sum)(x, n) / m.n;
-        m.m2 = NAME(squares)(x, n, m.mean);
+        const int64_t few = n < NAME(few) ? n : NAME(few);
+        const C near = p->rms ? 0 : (C)(NAME(sum)(x, few) / (double)few);
+        double distances, squares;
+        NAME(around)(x, n, near, &distances, &squares);
+        const reel_moments m = NAME(moments_of)(x, 1, n, p->rms, near, p->rms ? 0 : distances, squares);
         if (p->n <= REEL_RED_CHUNK) return m;
         reel_moments_push_(&tree, m);
     }
@@ -132,6 +187,15 @@ REEL_ALWAYS_INLINE void NAME(whole)(const reel_norm_plan *p, NAME(unit) u, const
     else
         for (int64_t i = 0; i < n; i++) y[i] = PUT(HAT(LOAD(x[i]), u));
 }
+/* The same with one scale and one bias. */
+REEL_ALWAYS_INLINE void NAME(level)(const reel_norm_plan *p, NAME(unit) u, const T *REEL_RESTRICT x, T *REEL_RESTRICT y,
+                                    C s, C o, int64_t n)
+{
+    if (p->bias)
+        for (int64_t i = 0; i < n; i++) y[i] = PUT(HAT(LOAD(x[i]), u) * s + o);
+    else
+        for (int64_t i = 0; i < n; i++) y[i] = PUT(HAT(LOAD(x[i]), u) * s);
+}
 
 static void NAME(write)(const reel_norm_plan *p, NAME(unit) u, const T *x, T *y, const T *s, const T *o)
 {
@@ -145,8 +209,10 @@ static void NAME(write)(const reel_norm_plan *p, NAME(unit) u, const T *x, T *y,
         NAME(whole)(p, u, x, y, s, o, p->n);
         return;
     }
+    const bool level = step[X] == 1 && step[Y] == 1 && p->scale && step[SC] == 0 && step[BI] == 0;
     for (int64_t done = 0; done < p->n; done += run) {
-        for (int64_t i = 0; i < run; i += REEL_RED_CHUNK) {
+        if (level) NAME(level)(p, u, x, y, LOAD(s[0]), LOAD(o[0]), run);
+        for (int64_t i = 0; i < run && !level; i += REEL_RED_CHUNK) {
             const int64_t n = run - i < REEL_RED_CHUNK ? run - i : REEL_RED_CHUNK;
             const T *from = x + i * step[X];
             if (step[X] == 1)
@@ -230,6 +296,20 @@ REEL_ALWAYS_INLINE void NAME(join_lanes)(NAME(column) * acc)
             for (int j = 0; j < REEL_NORM_COLS; j++) acc[l][j] += acc[l + h][j];
 }
 
+/* LANES_ADD for columns; V: a macro of row and column */
+#define COLUMNS_ADD(acc, n, V)                                                                     \
+    for (int64_t at_ = 0; at_ < (n); at_ += 4 * REEL_RED_LANES)                                    \
+        for (int64_t l_ = 0; l_ < REEL_RED_LANES && at_ + l_ < (n); l_++) {                        \
+            C four_[4][REEL_NORM_COLS];                                                            \
+            for (int64_t k_ = 0, i_ = at_ + l_; k_ < 4; k_++, i_ += REEL_RED_LANES)                \
+                if (i_ < (n))                                                                      \
+                    for (int j = 0; j < REEL_NORM_COLS; j++) four_[k_][j] = V(i_, j);              \
+                else                                                                               \
+                    for (int j = 0; j < REEL_NORM_COLS; j++) four_[k_][j] = -(C)0;                 \
+            for (int j = 0; j < REEL_NORM_COLS; j++)                                               \
+                acc[l_][j] += (double)((four_[0][j] + four_[1][j]) + (four_[2][j] + four_[3][j])); \
+        }
+
 /* A chunk of the tile, packed: the rows of a wide matrix lie where caches have few places for them. */
 static void NAME(pack_tile)(const reel_norm_plan *p, const NAME(tile) * t, const T *x, int64_t first, int64_t n,
                             C (*to)[REEL_NORM_COLS])
@@ -247,31 +327,36 @@ static void NAME(column_moments)(const reel_norm_plan *p, const NAME(tile) * t, 
                                  C (*packed)[REEL_NORM_COLS])
 {
     enum { W = REEL_NORM_COLS };
-    NAME(column) acc[REEL_RED_LANES], mean;
+    NAME(column) acc[REEL_RED_LANES], distances;
+    C near[W];
     reel_moments_tree tree[W];
     for (int j = 0; j < W; j++) tree[j].n = 0, tree[j].top = 0;
     for (int64_t first = 0; first < p->n; first += REEL_RED_CHUNK) {
         const int64_t n = p->n - first < REEL_RED_CHUNK ? p->n - first : REEL_RED_CHUNK;
         NAME(pack_tile)(p, t, x, first, n, packed);
-        for (int j = 0; j < W; j++) mean[j] = 0;
+        const int64_t few = n < NAME(few) ? n : NAME(few);
+        for (int j = 0; j < W; j++) near[j] = 0, distances[j] = 0;
         if (!p->rms) {
             NAME(zero_lanes)(acc);
-            for (int64_t i = 0; i < n; i++) {
-                double *lane = acc[i % REEL_RED_LANES];
-                for (int j = 0; j < W; j++) lane[j] += (double)packed[i][j];
-            }
+#define V(i, j) packed[i][j]
+            COLUMNS_ADD(acc, few, V);
+#undef V
             NAME(join_lanes)(acc);
-            for (int j = 0; j < W; j++) mean[j] = acc[0][j] / (double)n;
+            for (int j = 0; j < W; j++) near[j] = (C)(acc[0][j] / (double)few);
+            NAME(zero_lanes)(acc);
+#define V(i, j) (packed[i][j] - near[j])
+            COLUMNS_ADD(acc, n, V);
+#undef V
+            NAME(join_lanes)(acc);
+            for (int j = 0; j < W; j++) distances[j] = acc[0][j];
         }
         NAME(zero_lanes)(acc);
-        for (int64_t i = 0; i < n; i++) {
-            double *lane = acc[i % REEL_RED_LANES];
-            const C *b = packed[i];
-            for (int j = 0; j < W; j++) lane[j] += ((double)b[j] - mean[j]) * ((double)b[j] - mean[j]);
-        }
+#define V(i, j) ((packed[i][j] - near[j]) * (packed[i][j] - near[j]))
+        COLUMNS_ADD(acc, n, V);
+#undef V
         NAME(join_lanes)(acc);
         for (int j = 0; j < W; j++) {
-            const reel_moments m = {(double)n, mean[j], acc[0][j]};
+            const reel_moments m = NAME(moments_of)(&packed[0][j], W, n, p->rms, near[j], distances[j], acc[0][j]);
             if (p->n <= REEL_RED_CHUNK)
                 out[j] = m;
             else
@@ -318,208 +403,11 @@ static void NAME(cols)(const reel_norm_plan *p, const reel_norm_io *io, int64_t 
     }
 }
 
-/* ---- backward: dx = rate (w - mean(w) - xhat mean(w xhat)), w = g scale --------------------------------------- */
-/* a chunk's xhat and w */
-REEL_ALWAYS_INLINE void NAME(terms)(C *REEL_RESTRICT hat, C *REEL_RESTRICT w, const C *x, const C *g, const C *s,
-                                    NAME(unit) u, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) hat[i] = HAT(x[i], u);
-    if (s)
-        for (int64_t i = 0; i < n; i++) w[i] = g[i] * s[i];
-    else
-        for (int64_t i = 0; i < n; i++) w[i] = g[i];
-}
+#include "kernels/norm_back.h"
 
-/* Adds a row's g xhat and g to the block's gradients of scale and bias. */
-static void NAME(add_gradients)(const reel_norm_plan *p, NAME(unit) u, const T *x, const T *g, double *ds, double *db)
-{
-    enum { X = REEL_NORM_X, DS = REEL_NORM_DS, G = REEL_NORM_G };
-    C hat[REEL_RED_CHUNK], b[REEL_RED_CHUNK];
-    const int last = p->n_seg - 1;
-    const int64_t run = p->n_seg ? p->seg_dim[last] : 1;
-    int64_t step[REEL_NORM_OPERANDS] = {1, 1, 0, 1, 0}, at[REEL_MAX_RANK] = {0}, so = 0;
-    for (int k = 0; p->n_seg && k < REEL_NORM_OPERANDS; k++) step[k] = p->seg_stride[k][last];
-    for (int64_t done = 0; done < p->n; done += run) {
-        for (int64_t i = 0; i < run; i += REEL_RED_CHUNK) {
-            const int64_t n = run - i < REEL_RED_CHUNK ? run - i : REEL_RED_CHUNK;
-            double *to_s = ds + so + i * step[DS], *to_b = db + so + i * step[DS];
-            for (int64_t j = 0; j < n; j++) hat[j] = HAT(LOAD(x[(i + j) * step[X]]), u);
-            for (int64_t j = 0; j < n; j++) b[j] = LOAD(g[(i + j) * step[G]]);
-            if (step[DS] == 0) {
-                *to_s += NAME(products)(b, hat, n);
-                *to_b += NAME(sum)(b, n);
-            } else if (step[DS] == 1) {
-                for (int64_t j = 0; j < n; j++) to_s[j] += (double)b[j] * (double)hat[j];
-                for (int64_t j = 0; j < n; j++) to_b[j] += (double)b[j];
-            } else {
-                for (int64_t j = 0; j < n; j++) to_s[j * step[DS]] += (double)b[j] * (double)hat[j];
-                for (int64_t j = 0; j < n; j++) to_b[j * step[DS]] += (double)b[j];
-            }
-        }
-        for (int k = last - 1; k >= 0; k--) {
-            const int64_t back = ++at[k] == p->seg_dim[k] ? p->seg_dim[k] : 0;
-            x += p->seg_stride[X][k] * (1 - back);
-            g += p->seg_stride[G][k] * (1 - back);
-            so += p->seg_stride[DS][k] * (1 - back);
-            if (!back) break;
-            at[k] = 0;
-        }
-    }
-}
-
-static void NAME(back_row)(const reel_norm_plan *p, const reel_norm_io *io, int64_t r, double *ds, double *db)
-{
-    C bx[REEL_RED_CHUNK], bg[REEL_RED_CHUNK], bs[REEL_RED_CHUNK], hat[REEL_RED_CHUNK], w[REEL_RED_CHUNK];
-    const bool by_element = p->scale == REEL_NORM_BY_ELEMENT;
-    const T *x = (const T *)io->x + reel_walk_offset_(&p->kept[REEL_NORM_X], r);
-    const T *g = (const T *)io->g + reel_walk_offset_(&p->kept[REEL_NORM_G], r);
-    const T *s = p->scale ? (const T *)io->scale + reel_walk_offset_(&p->kept[REEL_NORM_SCALE], r) : NULL;
-    const double mean = p->rms ? 0 : (double)((const S *)io->mean)[r], var = (double)((const S *)io->var)[r];
-    const NAME(unit) u = NAME(unit_of)(mean, var, p->eps);
-    reel_pairwise a, b;
-    a.n = b.n = 0, a.top = b.top = 0;
-    for (int64_t i = 0; i < p->n; i += REEL_RED_CHUNK) {
-        const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
-        NAME(terms)
-        (hat, w, NAME(fetch)(p, REEL_NORM_X, x, i, n, bx), NAME(fetch)(p, REEL_NORM_G, g, i, n, bg),
-         by_element ? NAME(fetch)(p, REEL_NORM_SCALE, s, i, n, bs) : NULL, u, n);
-        reel_pairwise_push_(&a, NAME(sum)(w, n));
-        reel_pairwise_push_(&b, NAME(products)(w, hat, n));
-    }
-    double sum_w = reel_pairwise_end_(&a), sum_wh = reel_pairwise_end_(&b);
-    C rate = u.rate;
-    if (p->scale == REEL_NORM_BY_ROW) {
-        io->sums[2 * r] = sum_w, io->sums[2 * r + 1] = sum_wh;
-        rate = rate * LOAD(s[0]);
-    }
-    const C mw = p->rms ? 0 : (C)(sum_w / (double)p->n), mwh = (C)(sum_wh / (double)p->n);
-    T *y = (T *)io->y + reel_walk_offset_(&p->kept[REEL_NORM_Y], r);
-    for (int64_t i = 0; i < p->n; i += REEL_RED_CHUNK) {
-        const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
-        if (p->n > REEL_RED_CHUNK) NAME(terms)
-        (hat, w, NAME(fetch)(p, REEL_NORM_X, x, i, n, bx), NAME(fetch)(p, REEL_NORM_G, g, i, n, bg),
-         by_element ? NAME(fetch)(p, REEL_NORM_SCALE, s, i, n, bs) : NULL, u, n);
-        for (int64_t j = 0; j < n; j++) w[j] = ((w[j] - mw) - hat[j] * mwh) * rate;
-        if (p->direct[REEL_NORM_Y]) {
-            for (int64_t j = 0; j < n; j++) y[i + j] = PUT(w[j]);
-            continue;
-        }
-        reel_place at;
-        reel_place_set_(&at, &p->red[REEL_NORM_Y], i);
-        for (int64_t j = 0; j < n; j++) {
-            y[at.off] = PUT(w[j]);
-            reel_place_next_(&at, &p->red[REEL_NORM_Y]);
-        }
-    }
-    if (by_element) NAME(add_gradients)(p, u, x, g, ds, db);
-}
-
-/* By element, a task is a block of rows with gradients of its own; otherwise it is a row. */
-static void NAME(back_rows)(const reel_norm_plan *p, const reel_norm_io *io, int64_t begin, int64_t end)
-{
-    if (p->scale != REEL_NORM_BY_ELEMENT) {
-        for (int64_t r = begin; r < end; r++) NAME(back_row)(p, io, r, NULL, NULL);
-        return;
-    }
-    for (int64_t k = begin; k < end; k++) {
-        double *ds = io->sums + 2 * k * p->n_scale, *db = ds + p->n_scale;
-        const int64_t first = k * p->rows_a_block, last = first + p->rows_a_block;
-        memset(ds, 0, (size_t)(2 * p->n_scale) * sizeof *ds);
-        for (int64_t r = first; r < last && r < p->n_rows; r++) {
-            const int64_t at = reel_walk_offset_(&p->kept[REEL_NORM_DS], r);
-            NAME(back_row)(p, io, r, ds + at, db + at);
-        }
-    }
-}
-
-/* Joins a column's sum of a chunk to its tree: reel_pairwise_push_ of every column. */
-REEL_ALWAYS_INLINE int NAME(push_columns)(NAME(column) * tree, int top, int64_t chunk, double *v)
-{
-    for (int64_t k = chunk; k & 1; k >>= 1) {
-        top--;
-        for (int j = 0; j < REEL_NORM_COLS; j++) v[j] = tree[top][j] + v[j];
-    }
-    for (int j = 0; j < REEL_NORM_COLS; j++) tree[top][j] = v[j];
-    return top + 1;
-}
-REEL_ALWAYS_INLINE void NAME(end_columns)(NAME(column) * tree, int top, double *v)
-{
-    for (int j = 0; j < REEL_NORM_COLS; j++) v[j] = tree[top - 1][j];
-    for (int k = top - 2; k >= 0; k--)
-        for (int j = 0; j < REEL_NORM_COLS; j++) v[j] = tree[k][j] + v[j];
-}
-
-static void NAME(back_cols)(const reel_norm_plan *p, const reel_norm_io *io, int64_t begin, int64_t end)
-{
-    enum { W = REEL_NORM_COLS };
-    NAME(column) acc[REEL_RED_LANES], dot[REEL_RED_LANES], tree[REEL_RED_DEPTH], dot_tree[REEL_RED_DEPTH], sum, sum_dot;
-    C x[W], g[W], mean[W], rest[W], rate[W], s[W], mw[W], mwh[W];
-    NAME(tile) t;
-    for (int64_t task = begin; task < end; task++) {
-        NAME(tile_of)(&t, p, task);
-        for (int64_t j = 0; j < W; j++) {
-            const int64_t r = t.first + (j < t.w ? j : 0);
-            const NAME(unit) u =
-                NAME(unit_of)(p->rms ? 0 : (double)((const S *)io->mean)[r], (double)((const S *)io->var)[r], p->eps);
-            mean[j] = u.mean, rest[j] = u.rest, rate[j] = u.rate;
-        }
-        int top = 0, dot_top = 0;
-        reel_place xa, ga, ya;
-        reel_place_set_(&xa, &p->red[REEL_NORM_X], 0);
-        reel_place_set_(&ga, &p->red[REEL_NORM_G], 0);
-#define HATS()                                                                     \
-    do {                                                                           \
-        NAME(line)(x, &t, REEL_NORM_X, (const T *)io->x + xa.off);                 \
-        NAME(line)(g, &t, REEL_NORM_G, (const T *)io->g + ga.off);                 \
-        for (int j = 0; j < W; j++) x[j] = ((x[j] - mean[j]) - rest[j]) * rate[j]; \
-        reel_place_next_(&xa, &p->red[REEL_NORM_X]);                               \
-        reel_place_next_(&ga, &p->red[REEL_NORM_G]);                               \
-    } while (0)
-        for (int64_t first = 0, chunk = 0; first < p->n; first += REEL_RED_CHUNK, chunk++) {
-            const int64_t n = p->n - first < REEL_RED_CHUNK ? p->n - first : REEL_RED_CHUNK;
-            NAME(zero_lanes)(acc);
-            NAME(zero_lanes)(dot);
-            for (int64_t i = 0; i < n; i++) {
-                double *lane = acc[i % REEL_RED_LANES], *dot_lane = dot[i % REEL_RED_LANES];
-                HATS();
-                for (int j = 0; j < W; j++) lane[j] += (double)g[j];
-                for (int j = 0; j < W; j++) dot_lane[j] += (double)g[j] * (double)x[j];
-            }
-            NAME(join_lanes)(acc);
-            NAME(join_lanes)(dot);
-            top = NAME(push_columns)(tree, top, chunk, acc[0]);
-            dot_top = NAME(push_columns)(dot_tree, dot_top, chunk, dot[0]);
-        }
-        NAME(end_columns)(tree, top, sum);
-        NAME(end_columns)(dot_tree, dot_top, sum_dot);
-        for (int j = 0; j < W; j++) {
-            mw[j] = p->rms ? 0 : (C)(sum[j] / (double)p->n);
-            mwh[j] = (C)(sum_dot[j] / (double)p->n);
-            s[j] = rate[j];
-        }
-        if (p->scale) {
-            NAME(line)(s, &t, REEL_NORM_SCALE, io->scale);
-            for (int j = 0; j < W; j++) s[j] = rate[j] * s[j];
-            for (int64_t j = 0; j < t.w; j++) {
-                io->sums[2 * (t.first + j)] = sum[j];
-                io->sums[2 * (t.first + j) + 1] = sum_dot[j];
-            }
-        }
-        reel_place_set_(&xa, &p->red[REEL_NORM_X], 0);
-        reel_place_set_(&ga, &p->red[REEL_NORM_G], 0);
-        reel_place_set_(&ya, &p->red[REEL_NORM_Y], 0);
-        for (int64_t i = 0; i < p->n; i++) {
-            HATS();
-            for (int j = 0; j < W; j++) g[j] = ((g[j] - mw[j]) - x[j] * mwh[j]) * s[j];
-            NAME(store_line)((T *)io->y + ya.off, &t, REEL_NORM_Y, g);
-            reel_place_next_(&ya, &p->red[REEL_NORM_Y]);
-        }
-    }
-}
-#undef HATS
+#undef COLUMNS_ADD
 #undef HAT
 #undef LANES_BEGIN
-#undef LANES_END
 #undef LANES_ADD
 #undef T
 #undef C
