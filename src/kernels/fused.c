@@ -61,7 +61,7 @@ static void inner(void *const *ptr, const uint8_t *step, int64_t n, const void *
     }
     for (int i = 0; i < p->n_numbers; i++, k++) {
         reg[k] = r->numbers[i];
-        one[k] = 0;
+        one[k] = p->loop.n == 1; /* as the ops one by one have it */
     }
     for (int i = 0; i < p->n_temps; i++, k++) {
         reg[k] = temps + (size_t)i * (size_t)p->tile * 8;
