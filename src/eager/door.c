@@ -259,7 +259,7 @@ static int produce(door_call *d)
         }
         return 0;
     }
-    if (d->op->flags & REEL_OPF_EFFECT) return assign(d);
+    if (d->op->flags & REEL_OPF_CELL0) return assign(d);
     if (d->op->flags & REEL_OPF_VIEW) {
         bool done = false;
         const int rc = make_views(d, &done);

@@ -104,6 +104,11 @@ int reel_graph_infer_(const reel_graph *g, const reel_op *op, const void *attr, 
                       int n_in, reel_type *out, int n_out);
 
 /* ---- capture: the listener that writes a graph ----------------------------------------------------- */
+typedef struct reel_captured {
+    reel_rec *rec; /* retained */
+    int32_t value; /* in the sub-graph */
+} reel_captured;
+
 typedef struct reel_capture {
     reel_listener base;
     reel_graph *graph;
@@ -115,8 +120,9 @@ typedef struct reel_capture {
     const char *asked; /* where the size of an unknown dimension was asked for; NULL: nowhere */
     /* Of a sub-graph: what it does not know is looked up in the graph around it, and becomes one more input. */
     struct reel_capture *parent;
-    reel_rec **captured; /* retained */
+    reel_captured *captured;
     size_t n_captured, cap_captured;
+    bool keep_captured; /* beyond the end: for the caller to free */
     reel_map assigned; /* of a graph being built: a cell's id -> assigned_rec */
     reel_rec **assigned_rec;
     size_t n_assigned, cap_assigned;
