@@ -180,6 +180,99 @@ static void test_gradients(void)
     reel_vars_free(a.vars);
 }
 
+/* ---- scan and map ------------------------------------------------------------------------------------------- */
+
+/* h = tanh(h w + x) : a recurrent cell; y = h^2 + scale */
+static int cell(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const struct around *a = self;
+    out[0] = reel_tanh(reel_add(reel_mul(in[0], a->w), in[1]));
+    out[1] = reel_add(reel_square(out[0]), a->scale);
+    out[2] = reel_sum(reel_mul(in[1], in[0]));
+    return reel_status();
+}
+static int recurrent(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct around *a = self;
+    reel_tensor *r[3], *xs = reel_stack(REEL_LIST(in[0], in[1], reel_mul(in[0], in[1]), in[1], in[0]), 0);
+    a->calls++;
+    a->scale = reel_mul(in[0], reel_num(0.5));
+    reel_scan(REEL_FN(cell, a, 2, 3), REEL_LIST(reel_sin(in[1])), REEL_LIST(xs), r);
+    out[0] = reel_add(reel_add(r[0], reel_mean_axes(r[1], REEL_AXES(0), false)), reel_sum(reel_square(r[2])));
+    return reel_status();
+}
+static int square_plus(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const struct around *a = self;
+    out[0] = reel_add(reel_mul(reel_square(in[0]), a->w), in[1]);
+    return reel_status();
+}
+static int mapped(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct around *a = self;
+    reel_tensor *r[1], *xs = reel_stack(REEL_LIST(in[0], in[1], in[0]), 0),
+                       *ys = reel_stack(REEL_LIST(in[1], in[1], in[0]), 0);
+    a->calls++;
+    reel_map(REEL_FN(square_plus, a, 2, 1), REEL_LIST(xs, ys), r);
+    out[0] = reel_mul(reel_sum_axes(r[0], REEL_AXES(0), false), in[1]);
+    return reel_status();
+}
+
+static void test_scan(void)
+{
+    struct around a;
+    around_init(&a);
+    compare(&a, REEL_FN(recurrent, &a, 2, 1), "scan", 1);
+    a.calls = 0;
+    compare(&a, REEL_FN(mapped, &a, 2, 1), "map", 1);
+    gradients(&a, REEL_FN(recurrent, &a, 2, 1), "scan");
+    gradients(&a, REEL_FN(mapped, &a, 2, 1), "map");
+    reel_vars_free(a.vars);
+}
+
+/* Sequences of any length in one trace; a long one; empty ones; wrong ones. */
+static int sum_step(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_add(in[0], in[1]);
+    out[1] = out[0];
+    return reel_status();
+}
+static int sums(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    return reel_scan(REEL_FN(sum_step, NULL, 2, 2), REEL_LIST(reel_num(0)), REEL_LIST(in[0]), out);
+}
+static void test_lengths(void)
+{
+    REEL_SCOPED;
+    reel_function *f = reel_function_new(REEL_FN(sums, NULL, 1, 2), NULL);
+    int different = 0;
+    for (int n = 1; n <= 2100; n = n < 12 ? n + 1 : n * 13) {
+        REEL_SCOPED;
+        reel_tensor *x = reel_randn(REEL_F32, REEL_SHAPE(n)), *e[2], *r[2];
+        reel_invoke(REEL_FN(sums, NULL, 1, 2), REEL_LIST(x), e);
+        reel_function_call(f, REEL_LIST(x), r);
+        different += !same_bits(e[0], r[0]) || !same_bits(e[1], r[1]) || reel_dim(e[1], 0) != n;
+    }
+    TAP_EQ_INT(different, 0);
+    TAP_EQ_INT(reel_function_traces(f), 3);
+    reel_function_free(f);
+    expect_none("lengths");
+    reel_tensor *out[2], *x = reel_ones(REEL_F32, REEL_SHAPE(3, 2)), *y = reel_ones(REEL_F32, REEL_SHAPE(2, 2));
+    reel_scan(REEL_FN(sum_step, NULL, 2, 2), REEL_LIST(reel_num(0)), REEL_LIST(reel_num(1)), out);
+    expect_error(REEL_ESHAPE, "xs[0] has shape []", "reel_scan", "no sequence");
+    reel_map(REEL_FN(sum_step, NULL, 2, 2), REEL_LIST(x, y), out);
+    expect_error(REEL_ESHAPE, "xs[1] has shape [2,2]", "length 3", "two lengths");
+    reel_scan(REEL_FN(sum_step, NULL, 2, 2), REEL_LIST(reel_num(0)), REEL_LIST(x), out);
+    expect_error(REEL_ESHAPE, "state 0 from f32[] to f32[2]", "reel_scan", "a state that grows");
+    reel_scan(REEL_FN(sum_step, NULL, 2, 2), REEL_LIST(reel_num(0)), REEL_LIST(reel_ones(REEL_F32, REEL_SHAPE(0))),
+              out);
+    expect_error(REEL_ESHAPE, "the sequences are empty", "reel_scan", "nothing to scan");
+    reel_map(REEL_FN(sum_step, NULL, 2, 2), ((reel_list){0, NULL}), out);
+    expect_error(REEL_EARG, "0 sequences", "reel_map", "no sequences");
+}
+
 /* ---- graphs, nesting, unknown sizes ------------------------------------------------------------------------ */
 
 static int not_done(void *self, reel_tensor *const in[], reel_tensor *out[])
@@ -534,5 +627,5 @@ static void test_leaks(void)
     expect_none("leaks");
 }
 
-TAP_MAIN(test_replays, test_gradients, test_graph, test_integers_and_draws, test_refused, test_errors_inside,
-         test_leaks)
+TAP_MAIN(test_replays, test_gradients, test_scan, test_lengths, test_graph, test_integers_and_draws, test_refused,
+         test_errors_inside, test_leaks)

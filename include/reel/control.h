@@ -20,5 +20,10 @@ typedef struct {
    or shape of a state is an error that names both. */
 int reel_while_at(const char *site, reel_fn cond, reel_fn body, reel_list state, const reel_while_opts *o,
                   reel_tensor *out[]);
+/* Along the first axis of the sequences xs, which all have its size T: (state, y_t) = body(state, x_t), from state = init on.
+   out = the last state, then each y stacked to [T, ...]. The gradient of a traced scan runs it once more, and then backwards. */
+int reel_scan_at(const char *site, reel_fn body, reel_list init, reel_list xs, reel_tensor *out[]);
+/* A scan without a state: out = the y_t = body(x_t), stacked. */
+int reel_map_at(const char *site, reel_fn body, reel_list xs, reel_tensor *out[]);
 REEL_END_DECLS
 #endif

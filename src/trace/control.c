@@ -8,13 +8,7 @@
 #include "core/options.h"
 #include "reel/reel.h"
 
-/* ---- bodies whose outputs are tensors: a weak number takes the dtype of the state, or of any number alone ----------------- */
-
-typedef struct strong {
-    reel_fn fn;
-    const char *site, *what;
-    const reel_type *state; /* NULL: none */
-} strong;
+/* ---- bodies ------------------------------------------------------------------------------------------------ */
 
 static reel_tensor *as_tensor(const char *site, reel_tensor *t, reel_dtype d)
 {
@@ -23,25 +17,25 @@ static reel_tensor *as_tensor(const char *site, reel_tensor *t, reel_dtype d)
 
 static int strong_body(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
-    const strong *s = self;
+    const reel_strong *s = self;
     int rc = reel_body_check_(s->site, s->what, s->fn, s->fn.body(s->fn.self, in, out), out);
     if (!rc) rc = reel_body_dense_(s->site, s->fn.n_out, out);
     for (int j = 0; j < s->fn.n_out && !rc; j++) {
-        out[j] = as_tensor(s->site, out[j], s->state ? s->state[j].dtype : reel_widened_(REEL_F32));
+        out[j] = as_tensor(s->site, out[j], j < s->n_state ? s->state[j].dtype : reel_widened_(REEL_F32));
         if (!out[j]) return reel_status();
     }
     return rc;
 }
 
-static reel_fn strong_fn(strong *s, const char *site, const char *what, reel_fn fn, const reel_type *state)
+reel_fn reel_strong_fn_(reel_strong *s, const char *site, const char *what, reel_fn fn, const reel_type *state, int n)
 {
-    *s = (strong){.fn = fn, .site = site, .what = what, .state = state};
+    *s = (reel_strong){.fn = fn, .site = site, .what = what, .state = state, .n_state = n};
     return (reel_fn){strong_body, s, fn.n_in, fn.n_out, fn.name};
 }
 
 /* ---- arguments -------------------------------------------------------------------------------------------- */
 
-static int check_list(const char *site, const char *fn, reel_list in, reel_tensor *const *out)
+int reel_control_list_(const char *site, const char *fn, reel_list in, reel_tensor *const *out)
 {
     if (in.n < 0 || in.n >= REEL_MAX_IN || (in.n > 0 && !in.t))
         return reel_fail_at_(site, REEL_EARG, "%s: %s", fn,
@@ -55,7 +49,7 @@ static int check_list(const char *site, const char *fn, reel_list in, reel_tenso
     return 0;
 }
 
-static int check_body(const char *site, const char *fn, const char *what, reel_fn f, int n_in, int n_out)
+int reel_control_body_(const char *site, const char *fn, const char *what, reel_fn f, int n_in, int n_out)
 {
     if (!f.body) return reel_fail_at_(site, REEL_EARG, "%s: %s has no body", fn, what);
     if (f.n_in == n_in && f.n_out == n_out) return 0;
@@ -68,8 +62,7 @@ static void clear(int n, reel_tensor **out)
     for (int j = 0; j < n && out; j++) out[j] = NULL;
 }
 
-/* To the scope around, what belongs to this one. */
-static void hand_over(reel_scope_rec *outer, int n, reel_tensor *const *out)
+void reel_control_give_(reel_scope_rec *outer, int n, reel_tensor *const *out)
 {
     const reel_ctx *c = reel_ctx_();
     for (int j = 0; j < n; j++) {
@@ -79,7 +72,7 @@ static void hand_over(reel_scope_rec *outer, int n, reel_tensor *const *out)
 }
 
 /* A result of a traced op is dense, so an eager one is. */
-static int outputs_dense(const char *site, int n, reel_tensor **out)
+int reel_control_dense_(const char *site, int n, reel_tensor **out)
 {
     for (int j = 0; j < n; j++) {
         const reel_rec *r = reel_rec_of_(out[j]);
@@ -180,20 +173,9 @@ static int trace_part(reel_control *c, reel_part *p, reel_capture *around, reel_
     return rc;
 }
 
-/* Both bodies as sub-graphs of one op, which then goes through the door. pred NULL: a loop. */
-typedef struct traced {
-    const char *site, *fn;
-    reel_capture *around;
-    reel_tensor *pred;
-    reel_fn f[2];
-    reel_list in;
-    reel_type types[REEL_MAX_IN];
-    int64_t max_steps;
-    bool store;
-} traced;
-
-static int through_door(const traced *t, reel_control *c, const inputs *all, reel_tensor **out)
+static int through_door(const reel_traced *t, reel_control *c, const inputs *all, reel_tensor **out)
 {
+    static const reel_op *const ops[] = {reel_cond_ops_, reel_while_ops_, reel_scan_ops_};
     reel_tensor *in[REEL_MAX_IN + 1];
     int n = 0;
     if (t->pred) in[n++] = t->pred;
@@ -202,32 +184,43 @@ static int through_door(const traced *t, reel_control *c, const inputs *all, ree
     memset(&attr, 0, sizeof attr);
     attr.control = c;
     attr.stored = t->store;
-    const int n_out = t->pred ? t->f[0].n_out : t->in.n + 1 + (t->store ? t->in.n : 0);
-    const reel_op *op = t->pred ? &reel_cond_ops_[c->draws] : &reel_while_ops_[c->draws];
-    return reel_door_(op, &attr, in, n, out, n_out, t->site);
+    return reel_door_(&ops[c->kind][c->draws], &attr, in, n, out, t->n_out, t->site);
 }
 
-static int run_traced(traced *t, reel_tensor **out)
+/* What the bodies see of input i: of a sequence, one element. */
+static int input_type(const reel_traced *t, int i, reel_type *type)
 {
+    char what[32];
+    snprintf(what, sizeof what, "in[%d]", i);
+    const int32_t v = reel_capture_value_(t->around, t->site, t->fn, what, reel_rec_of_(t->in.t[i]));
+    if (v < 0) return reel_status();
+    *type = t->around->graph->values[v].type;
+    if (t->kind != REEL_SCAN || i < t->n_carry) return 0;
+    type->shape.rank--;
+    memmove(type->shape.dims, type->shape.dims + 1, (size_t)type->shape.rank * sizeof type->shape.dims[0]);
+    type->shape.dims[type->shape.rank] = 0;
+    return 0;
+}
+
+int reel_control_trace_(const reel_traced *t, reel_tensor **out)
+{
+    reel_type types[REEL_MAX_IN];
     inputs all = {.n = t->in.n};
     reel_captured *keep[2] = {NULL, NULL};
     size_t n_keep[2] = {0, 0}, cap_keep[2] = {0, 0};
-    reel_control *c = reel_control_new_(!t->pred, t->in.n);
+    reel_control *c = reel_control_new_(t->kind, t->in.n);
     int rc = c ? 0 : REEL_ENOMEM;
-    if (c) c->max_steps = t->max_steps;
+    if (c) c->max_steps = t->max_steps, c->n_carry = t->n_carry;
     for (int i = 0; i < t->in.n && !rc; i++) {
-        char what[32];
-        snprintf(what, sizeof what, "in[%d]", i);
         all.t[i] = t->in.t[i];
-        const int32_t v = reel_capture_value_(t->around, t->site, t->fn, what, reel_rec_of_(all.t[i]));
-        if (v < 0) rc = reel_status();
-        if (!rc) t->types[i] = t->around->graph->values[v].type;
+        rc = input_type(t, i, &types[i]);
     }
     for (int k = 0; k < 2 && !rc; k++) {
-        strong s;
-        const reel_fn f = strong_fn(&s, t->site, t->fn, t->f[k], !t->pred && k == 1 ? t->types : NULL);
-        rc = trace_part(c, &c->part[k], t->around, f, t->types, &all, &keep[k], &n_keep[k], &cap_keep[k], t->site,
-                        t->fn);
+        reel_strong s;
+        if (!t->f[k].body) continue;
+        const int n = t->kind == REEL_SCAN ? t->n_carry : t->kind == REEL_WHILE && k == 1 ? t->in.n : 0;
+        const reel_fn f = reel_strong_fn_(&s, t->site, t->fn, t->f[k], types, n);
+        rc = trace_part(c, &c->part[k], t->around, f, types, &all, &keep[k], &n_keep[k], &cap_keep[k], t->site, t->fn);
     }
     if (!rc) rc = through_door(t, c, &all, out);
     for (int k = 0; k < 2; k++) {
@@ -238,7 +231,7 @@ static int run_traced(traced *t, reel_tensor **out)
     return rc;
 }
 
-static int make_strong(const char *site, reel_list in, reel_tensor **t)
+int reel_control_strong_(const char *site, reel_list in, reel_tensor **t)
 {
     for (int i = 0; i < in.n; i++)
         if (!(t[i] = as_tensor(site, in.t[i], reel_widened_(REEL_F32)))) return reel_status();
@@ -250,10 +243,10 @@ static int make_strong(const char *site, reel_list in, reel_tensor **t)
 static int cond_eager(const char *site, reel_tensor *pred, reel_fn yes, reel_fn no, reel_list in, reel_tensor **out)
 {
     bool take = false;
-    strong s;
+    reel_strong s;
     int rc = read_condition(site, "reel_cond", pred, &take);
-    if (!rc) rc = reel_invoke_at(site, strong_fn(&s, site, "reel_cond", take ? yes : no, NULL), in, out);
-    return rc ? rc : outputs_dense(site, yes.n_out, out);
+    if (!rc) rc = reel_invoke_at(site, reel_strong_fn_(&s, site, "reel_cond", take ? yes : no, NULL, 0), in, out);
+    return rc ? rc : reel_control_dense_(site, yes.n_out, out);
 }
 
 int reel_cond_at(const char *site, reel_tensor *pred, reel_fn yes, reel_fn no, reel_list in, reel_tensor *out[])
@@ -261,9 +254,9 @@ int reel_cond_at(const char *site, reel_tensor *pred, reel_fn yes, reel_fn no, r
     static const char fn[] = "reel_cond";
     clear(yes.n_out, out);
     if (reel_pending_()) return reel_pending_();
-    int rc = check_list(site, fn, in, out);
-    if (!rc) rc = check_body(site, fn, "yes", yes, in.n, yes.n_out);
-    if (!rc) rc = check_body(site, fn, "no", no, in.n, yes.n_out);
+    int rc = reel_control_list_(site, fn, in, out);
+    if (!rc) rc = reel_control_body_(site, fn, "yes", yes, in.n, yes.n_out);
+    if (!rc) rc = reel_control_body_(site, fn, "no", no, in.n, yes.n_out);
     if (!rc && (yes.n_out < 1 || yes.n_out > REEL_MAX_OUT))
         rc = reel_fail_at_(site, REEL_EARG, "%s: the branches must give 1 to %d outputs, not %d", fn, REEL_MAX_OUT,
                            yes.n_out);
@@ -273,10 +266,17 @@ int reel_cond_at(const char *site, reel_tensor *pred, reel_fn yes, reel_fn no, r
     reel_scope *scope = reel_scope_begin(site, fn);
     if (!scope) return REEL_ENOMEM;
     reel_tensor *t[REEL_MAX_IN];
-    rc = make_strong(site, in, t);
-    traced how = {.site = site, .fn = fn, .around = reel_capture_now_(), .pred = pred, .f = {yes, no}, .in = {in.n, t}};
-    if (!rc) rc = how.around ? run_traced(&how, out) : cond_eager(site, pred, yes, no, how.in, out);
-    if (!rc) hand_over(outer, yes.n_out, out);
+    rc = reel_control_strong_(site, in, t);
+    reel_traced how = {.kind = REEL_COND,
+                       .site = site,
+                       .fn = fn,
+                       .around = reel_capture_now_(),
+                       .pred = pred,
+                       .f = {yes, no},
+                       .in = {in.n, t},
+                       .n_out = yes.n_out};
+    if (!rc) rc = how.around ? reel_control_trace_(&how, out) : cond_eager(site, pred, yes, no, how.in, out);
+    if (!rc) reel_control_give_(outer, yes.n_out, out);
     reel_scope_end(scope);
     if (rc) clear(yes.n_out, out);
     return rc;
@@ -284,20 +284,20 @@ int reel_cond_at(const char *site, reel_tensor *pred, reel_fn yes, reel_fn no, r
 
 /* ---- while ------------------------------------------------------------------------------------------------- */
 
-static int changes(const char *site, int i, const reel_type *old, const reel_type *now)
+int reel_control_changes_(const char *site, const char *op, int i, const reel_type *old, const reel_type *now)
 {
     reel_ctx *c = reel_ctx_();
-    const char *old_site = c->site, *op = c->op;
+    const char *old_site = c->site, *old_op = c->op;
     c->site = site;
-    c->op = "while";
+    c->op = op;
     const int rc = reel_check_state_("the body changes state", i, old, now);
     c->site = old_site;
-    c->op = op;
+    c->op = old_op;
     return rc;
 }
 
 /* What the last step made and nobody has any more. */
-static void forget(int n, reel_tensor *const *old, reel_tensor *const *now)
+void reel_control_forget_(int n, reel_tensor *const *old, reel_tensor *const *now)
 {
     const reel_ctx *c = reel_ctx_();
     for (int i = 0; i < n; i++) {
@@ -312,21 +312,22 @@ static int while_eager(const char *site, reel_fn cond, reel_fn body, int n, reel
     static const char fn[] = "reel_while";
     reel_type types[REEL_MAX_IN];
     reel_tensor *next[REEL_MAX_IN];
-    strong s;
+    reel_strong s;
     for (int i = 0; i < n; i++) types[i] = reel_rec_of_(state[i])->type;
     for (int64_t step = 0; !max_steps || step < max_steps; step++) {
         bool more = false;
         reel_tensor *p;
         reel_scope *scope = reel_scope_begin(site, fn);
-        int rc =
-            scope ? reel_invoke_at(site, strong_fn(&s, site, fn, cond, NULL), (reel_list){n, state}, &p) : REEL_ENOMEM;
+        int rc = scope ? reel_invoke_at(site, reel_strong_fn_(&s, site, fn, cond, NULL, 0), (reel_list){n, state}, &p)
+                       : REEL_ENOMEM;
         if (!rc) rc = read_condition(site, fn, p, &more);
         reel_scope_end(scope);
         if (rc || !more) return rc;
-        rc = reel_invoke_at(site, strong_fn(&s, site, fn, body, types), (reel_list){n, state}, next);
-        for (int i = 0; i < n && !rc; i++) rc = changes(site, i, &types[i], &reel_rec_of_(next[i])->type);
+        rc = reel_invoke_at(site, reel_strong_fn_(&s, site, fn, body, types, n), (reel_list){n, state}, next);
+        for (int i = 0; i < n && !rc; i++)
+            rc = reel_control_changes_(site, "while", i, &types[i], &reel_rec_of_(next[i])->type);
         if (rc) return rc;
-        if (step) forget(n, state, next);
+        if (step) reel_control_forget_(n, state, next);
         memcpy(state, next, (size_t)n * sizeof *state);
     }
     return 0;
@@ -339,14 +340,15 @@ static bool taped(void)
     return false;
 }
 
-static int while_traced(traced *how, const reel_while_opts *o, reel_tensor **state)
+static int while_traced(reel_traced *how, const reel_while_opts *o, reel_tensor **state)
 {
     reel_tensor *out[REEL_MAX_OUT + REEL_MAX_IN];
     how->max_steps = o->max_steps;
     how->store = o->max_steps > 0 && !o->recompute && taped() && 2 * how->in.n + 1 <= REEL_MAX_OUT;
     for (int i = 0; i < how->in.n; i++)
         how->store = how->store && reel_rec_of_(how->in.t[i])->type.shape.rank < REEL_MAX_RANK;
-    const int rc = run_traced(how, out);
+    how->n_out = how->in.n + 1 + (how->store ? how->in.n : 0);
+    const int rc = reel_control_trace_(how, out);
     if (!rc) memcpy(state, out, (size_t)how->in.n * sizeof *state);
     return rc;
 }
@@ -359,10 +361,10 @@ int reel_while_at(const char *site, reel_fn cond, reel_fn body, reel_list in, co
     if (reel_pending_()) return reel_pending_();
     reel_while_opts opts = {0};
     reel_options_(&opts, sizeof opts, o);
-    int rc = check_list(site, fn, in, out);
+    int rc = reel_control_list_(site, fn, in, out);
     if (!rc && in.n == 0) rc = reel_fail_at_(site, REEL_EARG, "%s: it needs a state", fn);
-    if (!rc) rc = check_body(site, fn, "cond", cond, in.n, 1);
-    if (!rc) rc = check_body(site, fn, "body", body, in.n, in.n);
+    if (!rc) rc = reel_control_body_(site, fn, "cond", cond, in.n, 1);
+    if (!rc) rc = reel_control_body_(site, fn, "body", body, in.n, in.n);
     if (!rc && opts.max_steps < 0)
         rc = reel_fail_at_(site, REEL_EARG, "%s: max_steps is %lld", fn, (long long)opts.max_steps);
     if (rc) return rc;
@@ -370,12 +372,17 @@ int reel_while_at(const char *site, reel_fn cond, reel_fn body, reel_list in, co
     reel_scope *scope = reel_scope_begin(site, fn);
     if (!scope) return REEL_ENOMEM;
     reel_tensor *state[REEL_MAX_IN];
-    rc = make_strong(site, in, state);
-    traced how = {.site = site, .fn = fn, .around = reel_capture_now_(), .f = {cond, body}, .in = {in.n, state}};
+    rc = reel_control_strong_(site, in, state);
+    reel_traced how = {.kind = REEL_WHILE,
+                       .site = site,
+                       .fn = fn,
+                       .around = reel_capture_now_(),
+                       .f = {cond, body},
+                       .in = {in.n, state}};
     if (!rc)
         rc = how.around ? while_traced(&how, &opts, state) : while_eager(site, cond, body, in.n, state, opts.max_steps);
-    if (!rc) rc = outputs_dense(site, in.n, state);
-    if (!rc) hand_over(outer, in.n, state);
+    if (!rc) rc = reel_control_dense_(site, in.n, state);
+    if (!rc) reel_control_give_(outer, in.n, state);
     if (!rc) memcpy(out, state, (size_t)in.n * sizeof *out);
     reel_scope_end(scope);
     return rc;

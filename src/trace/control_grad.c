@@ -65,9 +65,17 @@ static int again_run(again *a, reel_tensor *const *wanted, reel_tensor **out)
     return rc;
 }
 
-/* din[i] = from[i] (NULL: nothing) plus what in[i] gets from the outputs' dout (NULL: nothing); NULL if that is nothing. */
-static int pull(const char *site, const reel_part *part, reel_tensor *const *in, int n, const bool *need,
-                reel_tensor *const *from, reel_tensor *const *dout, reel_tensor **din)
+int reel_part_again_(const char *site, const reel_part *part, reel_tensor *const *in, int n, reel_tensor **out)
+{
+    again a;
+    int rc = again_begin(&a, site, part, in, n);
+    if (!rc) rc = again_run(&a, NULL, out);
+    again_end(&a);
+    return rc;
+}
+
+int reel_pull_(const char *site, const reel_part *part, reel_tensor *const *in, int n, const bool *need,
+               reel_tensor *const *from, reel_tensor *const *dout, reel_tensor **din)
 {
     const int n_out = part->player.graph->n_outputs;
     reel_tensor *xs[REEL_MAX_IN], *start[REEL_MAX_IN], *dxs[REEL_MAX_IN], *out[REEL_MAX_OUT], *ys[REEL_MAX_OUT],
@@ -106,7 +114,7 @@ static int pull(const char *site, const reel_part *part, reel_tensor *const *in,
     return rc;
 }
 
-static int check_draws(const reel_vjp_args *v, const reel_control *c)
+int reel_control_draws_(const reel_vjp_args *v, const reel_control *c)
 {
     if (!c->draws) return 0;
     return reel_fail_at_(
@@ -138,7 +146,7 @@ static int branch_body(void *self, reel_tensor *const in[], reel_tensor *out[])
     reel_tensor *dout[REEL_MAX_OUT], *din[REEL_MAX_IN];
     int k = 0;
     for (int j = 0; j < v->n_out; j++) dout[j] = v->dout[j] ? in[k++] : NULL;
-    int rc = pull(v->site, b->part, v->in + 1, v->n_in - 1, b->need, b->from, dout, din);
+    int rc = reel_pull_(v->site, b->part, v->in + 1, v->n_in - 1, b->need, b->from, dout, din);
     k = 0;
     for (int i = 0; i < v->n_in - 1 && !rc; i++)
         if (b->need[i] && !(out[k++] = or_zeros(v->site, din[i], v->in[i + 1]))) rc = reel_status();
@@ -151,7 +159,7 @@ int reel_cond_vjp_(const reel_vjp_args *v)
     bool need[REEL_MAX_IN] = {false};
     reel_tensor *from[REEL_MAX_IN], *dys[REEL_MAX_OUT], *out[REEL_MAX_OUT];
     int n = 0, ny = 0;
-    int rc = check_draws(v, c);
+    int rc = reel_control_draws_(v, c);
     for (int i = 0; i < v->n_in - 1; i++) {
         need[i] = v->need[i + 1] && is_float(v->in[i + 1]);
         from[i] = v->sum[i + 1];
@@ -213,11 +221,8 @@ static int one_step(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     const back *b = ((const forth *)self)->b;
     reel_tensor *all[REEL_MAX_IN];
-    again a;
     for (int i = 0; i < b->n; i++) all[i] = i < b->n_own ? in[i + 1] : b->v->in[i];
-    int rc = again_begin(&a, b->v->site, &b->c->part[1], all, b->n);
-    if (!rc) rc = again_run(&a, NULL, out + 1);
-    again_end(&a);
+    const int rc = reel_part_again_(b->v->site, &b->c->part[1], all, b->n, out + 1);
     out[0] = reel_add_at(b->v->site, in[0], reel_num_at(b->v->site, 1));
     return rc ? rc : reel_status();
 }
@@ -258,7 +263,7 @@ static int one_back(void *self, reel_tensor *const in[], reel_tensor *out[])
         from[j] = !own && b->need[j] ? in[k++] : NULL;
         if (own) dout[j] = b->need[j] ? in[k++] : NULL;
     }
-    if (!rc) rc = pull(site, &b->c->part[1], all, b->n, b->need, from, dout, din);
+    if (!rc) rc = reel_pull_(site, &b->c->part[1], all, b->n, b->need, from, dout, din);
     out[0] = i;
     k = 1;
     for (int j = 0; j < b->n && !rc; j++) {
@@ -277,7 +282,7 @@ int reel_while_vjp_(const reel_vjp_args *v)
     const reel_control *c = a->control;
     reel_tensor *none[REEL_MAX_IN] = {NULL}, *start[REEL_MAX_IN + 1], *end[REEL_MAX_IN + 1];
     back b = {.v = v, .c = c, .n_own = c->n_own, .n = v->n_in, .stored = a->stored != 0, .dstacks = none};
-    int n = 1, rc = check_draws(v, c);
+    int n = 1, rc = reel_control_draws_(v, c);
     if (b.stored) b.stacks = v->out + c->n_own + 1, b.dstacks = v->dout + c->n_own + 1;
     start[0] = v->out[c->n_own];
     for (int i = 0; i < v->n_in && !rc; i++) {

@@ -9,12 +9,12 @@
 
 /* ---- life ------------------------------------------------------------------------------------------- */
 
-reel_control *reel_control_new_(bool loop, int n_own)
+reel_control *reel_control_new_(int kind, int n_own)
 {
     reel_control *c = reel_zalloc_(sizeof *c);
     if (!c) return NULL;
     atomic_init(&c->refs, 1);
-    c->loop = loop;
+    c->kind = kind == REEL_COND ? REEL_COND : kind == REEL_WHILE ? REEL_WHILE : REEL_SCAN;
     c->n_own = n_own;
     c->no_effects = reel_alloc_array_(REEL_MAX_OUT + 1, sizeof *c->no_effects);
     if (!c->no_effects) {
@@ -37,19 +37,19 @@ void reel_control_release_(reel_control *c)
     reel_free_(c, sizeof *c);
 }
 
-static void attr_retain(const void *attr)
+void reel_control_attr_retain_(const void *attr)
 {
     atomic_fetch_add(&((const reel_control_attr *)attr)->control->refs, 1);
 }
 
-static void attr_release(const void *attr)
+void reel_control_attr_release_(const void *attr)
 {
     reel_control_release_(((const reel_control_attr *)attr)->control);
 }
 
 /* ---- shapes ------------------------------------------------------------------------------------------- */
 
-bool reel_types_fit_(const reel_type *a, const reel_type *b)
+static bool types_fit(const reel_type *a, const reel_type *b)
 {
     bool fit = a->dtype == b->dtype && a->shape.rank == b->shape.rank;
     for (int i = 0; fit && i < a->shape.rank; i++)
@@ -60,21 +60,25 @@ bool reel_types_fit_(const reel_type *a, const reel_type *b)
 int reel_check_state_(const char *what, int i, const reel_type *old, const reel_type *now)
 {
     char a[REEL_SHAPE_TEXT], b[REEL_SHAPE_TEXT];
-    if (reel_types_fit_(old, now)) return 0;
+    if (types_fit(old, now)) return 0;
     return reel_fail(old->dtype != now->dtype ? REEL_EDTYPE : REEL_ESHAPE, "%s %d from %s%s to %s%s", what, i,
                      reel_dtype_name(old->dtype), reel_shape_text_(&old->shape, a), reel_dtype_name(now->dtype),
                      reel_shape_text_(&now->shape, b));
 }
 
-/* The outputs of a sub-graph for inputs of those types; in: the op's, without the condition. */
-static int part_types(const reel_control *c, const reel_part *p, const reel_type *const *in, reel_type *out)
+static const char *name_of(const reel_control *c)
+{
+    return c->kind == REEL_COND ? "reel_cond" : c->kind == REEL_WHILE ? "reel_while" : "reel_scan";
+}
+
+int reel_part_types_(const reel_control *c, const reel_part *p, const reel_type *const *in, reel_type *out)
 {
     const reel_graph *g = p->player.graph;
     reel_type feeds[REEL_MAX_IN];
     const reel_ctx *ctx = reel_ctx_();
     for (int k = 0; k < p->n_in; k++) feeds[k] = *in[p->from[k]];
     const reel_request rq = {.site = ctx->site,
-                             .fn = c->loop ? "reel_while" : "reel_cond",
+                             .fn = name_of(c),
                              .n_feeds = g->n_inputs,
                              .n_fetches = g->n_outputs,
                              .feed = g->inputs,
@@ -94,7 +98,7 @@ static int check_condition(const reel_type *t)
                      reel_shape_text_(&t->shape, shape));
 }
 
-static int check_known(const reel_infer *io)
+int reel_control_known_(const reel_infer *io)
 {
     bool known = true;
     for (int i = 0; i < io->n_in; i++) known = known && reel_shape_known_(&io->in[i]->shape);
@@ -109,15 +113,14 @@ static int infer_cond(const reel_infer *io)
     const reel_control *c = ((const reel_control_attr *)io->attr)->control;
     reel_type no[REEL_MAX_OUT];
     int rc = check_condition(io->in[0]);
-    if (!rc) rc = part_types(c, &c->part[0], io->in + 1, io->out);
-    if (!rc) rc = part_types(c, &c->part[1], io->in + 1, no);
+    if (!rc) rc = reel_part_types_(c, &c->part[0], io->in + 1, io->out);
+    if (!rc) rc = reel_part_types_(c, &c->part[1], io->in + 1, no);
     for (int j = 0; j < io->n_out && !rc; j++) {
-        if (!reel_types_fit_(&io->out[j], &no[j]))
-            rc = reel_check_state_("the branches differ: out", j, &io->out[j], &no[j]);
+        if (!types_fit(&io->out[j], &no[j])) rc = reel_check_state_("the branches differ: out", j, &io->out[j], &no[j]);
         for (int k = 0; k < no[j].shape.rank && !rc; k++)
             if (no[j].shape.dims[k] == REEL_ANY) io->out[j].shape.dims[k] = REEL_ANY;
     }
-    return rc ? rc : check_known(io);
+    return rc ? rc : reel_control_known_(io);
 }
 
 static int infer_while(const reel_infer *io)
@@ -125,9 +128,9 @@ static int infer_while(const reel_infer *io)
     const reel_control_attr *a = io->attr;
     const reel_control *c = a->control;
     reel_type now[REEL_MAX_OUT], pred;
-    int rc = part_types(c, &c->part[0], io->in, &pred);
+    int rc = reel_part_types_(c, &c->part[0], io->in, &pred);
     if (!rc) rc = check_condition(&pred);
-    if (!rc) rc = part_types(c, &c->part[1], io->in, now);
+    if (!rc) rc = reel_part_types_(c, &c->part[1], io->in, now);
     for (int i = 0; i < c->n_own && !rc; i++) {
         rc = reel_check_state_("the body changes state", i, io->in[i], &now[i]);
         io->out[i] = *io->in[i];
@@ -146,34 +149,23 @@ static int infer_while(const reel_infer *io)
         rc = reel_shape_check_(t->shape, true);
         if (rc) return rc;
     }
-    return check_known(io);
+    return reel_control_known_(io);
 }
 
 /* ---- kernels ------------------------------------------------------------------------------------------- */
 
-typedef struct control_plan {
-    const reel_control *c;
-    const char *site;
-    bool stored;
-    int n_in, n_out;
-    struct operand {
-        reel_type type;
-        int64_t strides[REEL_MAX_RANK];
-    } * operand; /* inputs, then outputs */
-} control_plan;
-
-static int prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+int reel_control_prepare_(const reel_ksig *sig, void *plan, size_t *workspace)
 {
     const reel_control_attr *a = sig->attr;
-    control_plan *p = plan;
+    reel_control_plan *p = plan;
     (void)workspace;
-    *p = (control_plan){
+    *p = (reel_control_plan){
         .c = a->control, .site = reel_ctx_()->site, .stored = a->stored != 0, .n_in = sig->n_in, .n_out = sig->n_out};
     p->operand = reel_zalloc_((size_t)(p->n_in + p->n_out) * sizeof *p->operand);
     if (!p->operand) return REEL_ENOMEM;
     for (int i = 0; i < p->n_in + p->n_out; i++) {
         const reel_kview *v = i < p->n_in ? &sig->in[i] : &sig->out[i - p->n_in];
-        struct operand *o = &p->operand[i];
+        reel_operand *o = &p->operand[i];
         o->type.dtype = v->dtype;
         o->type.shape.rank = v->rank;
         memcpy(o->type.shape.dims, v->dims, (size_t)v->rank * sizeof *v->dims);
@@ -182,29 +174,26 @@ static int prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     return 0;
 }
 
-static void drop(void *plan)
+void reel_control_drop_(void *plan)
 {
-    control_plan *p = plan;
+    reel_control_plan *p = plan;
     reel_free_(p->operand, (size_t)(p->n_in + p->n_out) * sizeof *p->operand);
 }
 
-/* A record of an operand, which lies where the run has it. */
-static reel_rec *operand_rec(const control_plan *p, int i, void *data)
+reel_rec *reel_operand_rec_(const reel_control_plan *p, const reel_operand *o, void *data)
 {
-    const struct operand *o = &p->operand[i];
     reel_rec *whole =
         reel_make_around_(p->site, &o->type, data, reel_type_bytes_(&o->type), REEL_STORE_WRAP, NULL, NULL);
     return whole ? reel_make_view_(p->site, &o->type, o->strides, whole, 0) : NULL;
 }
 
-/* in: the op's inputs without the condition. */
-static int run_part(const control_plan *p, const reel_part *part, reel_rec *const *in, reel_tensor **out)
+int reel_part_run_(const reel_control_plan *p, const reel_part *part, reel_rec *const *in, reel_tensor **out)
 {
     const reel_graph *g = part->player.graph;
     reel_rec *given[REEL_MAX_IN];
     for (int k = 0; k < part->n_in; k++) given[k] = in[part->from[k]];
     const reel_request rq = {.site = p->site,
-                             .fn = p->c->loop ? "reel_while" : "reel_cond",
+                             .fn = name_of(p->c),
                              .n_feeds = g->n_inputs,
                              .n_fetches = g->n_outputs,
                              .feed = g->inputs,
@@ -227,7 +216,7 @@ static void copy_strided(char *dst, const char *src, const reel_rec *r, int axis
         copy_strided(dst + (size_t)i * inner, src + i * r->strides[axis] * (int64_t)size, r, axis + 1, size);
 }
 
-static void copy_out(void *dst, const reel_rec *r)
+void reel_copy_out_(void *dst, const reel_rec *r)
 {
     const size_t bytes = reel_type_bytes_(&r->type);
     if (bytes == 0) return;
@@ -237,25 +226,25 @@ static void copy_out(void *dst, const reel_rec *r)
         copy_strided(dst, r->data, r, 0, reel_size_(r->type.dtype));
 }
 
-static int cond_in(const control_plan *p, void *const *ptr)
+static int cond_in(const reel_control_plan *p, void *const *ptr)
 {
     reel_rec *in[REEL_MAX_IN];
     reel_tensor *out[REEL_MAX_OUT];
     for (int i = 1; i < p->n_in; i++)
-        if (!(in[i - 1] = operand_rec(p, i, ptr[i]))) return REEL_ENOMEM;
+        if (!(in[i - 1] = reel_operand_rec_(p, &p->operand[i], ptr[i]))) return REEL_ENOMEM;
     const reel_part *part = &p->c->part[*(const char *)ptr[0] ? 0 : 1];
-    int rc = run_part(p, part, in, out);
+    int rc = reel_part_run_(p, part, in, out);
     for (int j = 0; j < p->n_out && !rc; j++) {
         const reel_rec *r = reel_rec_of_(out[j]);
         rc = reel_check_state_("data changes out", j, &p->operand[p->n_in + j].type, &r->type);
-        if (!rc) copy_out(ptr[p->n_in + j], r);
+        if (!rc) reel_copy_out_(ptr[p->n_in + j], r);
     }
     return rc;
 }
 
 static int cond_run(const void *plan, void *const *ptr, void *work)
 {
-    const control_plan *p = plan;
+    const reel_control_plan *p = plan;
     (void)work;
     reel_scope *scope = reel_scope_begin(p->site, "reel_cond");
     const int rc = scope ? cond_in(p, ptr) : REEL_ENOMEM;
@@ -263,11 +252,11 @@ static int cond_run(const void *plan, void *const *ptr, void *work)
     return rc;
 }
 
-static int holds(const control_plan *p, reel_rec *const *in, bool *yes)
+static int holds(const reel_control_plan *p, reel_rec *const *in, bool *yes)
 {
     reel_tensor *out[1];
     reel_scope *scope = reel_scope_begin(p->site, "reel_while");
-    int rc = scope ? run_part(p, &p->c->part[0], in, out) : REEL_ENOMEM;
+    int rc = scope ? reel_part_run_(p, &p->c->part[0], in, out) : REEL_ENOMEM;
     if (!rc) {
         const reel_rec *r = reel_rec_of_(out[0]);
         if (reel_count_(&r->type.shape) == 1)
@@ -280,11 +269,11 @@ static int holds(const control_plan *p, reel_rec *const *in, bool *yes)
 }
 
 /* in: the states of this step, which those of the next one replace. */
-static int step(const control_plan *p, reel_rec **in, bool first)
+static int step(const reel_control_plan *p, reel_rec **in, bool first)
 {
     reel_tensor *out[REEL_MAX_OUT];
     const int n = p->c->n_own;
-    int rc = run_part(p, &p->c->part[1], in, out);
+    int rc = reel_part_run_(p, &p->c->part[1], in, out);
     for (int i = 0; i < n && !rc; i++)
         rc = reel_check_state_("the body changes state", i, &p->operand[i].type, &reel_rec_of_(out[i])->type);
     for (int i = 0; i < n && !rc; i++) {
@@ -294,14 +283,14 @@ static int step(const control_plan *p, reel_rec **in, bool first)
     return rc;
 }
 
-static int while_in(const control_plan *p, void *const *ptr)
+static int while_in(const reel_control_plan *p, void *const *ptr)
 {
     const int n = p->c->n_own;
     reel_rec *in[REEL_MAX_IN];
     int64_t steps = 0;
     int rc = 0;
     for (int i = 0; i < p->n_in; i++)
-        if (!(in[i] = operand_rec(p, i, ptr[i]))) return REEL_ENOMEM;
+        if (!(in[i] = reel_operand_rec_(p, &p->operand[i], ptr[i]))) return REEL_ENOMEM;
     for (int i = 0; i < n && p->stored; i++)
         memset(ptr[p->n_in + n + 1 + i], 0, reel_type_bytes_(&p->operand[p->n_in + n + 1 + i].type));
     while (!p->c->max_steps || steps < p->c->max_steps) {
@@ -310,20 +299,20 @@ static int while_in(const control_plan *p, void *const *ptr)
         if (rc || !yes) break;
         for (int i = 0; i < n && p->stored; i++) {
             char *stack = ptr[p->n_in + n + 1 + i];
-            copy_out(stack + (size_t)steps * reel_type_bytes_(&p->operand[i].type), in[i]);
+            reel_copy_out_(stack + (size_t)steps * reel_type_bytes_(&p->operand[i].type), in[i]);
         }
         rc = step(p, in, steps == 0);
         if (rc) break;
         steps++;
     }
-    for (int i = 0; i < n && !rc; i++) copy_out(ptr[p->n_in + i], in[i]);
+    for (int i = 0; i < n && !rc; i++) reel_copy_out_(ptr[p->n_in + i], in[i]);
     memcpy(ptr[p->n_in + n], &steps, sizeof steps);
     return rc;
 }
 
 static int while_run(const void *plan, void *const *ptr, void *work)
 {
-    const control_plan *p = plan;
+    const reel_control_plan *p = plan;
     (void)work;
     reel_scope *scope = reel_scope_begin(p->site, "reel_while");
     const int rc = scope ? while_in(p, ptr) : REEL_ENOMEM;
@@ -331,17 +320,21 @@ static int while_run(const void *plan, void *const *ptr, void *work)
     return rc;
 }
 
-static const reel_kernel cond_kernel = {
-    .plan_size = sizeof(control_plan), .prepare = prepare, .run = cond_run, .drop = drop};
-static const reel_kernel while_kernel = {
-    .plan_size = sizeof(control_plan), .prepare = prepare, .run = while_run, .drop = drop};
+static const reel_kernel cond_kernel = {.plan_size = sizeof(reel_control_plan),
+                                        .prepare = reel_control_prepare_,
+                                        .run = cond_run,
+                                        .drop = reel_control_drop_};
+static const reel_kernel while_kernel = {.plan_size = sizeof(reel_control_plan),
+                                         .prepare = reel_control_prepare_,
+                                         .run = while_run,
+                                         .drop = reel_control_drop_};
 
-#define CONTROL(kind, arg, more)                                                                        \
-    {                                                                                                   \
-        .size = sizeof(reel_op), .id = -1, .name = #kind, .args = arg, .n_in = -1, .n_out = -1,         \
-        .flags = REEL_OPF_SUMS | (more), .keep = 0xffffffffu, .attr_size = sizeof(reel_control_attr),   \
-        .infer = infer_##kind, .grad = REEL_VJP, .vjp = reel_##kind##_vjp_, .attr_retain = attr_retain, \
-        .attr_release = attr_release, .kernel = &kind##_kernel                                          \
+#define CONTROL(kind, arg, more)                                                                                      \
+    {                                                                                                                 \
+        .size = sizeof(reel_op), .id = -1, .name = #kind, .args = arg, .n_in = -1, .n_out = -1,                       \
+        .flags = REEL_OPF_SUMS | (more), .keep = 0xffffffffu, .attr_size = sizeof(reel_control_attr),                 \
+        .infer = infer_##kind, .grad = REEL_VJP, .vjp = reel_##kind##_vjp_, .attr_retain = reel_control_attr_retain_, \
+        .attr_release = reel_control_attr_release_, .kernel = &kind##_kernel                                          \
     }
 const reel_op reel_cond_ops_[2] = {CONTROL(cond, "pred,in", 0), CONTROL(cond, "pred,in", REEL_OPF_EFFECT)};
 const reel_op reel_while_ops_[2] = {CONTROL(while, "state", 0), CONTROL(while, "state", REEL_OPF_EFFECT)};

@@ -6,12 +6,12 @@
 
 /* ---- map: open addressing, at most half full ------------------------------------------------------- */
 
-static size_t home(const reel_map *m, uint64_t key)
+static size_t home(const reel_idmap *m, uint64_t key)
 {
     return (size_t)((key * 0x9e3779b97f4a7c15u) >> 20) & (m->capacity - 1);
 }
 
-int32_t reel_map_get_(const reel_map *m, uint64_t key)
+int32_t reel_map_get_(const reel_idmap *m, uint64_t key)
 {
     if (m->n == 0) return -1;
     for (size_t i = home(m, key);; i = (i + 1) & (m->capacity - 1)) {
@@ -20,10 +20,10 @@ int32_t reel_map_get_(const reel_map *m, uint64_t key)
     }
 }
 
-static int map_grow(reel_map *m)
+static int map_grow(reel_idmap *m)
 {
     const size_t capacity = m->capacity ? m->capacity * 2 : 64;
-    reel_map big = {.capacity = capacity};
+    reel_idmap big = {.capacity = capacity};
     big.keys = reel_zalloc_(capacity * sizeof *big.keys);
     big.values = reel_alloc_array_(capacity, sizeof *big.values);
     if (!big.keys || !big.values) {
@@ -38,7 +38,7 @@ static int map_grow(reel_map *m)
     return 0;
 }
 
-int reel_map_put_(reel_map *m, uint64_t key, int32_t value)
+int reel_map_put_(reel_idmap *m, uint64_t key, int32_t value)
 {
     if (m->n * 2 >= m->capacity && map_grow(m)) return REEL_ENOMEM;
     size_t i = home(m, key);
@@ -49,11 +49,11 @@ int reel_map_put_(reel_map *m, uint64_t key, int32_t value)
     return 0;
 }
 
-void reel_map_free_(reel_map *m)
+void reel_map_free_(reel_idmap *m)
 {
     reel_free_(m->keys, m->capacity * sizeof *m->keys);
     reel_free_(m->values, m->capacity * sizeof *m->values);
-    *m = (reel_map){0};
+    *m = (reel_idmap){0};
 }
 
 /* ---- life ------------------------------------------------------------------------------------------ */

@@ -9,14 +9,14 @@
 #include "reel/graph.h"
 
 /* ---- a map from 64-bit keys (never 0) to numbers -------------------------------------------------- */
-typedef struct reel_map {
+typedef struct reel_idmap {
     uint64_t *keys;
     int32_t *values;
     size_t n, capacity; /* capacity: 0 or a power of two */
-} reel_map;
-int32_t reel_map_get_(const reel_map *m, uint64_t key); /* -1: not there */
-int reel_map_put_(reel_map *m, uint64_t key, int32_t value);
-void reel_map_free_(reel_map *m);
+} reel_idmap;
+int32_t reel_map_get_(const reel_idmap *m, uint64_t key); /* -1: not there */
+int reel_map_put_(reel_idmap *m, uint64_t key, int32_t value);
+void reel_map_free_(reel_idmap *m);
 
 /* ---- the graph: nodes in program order; their outputs are the values, numbered through ------------ */
 typedef enum { REEL_NODE_OP, REEL_NODE_INPUT, REEL_NODE_VAR, REEL_NODE_CONST } reel_node_kind;
@@ -69,9 +69,9 @@ struct reel_graph {
     size_t cap_nodes, cap_values, cap_ins, cap_attrs, cap_texts, cap_names, cap_frozen;
     int32_t *inputs, *outputs; /* of a function: the values of in[] and out[] */
     int n_inputs, n_outputs;
-    reel_map ids;     /* tensor id -> value: how handles and later calls are recognised */
-    reel_map cells;   /* a cell's id -> its value at this point of the program; with REEL_FIRST_READ: at the start */
-    reel_map by_name; /* hash of a name -> graph->names */
+    reel_idmap ids;     /* tensor id -> value: how handles and later calls are recognised */
+    reel_idmap cells;   /* a cell's id -> its value at this point of the program; with REEL_FIRST_READ: at the start */
+    reel_idmap by_name; /* hash of a name -> graph->names */
     struct reel_capture *capture; /* while it is open */
 };
 
@@ -123,11 +123,11 @@ typedef struct reel_capture {
     reel_captured *captured;
     size_t n_captured, cap_captured;
     bool keep_captured; /* beyond the end: for the caller to free */
-    reel_map assigned; /* of a graph being built: a cell's id -> assigned_rec */
+    reel_idmap assigned; /* of a graph being built: a cell's id -> assigned_rec */
     reel_rec **assigned_rec;
     size_t n_assigned, cap_assigned;
     struct reel_rewriter *rewriter; /* of a user's pass; see passes/pass.h */
-    reel_map sized; /* of a function: the id of a value whose sizes depend on data -> its type in the graph */
+    reel_idmap sized; /* of a function: the id of a value whose sizes depend on data -> its type in the graph */
     reel_type **sized_type;
     size_t n_sized, cap_sized;
 } reel_capture;
