@@ -474,6 +474,8 @@ static int run_case(const struct unsound *u, int check, bool *right, int *traces
         srand(1);
         reel_invoke(eager, REEL_LIST(input(0)), want);
         poke(&t);
+        t.wrapped =
+            reel_wrap((reel_type){REEL_F32, REEL_SHAPE(4)}, t.buf, sizeof t.buf, NULL, NULL); /* debug builds check */
         reel_invoke(eager, REEL_LIST(input(1)), want);
         *right = same_bits(second[0], want[0]) && s.calls == t.calls && (!t.kept || same_bits(s.kept, t.kept));
     }
