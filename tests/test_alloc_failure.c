@@ -216,13 +216,24 @@ static int loops(void *self, reel_tensor *const in[], reel_tensor *out[])
 
 static int control(void)
 {
-    reel_function *f = reel_function_new(REEL_FN(loops, NULL, 2, 2), REEL_OPTS(function, .check = -1));
-    for (int i = 0; i < 5 && reel_status() == 0; i++) {
+    reel_function *f = reel_function_new(REEL_FN(loops, NULL, 2, 2), NULL);
+    for (int i = 0; i < 2 && reel_status() == 0; i++) {
         REEL_SCOPED;
         reel_tensor *out[2] = {NULL, NULL};
-        reel_function_call(f, REEL_LIST(reel_arange(REEL_F32, 0, 2 + i % 4, 1), reel_full(REEL_F32, REEL_SCALAR, 0.5)),
-                           out);
+        reel_function_call(f, REEL_LIST(reel_arange(REEL_F32, 0, 3, 1), reel_full(REEL_F32, REEL_SCALAR, 0.5)), out);
         value = reel_item(out[0]) + reel_item(out[1]);
+    }
+    reel_function_free(f);
+    return reel_status();
+}
+static int varying(void)
+{
+    reel_function *f = reel_function_new(REEL_FN(add, NULL, 2, 2), REEL_OPTS(function, .check = -1));
+    for (int i = 0; i < 5 && reel_status() == 0; i++) {
+        REEL_SCOPED;
+        reel_tensor *out[2] = {NULL, NULL}, *x = reel_arange(REEL_F32, 0, 2 + i % 4, 1);
+        reel_function_call(f, REEL_LIST(x, x), out);
+        value = reel_item(reel_sum(out[1]));
     }
     reel_function_free(f);
     return reel_status();
@@ -256,6 +267,8 @@ static void in_thread(struct attempt *a)
     pthread_join(t, NULL);
 }
 
+static int64_t stride = 1 << 20; /* of a long program the later allocations are but sampled */
+
 static void every_allocation(int (*body)(void), const char *name)
 {
     struct attempt a = {.body = body};
@@ -267,7 +280,7 @@ static void every_allocation(int (*body)(void), const char *name)
     reel_memory(&s0);
     int wrong = 0, leaks = 0;
     int64_t n = 1;
-    for (;; n++) {
+    for (;; n += 1 + n / stride) {
         a.fail_at = n;
         in_thread(&a);
         if (!atomic_load(&failed)) break;
@@ -304,6 +317,8 @@ static void all(void)
     every_allocation(picking, "sizes that depend on data");
     every_allocation(rows, "rows of an embedding");
     every_allocation(session, "a session run");
+    every_allocation(varying, "sizes that vary, checked");
+    stride = 40;
     every_allocation(control, "control flow");
 }
 

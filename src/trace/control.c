@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/options.h"
+#include "function.h"
 #include "reel/reel.h"
 
 /* ---- bodies ------------------------------------------------------------------------------------------------ */
@@ -164,11 +165,13 @@ static int trace_part(reel_control *c, reel_part *p, reel_capture *around, reel_
     *cap_keep = capture.cap_captured;
     around->asked = around->asked ? around->asked : capture.asked;
     if (!g) return reel_status();
+    reel_pipeline passes;
     int rc = adopt(c, p, g, &capture, all, site, fn);
-    if (!rc) rc = reel_player_init_(&p->player, g, 8);
-#ifndef NDEBUG
-    if (!rc) rc = reel_graph_verify(g);
-#endif
+    if (!rc && around->function)
+        passes = around->function->passes;
+    else if (!rc)
+        rc = reel_pipeline_parse_(fn, NULL, (reel_graph_math)0, &passes);
+    if (!rc) rc = reel_player_init_(&p->player, g, 8, &passes);
     reel_graph_release_(g);
     return rc;
 }
