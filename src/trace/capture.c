@@ -302,10 +302,11 @@ static int host(reel_listener *self, reel_rec *r, bool made, const char *site, c
     }
     if (!made && !r) {
         if (!c->function) return 0;
-        return reel_fail_at_(site, REEL_ETRACE,
-                             "%s: seeding inside a trace (of the call at %s) would happen once, not in each replay: do it "
-                             "before the call",
-                             what, c->base.site);
+        return reel_fail_at_(
+            site, REEL_ETRACE,
+            "%s: seeding inside a trace (of the call at %s) would happen once, not in each replay: do it "
+            "before the call",
+            what, c->base.site);
     }
     if (made && (!c->function || c->allow_reads) && reel_capture_const_(c, r, site) < 0) return reel_status();
     if (!c->function || c->allow_reads) return note_frozen(c, r, made, site, what);

@@ -122,7 +122,7 @@ typedef struct reel_capture {
     struct reel_capture *parent;
     reel_captured *captured;
     size_t n_captured, cap_captured;
-    bool keep_captured; /* beyond the end: for the caller to free */
+    bool keep_captured;  /* beyond the end: for the caller to free */
     reel_idmap assigned; /* of a graph being built: a cell's id -> assigned_rec */
     reel_rec **assigned_rec;
     size_t n_assigned, cap_assigned;
