@@ -3,6 +3,7 @@
 
     examples.py EXAMPLES_BUILD SOURCE       TAP
 """
+import json
 import pathlib
 import re
 import signal
@@ -90,6 +91,11 @@ def main():
          build / "retrace")
     says("session_threads gets the same answers", r"4 threads, 50 runs each, 0 answers differ", build / "session_threads", "50")
     says("gan trains", r"generated: mean -?\d", build / "gan", "40")
+    with tempfile.TemporaryDirectory() as name:
+        says("debugging: a hook, a verified replay, a table of times, the op that overflows",
+             r'^%\d+ matmul "logits" [\s\S]*^\d+ nodes have the same values[\s\S]*^20 runs of [\s\S]*^REEL_ENUMERICS: \S*debugging\.c:\d+: reel_exp',
+             build / "debugging", name)
+        tap.ok(json.loads((pathlib.Path(name) / "trace.json").read_text())["traceEvents"], "the trace is JSON with events")
     says("lenet learns", r"^step   11: loss \d[\s\S]*^lenet: test accuracy [3-9]\d", build / "lenet", "12", data)
     says("dqn plays", r"step   200: ", build / "dqn", "200")
     says("char_lstm learns and speaks", r"step   11: \d\.\d+ nats", build / "char_lstm", source / "examples" / "char_lstm.c", "12")

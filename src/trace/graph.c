@@ -1,4 +1,5 @@
 /* graph.c: the graph's storage: appending nodes, names, reference counts. */
+#include <stdlib.h>
 #include <string.h>
 #include "core/alloc.h"
 #include "core/error.h"
@@ -179,11 +180,22 @@ static uint64_t name_key(const char *s)
     return h ? h : 1;
 }
 
+/* Of a function's graph: "in[2]" and "out[0]". */
+static int32_t find_operand(const reel_graph *g, const char *name)
+{
+    const bool in = strncmp(name, "in[", 3) == 0, out = strncmp(name, "out[", 4) == 0;
+    if (!in && !out) return -1;
+    char *end;
+    const long i = strtol(name + (in ? 3 : 4), &end, 10);
+    if (strcmp(end, "]") != 0 || i < 0 || i >= (in ? g->n_inputs : g->n_outputs)) return -1;
+    return (in ? g->inputs : g->outputs)[i];
+}
+
 int32_t reel_graph_find_(const reel_graph *g, const char *name)
 {
     for (uint64_t key = name_key(name);; key++) {
         const int32_t i = key ? reel_map_get_(&g->by_name, key) : -1;
-        if (i < 0 && key) return -1;
+        if (i < 0 && key) return find_operand(g, name);
         if (i >= 0 && strcmp(g->names[i].text, name) == 0) return g->names[i].value;
     }
 }

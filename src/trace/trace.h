@@ -196,8 +196,16 @@ typedef struct reel_request {
     const int32_t *feed; /* values */
     reel_rec *const *given;
     const int32_t *fetch, *effect;
-    bool effects; /* all assigns, all random reservations */
+    bool effects;  /* all assigns, all random reservations */
+    uint8_t debug; /* REEL_DEBUG_..., part of the plan's key */
 } reel_request;
+
+/* How a plan differs from what is best for speed. The bits of all results are the same. */
+enum {
+    REEL_DEBUG_NOTES = 1, /* it tells where each value lies and which step makes it; nothing is made late */
+    REEL_DEBUG_PLAIN = 2, /* the graph as it was traced, a step for each node, none writing over its inputs */
+    REEL_DEBUG_KEEP = 4   /* no memory is used twice */
+};
 
 typedef struct reel_step {
     int (*run)(const void *plan, void *const *ptr, void *work);
@@ -287,6 +295,7 @@ typedef struct reel_plan {
     int n_reports;
     bool fuse;
     size_t work; /* operations that the passes took, for tests */
+    uint8_t debug;
     /* replay */
     reel_step *steps;
     int n_steps, n_slots, n_patches, n_vars, n_fresh, n_results, n_kernels;
@@ -312,6 +321,8 @@ typedef struct reel_plan {
     reel_frame *frames; /* free ones */
     reel_plan_info info;
     struct reel_cut *cuts; /* of a padded plan: the fetches' types by the true size */
+    struct reel_step_note *step_notes;
+    struct reel_notes *notes; /* where it was asked for them; see debug.h */
 } reel_plan;
 typedef struct reel_cut {
     struct reel_cut *next;
@@ -342,6 +353,7 @@ typedef struct reel_player {
     reel_pipeline passes;
     reel_plan_info info; /* of the plan last used */
     bool used, poison;
+    struct reel_debug *_Atomic debug; /* NULL: nobody looks at its runs */
     _Atomic bool closed;
     pthread_mutex_t lock;
 } reel_player;
@@ -358,6 +370,7 @@ void reel_session_poison_(reel_session *s, bool on);               /* tests: fil
 /* ---- rerun: the nodes of a graph through the door ---------------------------------------------------- */
 /* tensors[value] holds what is given; the rest of what need asks for is filled in. Assigns come last. */
 int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors);
+int reel_rerun_node_(const reel_graph *g, const reel_node *n, reel_tensor **tensors); /* one op */
 /* The call of a replayed function as an op with a gradient, for the listeners. */
 typedef struct reel_call_state reel_call_state;
 reel_call_state *reel_call_state_new_(reel_graph *g); /* takes note of the generators */
