@@ -3,6 +3,7 @@
 
     examples.py EXAMPLES_BUILD SOURCE       TAP
 """
+import json
 import pathlib
 import re
 import signal
@@ -83,8 +84,18 @@ def main():
          r"^gradcheck: first and second order agree[\s\S]*^loss (\d+\.\d+) eagerly, \1 replayed[\s\S]*^a mistake: \S*custom_op\.c:\d+: reel_scaled: the factor is 0",
          build / "custom_op")
     says("newton finds the square root of two", r"eager 1\.4142135623\d* 1\.41421356", build / "newton")
+    says("control_flow: roots, slopes and one trace each for all sizes but two",
+         r"^sqrt\(40\) = 6\.324555320, slope 0\.079057 \(0\.079057\)[\s\S]*^traces: 1 and 3", build / "control_flow")
+    says("retrace explains itself, and notices a rate that changes",
+         r"^step: 3 traces made, 3 kept \(at most 16\), 7 replays[\s\S]*unknown from now on[\s\S]*number 0\.1[\s\S]*^checked: .*retrace\.c:\d+ a number is 0\.01, which was 0\.1[\s\S]*^declared: 2 traces",
+         build / "retrace")
     says("session_threads gets the same answers", r"4 threads, 50 runs each, 0 answers differ", build / "session_threads", "50")
     says("gan trains", r"generated: mean -?\d", build / "gan", "40")
+    with tempfile.TemporaryDirectory() as name:
+        says("debugging: a hook, a verified replay, a table of times, the op that overflows",
+             r'^%\d+ matmul "logits" [\s\S]*^\d+ nodes have the same values[\s\S]*^20 runs of [\s\S]*^REEL_ENUMERICS: \S*debugging\.c:\d+: reel_exp',
+             build / "debugging", name)
+        tap.ok(json.loads((pathlib.Path(name) / "trace.json").read_text())["traceEvents"], "the trace is JSON with events")
     says("lenet learns", r"^step   11: loss \d[\s\S]*^lenet: test accuracy [3-9]\d", build / "lenet", "12", data)
     says("dqn plays", r"step   200: ", build / "dqn", "200")
     says("char_lstm learns and speaks", r"step   11: \d\.\d+ nats", build / "char_lstm", source / "examples" / "char_lstm.c", "12")

@@ -6,6 +6,29 @@ __attribute__((noinline)) static void stop(reel_tensor *t)
     __asm__ volatile("" : : "r"(t) : "memory");
 }
 
+__attribute__((noinline)) static void stepping(reel_stepping *st)
+{
+    __asm__ volatile("" : : "r"(st) : "memory");
+}
+
+/* gdb walks through a replay from within stepping(). */
+static void walk_through(void)
+{
+    const float v[2] = {3, 4};
+    reel_tensor *out[1];
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(2), "x");
+    reel_output("y", reel_exp(reel_neg(x)));
+    reel_graph_end(g);
+    reel_session *s = reel_session_new(g, NULL);
+    reel_stepping *st =
+        reel_session_begin_steps(s, REEL_FEEDS({"x", reel_from_f32(REEL_SHAPE(2), v, 2)}), REEL_FETCHES("y"));
+    stepping(st);
+    reel_stepping_end(st, out);
+    reel_session_free(s);
+    reel_graph_free(g);
+}
+
 int main(void)
 {
     float ramp[100];
@@ -33,6 +56,7 @@ int main(void)
     reel_scope_end(inner);
     stop(dead);
     stop((reel_tensor *)(void *)&ramp[0]);
+    walk_through();
     reel_vars_free(vars);
     return reel_take_error(NULL);
 }

@@ -26,9 +26,10 @@ def main():
     if not gdb:
         print("1..0 # SKIP gdb is not installed")
         return 0
-    lines = ["set confirm off", "set pagination off", "set startup-with-shell off", "set debuginfod enabled off", "source " + printer, "break stop", "run"]
+    lines = ["set confirm off", "set pagination off", "set startup-with-shell off", "set debuginfod enabled off", "source " + printer, "break stop", "break stepping", "run"]
     for _ in EXPECTED:
         lines += ["print t", "continue"]
+    lines += ["call (void)reel_session_step(st)", "call (void)reel_stepping_show(st, 0)", "call (void)reel_stepping_show(st, \"x\")", "continue"]
     command = [gdb, "--batch", "-nx"]
     for line in lines:
         command += ["-ex", line]
@@ -45,13 +46,17 @@ def main():
         print("%s %d - %s" % ("ok" if ok else "not ok", i + 1, name))
         if not ok:
             print("#   got %s\n#   expected %s" % (got, pattern))
+    text = done.stdout + done.stderr
+    steps = re.search(r"^%\d+ neg  f32\[2\] min -4 max -3 mean -3\.5  .*gdb_program\.c:\d+", text, re.M) and "[3. 4.]" in text
+    failed += not steps
+    print("%s %d - a replay step by step" % ("ok" if steps else "not ok", len(EXPECTED) + 1))
     ends = "exited normally" in done.stdout
     failed += not ends
-    print("%s %d - the program ends without an error" % ("ok" if ends else "not ok", len(EXPECTED) + 1))
+    print("%s %d - the program ends without an error" % ("ok" if ends else "not ok", len(EXPECTED) + 2))
     if failed:
         for line in (done.stdout + done.stderr).splitlines():
             print("#   " + line)
-    print("1..%d" % (len(EXPECTED) + 1))
+    print("1..%d" % (len(EXPECTED) + 2))
     return failed != 0
 
 

@@ -178,6 +178,67 @@ static int rows(void)
     return reel_status();
 }
 
+/* Control flow with its gradient, sizes that become unknown, the check of the body. */
+static int far(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_greater(reel_sum(reel_square(in[0])), reel_num(0.5));
+    return reel_status();
+}
+static int nearer(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    out[0] = reel_mul(in[0], self);
+    return reel_status();
+}
+static int add(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_add(in[0], in[1]);
+    out[1] = reel_square(out[0]);
+    return reel_status();
+}
+static int loops(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    reel_tape *tape = reel_tape_begin(NULL);
+    (void)reel_watch(tape, REEL_LIST(in[0], in[1]));
+    reel_tensor *r[2] = {NULL, NULL}, *y[1] = {NULL}, *g[2] = {NULL, NULL};
+    reel_scan(REEL_FN(add, NULL, 2, 2), REEL_LIST(reel_num(0)), REEL_LIST(in[0]), r);
+    reel_cond(reel_greater(r[0], reel_num(0)), REEL_FN(nearer, in[1], 1, 1), REEL_FN(nearer, r[0], 1, 1),
+              REEL_LIST(r[1]), y);
+    reel_while(REEL_FN(far, NULL, 1, 1), REEL_FN(nearer, in[1], 1, 1), REEL_LIST(y[0]),
+               REEL_OPTS(while, .max_steps = 3), y);
+    out[0] = reel_sum(y[0]);
+    if (reel_grad(tape, out[0], REEL_LIST(in[0], in[1]), g)) return reel_status();
+    out[1] = reel_add(reel_sum(g[0]), g[1]);
+    return reel_status();
+}
+
+static int control(void)
+{
+    reel_function *f = reel_function_new(REEL_FN(loops, NULL, 2, 2), NULL);
+    for (int i = 0; i < 2 && reel_status() == 0; i++) {
+        REEL_SCOPED;
+        reel_tensor *out[2] = {NULL, NULL};
+        reel_function_call(f, REEL_LIST(reel_arange(REEL_F32, 0, 3, 1), reel_full(REEL_F32, REEL_SCALAR, 0.5)), out);
+        value = reel_item(out[0]) + reel_item(out[1]);
+    }
+    reel_function_free(f);
+    return reel_status();
+}
+static int varying(void)
+{
+    reel_function *f = reel_function_new(REEL_FN(add, NULL, 2, 2), REEL_OPTS(function, .check = -1));
+    for (int i = 0; i < 5 && reel_status() == 0; i++) {
+        REEL_SCOPED;
+        reel_tensor *out[2] = {NULL, NULL}, *x = reel_arange(REEL_F32, 0, 2 + i % 4, 1);
+        reel_function_call(f, REEL_LIST(x, x), out);
+        value = reel_item(reel_sum(out[1]));
+    }
+    reel_function_free(f);
+    return reel_status();
+}
+
 struct attempt {
     int (*body)(void);
     int64_t fail_at;
@@ -206,6 +267,8 @@ static void in_thread(struct attempt *a)
     pthread_join(t, NULL);
 }
 
+static int64_t stride = 1 << 20; /* of a long program the later allocations are but sampled */
+
 static void every_allocation(int (*body)(void), const char *name)
 {
     struct attempt a = {.body = body};
@@ -217,7 +280,7 @@ static void every_allocation(int (*body)(void), const char *name)
     reel_memory(&s0);
     int wrong = 0, leaks = 0;
     int64_t n = 1;
-    for (;; n++) {
+    for (;; n += 1 + n / stride) {
         a.fail_at = n;
         in_thread(&a);
         if (!atomic_load(&failed)) break;
@@ -254,6 +317,9 @@ static void all(void)
     every_allocation(picking, "sizes that depend on data");
     every_allocation(rows, "rows of an embedding");
     every_allocation(session, "a session run");
+    every_allocation(varying, "sizes that vary, checked");
+    stride = 40;
+    every_allocation(control, "control flow");
 }
 
 TAP_MAIN(all)

@@ -48,6 +48,12 @@ static int a_number(void *self, const reel_pass_node *n, reel_tensor *out[])
     out[0] = reel_num(2);
     return reel_status();
 }
+static int its_number(void *self, const reel_pass_node *n, reel_tensor *out[])
+{
+    (void)self;
+    out[0] = n->in[1];
+    return reel_status();
+}
 static int returns_7(void *self, const reel_pass_node *n, reel_tensor *out[])
 {
     (void)self, (void)n, (void)out;
@@ -102,7 +108,8 @@ static void test_users_pass(void)
                0);
     TAP_EQ_INT(reel_pass_register(&(reel_pass_def){.name = "numbers", .rule = numbers, .self = &sum}), 0);
     TAP_EQ_INT(reel_pass_register(&(reel_pass_def){.name = "a_number", .op = "tanh", .rule = a_number}), 0);
-    TAP_EQ_INT(reel_passes(info, 64), before + 8);
+    TAP_EQ_INT(reel_pass_register(&(reel_pass_def){.name = "its_number", .op = "mul", .rule = its_number}), 0);
+    TAP_EQ_INT(reel_passes(info, 64), before + 9);
     TAP_OK(strcmp(info[before].name, "odd") == 0 && !info[before].by_default, "it is listed");
     (void)reel_pass_register(&(reel_pass_def){.name = "odd", .rule = odd});
     expect_error(REEL_EARG, "there is a pass \"odd\"", "", "taken");
@@ -125,6 +132,7 @@ static void test_users_pass(void)
     fails("wrong_shape", "pass \"wrong_shape\": out[0] in place of reel_tanh is f32[], it was f32[2,3]", ".c:");
     fails("raises", "reel_matmul", "(in pass \"raises\")");
     fails("draws", "pass \"draws\" puts a reel_uniform_like in place of reel_tanh", "other numbers");
+    fails("its_number", "out[0] in place of reel_mul is a number without dtype", "");
     fails("a_number", "out[0] in place of reel_tanh is", "");
     fails("returns_7", "pass \"returns_7\" returned 7 without an error", "");
     REEL_SCOPED;

@@ -55,6 +55,7 @@ typedef enum {
     REEL_EDEVICE,    /* a device or its library failed */
     REEL_EIO,        /* a file failed */
     REEL_EUSER,      /* raised by a callback with reel_fail */
+    REEL_ENUMERICS,  /* a NaN or infinity where numbers are checked; a replay that differs from eager (debug.h) */
     REEL_N_CODES
 } reel_code;
 

@@ -25,7 +25,7 @@ typedef struct {
     int unknown_after;
     int check; /* before that many replays of each trace (negative: all) the body runs again, symbolically: if it is no longer what
                   was traced, as C state has changed that is not in .statics, that is an error naming the line */
-    const char *passes;  /* as for a session */
+    const char *passes; /* as for a session */
     reel_graph_math math;
 } reel_function_opts;
 reel_function *reel_function_new(
@@ -65,6 +65,7 @@ typedef struct {
        out of what stands before it, "none" and "" stand for nothing. NULL: "default". See reel_passes. */
     const char *passes;
     reel_graph_math math;
+    bool check_numerics; /* the first NaN or infinity made from finite numbers is an error: see debug.h */
 } reel_session_opts;
 reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o);
 int reel_session_close(

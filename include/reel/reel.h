@@ -9,6 +9,8 @@
 #include "tape.h"
 #include "graph.h"
 #include "pass.h"
+#include "control.h"
+#include "debug.h"
 #include "nn.h"
 #include "custom.h"
 #include "reel/sites.h" /* generated: one site macro for each reel_..._at */

@@ -1,8 +1,10 @@
 /* context.c: the context of a thread, its scope stack, its listeners and its name scope. */
 #include "context.h"
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include "alloc.h"
+#include "reel/debug.h"
 #include "reel/tensor.h"
 
 REEL_TLS reel_ctx *reel_ctx_tls_;
@@ -11,6 +13,7 @@ static _Thread_local reel_ctx storage;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static _Atomic uint32_t threads;
+static bool check_numerics; /* what threads begin with */
 
 static void thread_end(void *arg)
 {
@@ -35,6 +38,8 @@ static void start(void)
 {
     (void)pthread_key_create(&key, thread_end); /* without a key a thread's leftovers stay: nothing breaks */
     reel_blocks_start_();
+    const char *check = getenv("REEL_CHECK_NUMERICS");
+    check_numerics = check && *check && strcmp(check, "0") != 0;
     reel_init_();
 }
 
@@ -45,6 +50,7 @@ reel_ctx *reel_ctx_new_(void)
     memset(c, 0, sizeof *c);
     c->thread = atomic_fetch_add(&threads, 1) + 1;
     c->next_id = (uint64_t)c->thread << 40;
+    c->check_numerics = check_numerics;
     c->root.name = "thread";
     c->root.site = "";
     c->scope = &c->root;
@@ -200,6 +206,14 @@ void reel_name_scope_end(void)
     if (c->name_len < c->scope->name_mark)
         c->name_len = c->scope->name_mark; /* an outer scope's name is not ours to end */
     c->names[c->name_len] = '\0';
+}
+
+bool reel_check_numerics(bool on)
+{
+    reel_ctx *c = reel_ctx_();
+    const bool old = c->check_numerics;
+    c->check_numerics = on;
+    return old;
 }
 
 /* ---- listeners ----------------------------------------------------------------------------------- */

@@ -24,6 +24,8 @@ typedef struct reel_ctx {
     reel_listener *listeners; /* innermost first */
     const char *site, *op;    /* of the op call under way, for reel_fail; NULL outside */
     bool widen;               /* gradcheck: creations of floats are f64 */
+    bool check_numerics;      /* every op's outputs are looked at: see numerics.h */
+    bool in_hook;             /* a hook is called by a run that holds the locks of variables */
     int backward;             /* > 0: inside a backward: ghosts may stand where only shapes are read */
     uint32_t thread;          /* number, never reused */
     uint64_t next_id;         /* of tensors: thread << 40 | n: dense within a thread */

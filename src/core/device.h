@@ -76,6 +76,7 @@ void reel_device_install_(int number, const reel_device *d);
 
 static inline const reel_kernel *reel_kernel_(const reel_device *d, const reel_op *op)
 {
+    if (REEL_UNLIKELY(op->id < 0)) return op->kernel;
     return op->id < d->n_kernels ? d->kernels[op->id] : d->custom;
 }
 #endif

@@ -6,7 +6,7 @@
 
 static const char *const names[REEL_N_CODES] = {"REEL_OK",     "REEL_ENOMEM", "REEL_EARG",       "REEL_ESHAPE",
                                                 "REEL_EDTYPE", "REEL_ETRACE", "REEL_EGRADCHECK", "REEL_EDEVICE",
-                                                "REEL_EIO",    "REEL_EUSER"};
+                                                "REEL_EIO",    "REEL_EUSER",  "REEL_ENUMERICS"};
 
 const char *reel_code_name(int code)
 {

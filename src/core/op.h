@@ -95,6 +95,7 @@ struct reel_op {
     void (*attr_retain)(
         const void *attr); /* attributes that own something: called when a listener copies the bytes ... */
     void (*attr_release)(const void *attr); /* ... and when it drops them; both NULL for plain bytes */
+    const struct reel_kernel *kernel;       /* of an op without a row (id -1), which is not in any device's table */
     reel_op_def def;                        /* custom ops: what the user gave */
 };
 

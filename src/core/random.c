@@ -84,8 +84,11 @@ int reel_generator_seed(reel_generator *g, uint64_t seed)
     if (!g) {
         return reel_pending_();
     }
-    reel_random_put_(g, (reel_random_state){seed, 0});
-    return REEL_OK;
+    const int rc = reel_listeners_host_(NULL, false, "", "reel_generator_seed");
+    if (!rc) {
+        reel_random_put_(g, (reel_random_state){seed, 0});
+    }
+    return rc;
 }
 
 int reel_seed(uint64_t seed)

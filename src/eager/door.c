@@ -5,6 +5,7 @@
 #include "core/context.h"
 #include "core/device.h"
 #include "core/listener.h"
+#include "core/numerics.h"
 #include "eager.h"
 #include "ops/ids.h"
 
@@ -259,7 +260,7 @@ static int produce(door_call *d)
         }
         return 0;
     }
-    if (d->op->flags & REEL_OPF_EFFECT) return assign(d);
+    if (d->op->flags & REEL_OPF_CELL0) return assign(d);
     if (d->op->flags & REEL_OPF_VIEW) {
         bool done = false;
         const int rc = make_views(d, &done);
@@ -281,6 +282,17 @@ static int tell(door_call *d)
     return reel_listeners_hear_(&call);
 }
 
+REEL_NOINLINE static int check_finite(const door_call *d)
+{
+    reel_kview in[REEL_MAX_IN], out[REEL_MAX_OUT];
+    for (int i = 0; i < d->n_in; i++) {
+        view_of(&in[i], d->val[i], d->in_dtype[i]);
+        if (!d->val[i]->data || reel_shape_only_(d->op->flags, i)) in[i].data = NULL;
+    }
+    for (int j = 0; j < d->n_out; j++) view_of(&out[j], d->out[j], d->out_type[j].dtype);
+    return reel_check_finite_(d->op, d->attr, in, d->n_in, out, d->n_out, NULL);
+}
+
 static int pass(door_call *d)
 {
     int rc = resolve(d);
@@ -294,6 +306,7 @@ static int pass(door_call *d)
         d->out[0]->flags |= REEL_R_NUM;
         reel_num_fill_(d->out[0], *(const double *)d->attr);
     }
+    if (!rc && REEL_UNLIKELY(d->ctx->check_numerics) && !d->symbolic && !quiet && check_finite(d)) return reel_status();
     if (!rc) return d->ctx->listeners ? tell(d) : 0;
     if (!quiet && rc != REEL_ENOMEM) append_operands(d);
     return rc;

@@ -168,12 +168,27 @@ run:
     return run_planned(k, e->plan, ptr, e->work, s);
 }
 
+/* An op with sub-graphs: its attributes are no key. */
+REEL_NOINLINE static int run_once(const reel_kernel *k, const reel_ksig *sig, void **ptr)
+{
+    void *plan = reel_zalloc_(k->plan_size);
+    size_t work = 0;
+    if (!plan) return REEL_ENOMEM;
+    int rc = k->prepare(sig, plan, &work);
+    if (!rc) {
+        rc = run_planned(k, plan, ptr, work, NULL);
+        if (k->drop) k->drop(plan);
+    }
+    reel_free_(plan, k->plan_size);
+    return rc;
+}
+
 int reel_eager_run_(const reel_kernel *k, const reel_ksig *sig, const reel_sizing *s)
 {
     void *ptr[REEL_MAX_IN + REEL_MAX_OUT];
     for (int i = 0; i < sig->n_in; i++) ptr[i] = sig->in[i].data;
     for (int j = 0; j < sig->n_out; j++) ptr[sig->n_in + j] = sig->out[j].data;
-    if (!(k->flags & REEL_K_CHEAP)) return run_cached(k, sig, ptr, s);
+    if (!(k->flags & REEL_K_CHEAP)) return sig->op->id < 0 ? run_once(k, sig, ptr) : run_cached(k, sig, ptr, s);
     _Alignas(64) char plan[REEL_PLAN_STACK];
     size_t work = 0;
     const int rc = k->prepare(sig, plan, &work);

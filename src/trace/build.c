@@ -73,7 +73,7 @@ void reel_graph_free(reel_graph *g)
 static reel_capture *open_graph(const char *site, const char *fn)
 {
     reel_capture *c = reel_capture_now_();
-    if (c && !c->function) return c;
+    if (c && !c->function && !c->parent) return c;
     reel_fail_at_(site, REEL_ETRACE, "%s: no graph is open here: it goes between reel_graph_begin and reel_graph_end",
                   fn);
     return NULL;

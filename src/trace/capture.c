@@ -43,7 +43,7 @@ static int32_t from_parent(reel_capture *c, reel_rec *r, int32_t v, const char *
     const int32_t in = reel_graph_node_(c->graph, &n, NULL, NULL, &type);
     if (in < 0) return -1;
     reel_retain_rec_(r);
-    c->captured[c->n_captured++] = r;
+    c->captured[c->n_captured++] = (reel_captured){r, in};
     return in;
 }
 
@@ -114,7 +114,16 @@ static int32_t lookup(reel_capture *c, const char *site, const char *fn, const c
     /* where only its shape is read, a row-sparse tensor stands for the table it was made like */
     const int32_t v = reel_map_get_(&c->graph->ids, r->flags & REEL_R_SPARSE ? r->id | SPARSE : r->id);
     if (v >= 0) return v;
-    if (r->flags & REEL_R_NUM) return reel_capture_const_(c, r, site);
+    if (r->flags & REEL_R_NUM) {
+        for (const reel_capture *p = c->parent; p; p = p->parent) {
+            const int32_t given = reel_map_get_(&p->graph->ids, r->id);
+            if (given < 0 || p->graph->nodes[p->graph->values[given].node].kind != REEL_NODE_INPUT) continue;
+            reel_fail_at_(site, REEL_ETRACE,
+                          "%s is a number that the function was given: pass it to the control flow as an input", what);
+            return -1;
+        }
+        return reel_capture_const_(c, r, site);
+    }
     if (c->parent) {
         const int32_t around = lookup(c->parent, site, fn, what, r, value);
         const int32_t in = around < 0 || r->state != REEL_LIVE ? -1 : from_parent(c, r, around, site);
@@ -247,6 +256,7 @@ static int hear(reel_listener *self, const reel_call *call)
         in[i] = lookup(c, call->site, fn, reel_arg_name_(call->op, i, buf), call->arg[i], call->in[i]);
         if (in[i] < 0) return reel_status();
     }
+    c->graph->own_vjp |= (call->op->flags & REEL_OPF_EFFECT) != 0; /* a body that draws: its nodes would draw again */
     reel_type type[REEL_MAX_OUT];
     const bool sized = is_sized_by_data(c, call, in);
     if (sized && reel_graph_infer_(c->graph, call->op, call->attr, call->site, in, call->n_in, type, call->n_out))
@@ -264,6 +274,7 @@ static int hear(reel_listener *self, const reel_call *call)
 
 static int note_frozen(reel_capture *c, const reel_rec *r, bool made, const char *site, const char *what)
 {
+    while (c->parent) c = c->parent;
     reel_graph *g = c->graph;
     if (!c->function || !r) return 0;
     if (reel_grow_((void **)&g->frozen, &g->cap_frozen, g->n_frozen + 1, sizeof *g->frozen)) return REEL_ENOMEM;
@@ -288,6 +299,14 @@ static int host(reel_listener *self, reel_rec *r, bool made, const char *site, c
         const reel_rec *assigned = read_assigned(self, r);
         c->graph->own_vjp = true; /* to a tape, it is a value that has nothing to do with the variable */
         return read_cell(c, r, assigned ? assigned : r->value, site) < 0 ? reel_status() : 0;
+    }
+    if (!made && !r) {
+        if (!c->function) return 0;
+        return reel_fail_at_(
+            site, REEL_ETRACE,
+            "%s: seeding inside a trace (of the call at %s) would happen once, not in each replay: do it "
+            "before the call",
+            what, c->base.site);
     }
     if (made && (!c->function || c->allow_reads) && reel_capture_const_(c, r, site) < 0) return reel_status();
     if (!c->function || c->allow_reads) return note_frozen(c, r, made, site, what);
@@ -322,6 +341,8 @@ static void drop(reel_listener *self)
 void reel_capture_end_(reel_capture *c)
 {
     for (size_t i = 0; i < c->n_assigned; i++) reel_release_rec_(c->assigned_rec[i]);
+    for (size_t i = 0; i < c->n_captured && !c->keep_captured; i++) reel_release_rec_(c->captured[i].rec);
+    if (!c->keep_captured) reel_free_(c->captured, c->cap_captured * sizeof *c->captured);
     reel_free_(c->assigned_rec, c->cap_assigned * sizeof *c->assigned_rec);
     reel_map_free_(&c->assigned);
     for (size_t i = 0; i < c->n_sized; i++) reel_free_(c->sized_type[i], sizeof *c->sized_type[i]);

@@ -1,6 +1,7 @@
 /* compare.c: is the body still what was traced? Two graphs of it, node by node; a difference is C state that a trace has frozen. */
 #include <stdio.h>
 #include <string.h>
+#include "control.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "function.h"
@@ -73,6 +74,20 @@ static int compare_leaf(const reel_fn_call *c, const reel_node *old, const reel_
     return changed(c, now, "a constant has other values or another shape");
 }
 
+static int compare_parts(const reel_fn_call *c, const reel_node *n, const reel_control *old, const reel_control *now)
+{
+    if (old->max_steps != now->max_steps) return changed(c, n, "reel_%s has another bound", n->op->name);
+    for (int k = 0; k < 2; k++) {
+        const reel_part *a = &old->part[k], *b = &now->part[k];
+        if (!a->player.graph || !b->player.graph) continue;
+        const int rc = reel_fn_compare_(c, a->player.graph, b->player.graph);
+        if (rc) return rc;
+        if (a->n_in != b->n_in || memcmp(a->from, b->from, (size_t)a->n_in * sizeof *a->from) != 0)
+            return changed(c, n, "the body of reel_%s uses other tensors", n->op->name);
+    }
+    return 0;
+}
+
 static int compare_op(const reel_fn_call *c, const reel_graph *old, const reel_graph *g, const reel_node *a,
                       const reel_node *b)
 {
@@ -83,6 +98,9 @@ static int compare_op(const reel_fn_call *c, const reel_graph *old, const reel_g
             char name[REEL_ARG_TEXT];
             return changed(c, b, "reel_%s takes another tensor as %s", b->op->name, reel_arg_name_(b->op, k, name));
         }
+    if (a->op->kernel)
+        return compare_parts(c, b, ((const reel_control_attr *)reel_node_attr_(old, a))->control,
+                             ((const reel_control_attr *)reel_node_attr_(g, b))->control);
     if (a->op->attr_size && !a->op->attr_release &&
         memcmp(reel_node_attr_(old, a), reel_node_attr_(g, b), a->op->attr_size) != 0)
         return changed(c, b, "reel_%s has other arguments", b->op->name);

@@ -288,7 +288,10 @@ static int trace_first(const reel_fn_call *c, reel_fn_trace **t, reel_tensor *ou
     int rc = vary(c, t, bits, reason);
     if (rc || *t) return rc;
     rc = reel_fn_first_(c, out);
-    if (!rc && *reason) reel_fn_varied_(c, bits, reason);
+    if (!rc && *reason) {
+        reel_fn_varied_(c, bits, reason);
+        rc = reel_status();
+    }
     return rc;
 }
 

@@ -1,4 +1,5 @@
 /* graph.c: the graph's storage: appending nodes, names, reference counts. */
+#include <stdlib.h>
 #include <string.h>
 #include "core/alloc.h"
 #include "core/error.h"
@@ -6,12 +7,12 @@
 
 /* ---- map: open addressing, at most half full ------------------------------------------------------- */
 
-static size_t home(const reel_map *m, uint64_t key)
+static size_t home(const reel_idmap *m, uint64_t key)
 {
     return (size_t)((key * 0x9e3779b97f4a7c15u) >> 20) & (m->capacity - 1);
 }
 
-int32_t reel_map_get_(const reel_map *m, uint64_t key)
+int32_t reel_map_get_(const reel_idmap *m, uint64_t key)
 {
     if (m->n == 0) return -1;
     for (size_t i = home(m, key);; i = (i + 1) & (m->capacity - 1)) {
@@ -20,10 +21,10 @@ int32_t reel_map_get_(const reel_map *m, uint64_t key)
     }
 }
 
-static int map_grow(reel_map *m)
+static int map_grow(reel_idmap *m)
 {
     const size_t capacity = m->capacity ? m->capacity * 2 : 64;
-    reel_map big = {.capacity = capacity};
+    reel_idmap big = {.capacity = capacity};
     big.keys = reel_zalloc_(capacity * sizeof *big.keys);
     big.values = reel_alloc_array_(capacity, sizeof *big.values);
     if (!big.keys || !big.values) {
@@ -38,7 +39,7 @@ static int map_grow(reel_map *m)
     return 0;
 }
 
-int reel_map_put_(reel_map *m, uint64_t key, int32_t value)
+int reel_map_put_(reel_idmap *m, uint64_t key, int32_t value)
 {
     if (m->n * 2 >= m->capacity && map_grow(m)) return REEL_ENOMEM;
     size_t i = home(m, key);
@@ -49,11 +50,11 @@ int reel_map_put_(reel_map *m, uint64_t key, int32_t value)
     return 0;
 }
 
-void reel_map_free_(reel_map *m)
+void reel_map_free_(reel_idmap *m)
 {
     reel_free_(m->keys, m->capacity * sizeof *m->keys);
     reel_free_(m->values, m->capacity * sizeof *m->values);
-    *m = (reel_map){0};
+    *m = (reel_idmap){0};
 }
 
 /* ---- life ------------------------------------------------------------------------------------------ */
@@ -179,11 +180,22 @@ static uint64_t name_key(const char *s)
     return h ? h : 1;
 }
 
+/* Of a function's graph: "in[2]" and "out[0]". */
+static int32_t find_operand(const reel_graph *g, const char *name)
+{
+    const bool in = strncmp(name, "in[", 3) == 0, out = strncmp(name, "out[", 4) == 0;
+    if (!in && !out) return -1;
+    char *end;
+    const long i = strtol(name + (in ? 3 : 4), &end, 10);
+    if (strcmp(end, "]") != 0 || i < 0 || i >= (in ? g->n_inputs : g->n_outputs)) return -1;
+    return (in ? g->inputs : g->outputs)[i];
+}
+
 int32_t reel_graph_find_(const reel_graph *g, const char *name)
 {
     for (uint64_t key = name_key(name);; key++) {
         const int32_t i = key ? reel_map_get_(&g->by_name, key) : -1;
-        if (i < 0 && key) return -1;
+        if (i < 0 && key) return find_operand(g, name);
         if (i >= 0 && strcmp(g->names[i].text, name) == 0) return g->names[i].value;
     }
 }

@@ -339,7 +339,7 @@ static bool is_late(const planner *p, size_t i)
 static int find_late(planner *p)
 {
     const size_t n = p->g->n_nodes;
-    if (!p->g->updates) return 0;
+    if (!p->g->updates || p->rq->debug) return 0;
     p->late = reel_zalloc_((n + 1) * sizeof *p->late);
     for (size_t i = 0; i < n && p->late; i++) p->late[i] = is_late(p, i);
     return p->late ? 0 : REEL_ENOMEM;
@@ -383,6 +383,7 @@ static int keep_key(reel_plan *plan, const reel_request *rq)
     plan->n_feeds = rq->n_feeds;
     plan->n_fetches = rq->n_fetches;
     plan->effects = rq->effects;
+    plan->debug = rq->debug;
     plan->feed = copy_of(rq->feed, nf, sizeof *plan->feed);
     plan->fetch = copy_of(rq->fetch, no, sizeof *plan->fetch);
     plan->effect = copy_of(rq->effect, no, sizeof *plan->effect);
@@ -555,7 +556,7 @@ static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_req
     if (!rc) rc = reel_plan_results_(&p);
     if (!rc) rc = add_late(&p);
     if (!rc && p.seam >= 0) reel_plan_keep_(&p);
-    if (!rc && plan->fuse) rc = reel_plan_fuse_(&p);
+    if (!rc && plan->fuse && !(rq->debug & REEL_DEBUG_PLAIN)) rc = reel_plan_fuse_(&p);
     if (!rc && !parent) plan->write_locks = locks_of(&p);
     if (!rc) rc = finish(&p);
     planner_drop(&p);
@@ -566,7 +567,8 @@ static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_req
 
 reel_plan *reel_plan_new_(reel_graph *g, const reel_request *rq, const reel_pipeline *passes)
 {
-    if (passes->n == passes->fuse) return new_plan(g, rq, rq, NULL, 0, passes->fuse);
+    if (passes->n == passes->fuse || rq->debug & REEL_DEBUG_PLAIN) /* for people: as it was traced */
+        return new_plan(g, rq, rq, NULL, 0, passes->fuse);
     reel_draft d;
     int rc = reel_optimize_(g, rq, passes, &d);
     reel_plan *plan = rc ? NULL : new_plan(d.graph, &d.asked, rq, NULL, 0, passes->fuse);

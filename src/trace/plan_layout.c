@@ -232,6 +232,7 @@ static bool only_alike(const planner *p, const pstep *s, const pvalue *v, int j)
 static int32_t overwritable(const planner *p, size_t i, int j)
 {
     const pstep *s = &p->steps[i];
+    if (p->rq->debug & REEL_DEBUG_PLAIN) return -1;
     const bool plain =
         s->kind == STEP_RUN && s->node >= 0 && s->n_out == 1 && (p->g->nodes[s->node].op->flags & REEL_OPF_ELEMENTWISE);
     if (!plain && s->kind != STEP_FUSED) return -1;
@@ -310,6 +311,7 @@ static int lay_out(planner *p)
             const int32_t value = p->slots[slot + k].value;
             proot *r = value >= 0 ? &p->r[p->v[value].root] : NULL;
             if (!r || r->kind != REEL_AT_ARENA || r->block < 0 || r->last != (int32_t)i) continue;
+            if (p->rq->debug & REEL_DEBUG_KEEP) continue;
             reel_arena_give_(p->arena, r->block);
             r->block = -1;
         }
@@ -318,7 +320,7 @@ static int lay_out(planner *p)
     return 0;
 }
 
-static reel_place place_of(const planner *p, int32_t value, reel_dtype dtype)
+reel_place reel_place_of_(const planner *p, int32_t value, reel_dtype dtype)
 {
     const pvalue *v = &p->v[value];
     const proot *r = &p->r[v->root];
@@ -347,7 +349,7 @@ static void place_pointers(planner *p)
         for (int k = 0; k < s->n_in + s->n_out; k++, slot++) {
             const int32_t value = p->slots[slot].value;
             if (value >= 0)
-                place(plan, slot, place_of(p, value, p->slots[slot].dtype));
+                place(plan, slot, reel_place_of_(p, value, p->slots[slot].dtype));
             else if (s->node < 0 && k == 1)
                 place(plan, slot,
                       (reel_place){.kind = REEL_AT_EXT, .ext = p->rq->n_feeds + (int32_t)p->n_vars + s->to});
@@ -417,6 +419,8 @@ int reel_plan_layout_(planner *p)
     int rc = lay_out(p);
     if (rc) return rc;
     place_pointers(p);
+    rc = reel_plan_notes_(p);
+    if (rc) return rc;
     p->plan->info.nodes = (int)p->g->n_nodes;
     p->plan->info.steps += (int)p->n_steps;
     p->plan->info.arena_bytes += p->plan->arena_bytes;

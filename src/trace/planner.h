@@ -85,6 +85,9 @@ int reel_plan_fuse_(planner *p);
 /* plan_layout.c: what later segments read of this one stays in the arena until the run ends; kernels prepared, memory laid out, pointers placed. */
 void reel_plan_keep_(planner *p);
 int reel_plan_layout_(planner *p);
+reel_place reel_place_of_(const planner *p, int32_t value, reel_dtype dtype); /* its pointer, once laid out */
+/* plan_notes.c: what is kept of all that for people who look at runs. */
+int reel_plan_notes_(planner *p);
 static inline bool reel_same_type_(const reel_type *a, const reel_type *b)
 {
     return a->dtype == b->dtype && reel_shape_same_(&a->shape, &b->shape);

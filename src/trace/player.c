@@ -4,7 +4,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "reel/reel.h"
-#include "trace.h"
+#include "player.h"
 
 /* Runs that assign a variable take the locks of its number, in ascending order, so that they are serialised. Reading
    all variables of a run, and committing all, are each one short moment under `moment`. */
@@ -15,14 +15,14 @@ static pthread_mutex_t write_locks[LOCKS] = {M, M, M, M, M, M, M, M, M, M, M, M,
 static pthread_mutex_t moment = M;
 #undef M
 
-static void lock_writes(uint32_t mask)
+void reel_lock_writes_(uint32_t mask)
 {
     if (!mask) return;
     for (int i = 0; i < LOCKS; i++)
         if (mask >> i & 1u) pthread_mutex_lock(&write_locks[i]);
 }
 
-static void unlock_writes(uint32_t mask)
+void reel_unlock_writes_(uint32_t mask)
 {
     if (!mask) return;
     for (int i = 0; i < LOCKS; i++)
@@ -120,6 +120,7 @@ void reel_plan_free_(reel_plan *plan)
     reel_free_(plan->vars, ((size_t)plan->n_vars + 1) * sizeof *plan->vars);
     reel_free_(plan->fresh, ((size_t)plan->n_fresh + 1) * sizeof *plan->fresh);
     reel_free_(plan->results, ((size_t)plan->n_results + 1) * sizeof *plan->results);
+    reel_plan_notes_free_(plan);
     reel_free_(plan, sizeof *plan);
 }
 
@@ -148,7 +149,9 @@ static bool same_feed(const reel_plan *plan, int i, const reel_rec *r)
 
 static bool fits(const reel_plan *plan, const reel_request *rq)
 {
-    if (plan->n_feeds != rq->n_feeds || plan->n_fetches != rq->n_fetches || plan->effects != rq->effects) return false;
+    if (plan->n_feeds != rq->n_feeds || plan->n_fetches != rq->n_fetches || plan->effects != rq->effects ||
+        plan->debug != rq->debug)
+        return false;
     for (int i = 0; i < rq->n_feeds; i++)
         if (plan->feed[i] != rq->feed[i] || !same_feed(plan, i, rq->given[i])) return false;
     for (int i = 0; i < rq->n_fetches; i++)
@@ -190,13 +193,19 @@ static void insert(reel_player *p, reel_plan *plan)
     unref(old);
 }
 
+int reel_in_hook_(const reel_request *rq)
+{
+    return reel_fail_at_(rq->site, REEL_ETRACE,
+                         "%s: it would assign variables within a hook of a run that assigns some itself", rq->fn);
+}
+
 static int closed(const reel_request *rq)
 {
     return reel_fail_at_(rq->site, REEL_ETRACE, "%s: the session is closed", rq->fn);
 }
 
 /* A plan with a reference and a frame of it. */
-static reel_plan *acquire(reel_player *p, const reel_request *rq, reel_frame **frame)
+reel_plan *reel_player_acquire_(reel_player *p, const reel_request *rq, reel_frame **frame)
 {
     pthread_mutex_lock(&p->lock);
     const bool shut = p->closed;
@@ -222,7 +231,7 @@ static reel_plan *acquire(reel_player *p, const reel_request *rq, reel_frame **f
 }
 
 /* frame is the last segment's; those before go too. */
-static void give_back(reel_player *p, reel_frame *frame)
+void reel_player_give_back_(reel_player *p, reel_frame *frame)
 {
     pthread_mutex_lock(&p->lock);
     p->info = frame->plan->info;
@@ -282,7 +291,7 @@ static void insert_rest(reel_seam *seam, reel_plan *plan)
 }
 
 /* The frame of the segment that follows `before`, with what that one hands on. NULL: raised. */
-static reel_frame *next_frame(reel_player *p, const reel_request *rq, reel_frame *before)
+reel_frame *reel_next_frame_(reel_player *p, const reel_request *rq, reel_frame *before)
 {
     reel_seam *seam = before->plan->seam;
     int64_t size;
@@ -336,6 +345,7 @@ void reel_player_close_(reel_player *p)
 void reel_player_drop_(reel_player *p)
 {
     reel_player_close_(p);
+    reel_debug_release_(p, atomic_load(&p->debug));
     pthread_mutex_destroy(&p->lock);
     reel_graph_release_(p->graph);
 }
@@ -343,7 +353,7 @@ void reel_player_drop_(reel_player *p)
 /* ---- one run --------------------------------------------------------------------------------------- */
 
 /* The kernel knows neither its op's name nor the user's line: put them in front of what it said. */
-REEL_COLD static int step_failed(const reel_graph *g, const reel_step *s, int rc)
+REEL_COLD int reel_step_failed_(const reel_graph *g, const reel_step *s, int rc)
 {
     reel_ctx *c = reel_ctx_();
     const reel_node *n = s->node >= 0 ? &g->nodes[s->node] : NULL;
@@ -362,7 +372,7 @@ REEL_COLD static int step_failed(const reel_graph *g, const reel_step *s, int rc
     return e.code;
 }
 
-static int read_variables(const reel_plan *plan, const reel_request *rq, reel_rec **recs)
+int reel_read_variables_(const reel_plan *plan, const reel_request *rq, reel_rec **recs)
 {
     if (plan->n_vars == 0) return 0;
     int i = 0;
@@ -377,7 +387,7 @@ static int read_variables(const reel_plan *plan, const reel_request *rq, reel_re
 }
 
 /* All memory that outlives the run, before the first step (of a segment): so a run that fails changes nothing. */
-static int make_results(const reel_plan *plan, const reel_request *rq, const reel_type *cut, reel_frame *f)
+int reel_make_results_(const reel_plan *plan, const reel_request *rq, const reel_type *cut, reel_frame *f)
 {
     reel_rec **fresh = f->recs + plan->n_feeds + plan->n_vars + plan->first_fresh;
     for (int i = 0; i < plan->n_fresh; i++)
@@ -404,10 +414,7 @@ REEL_ALWAYS_INLINE int walk(const reel_plan *plan, const reel_frame *f, const re
 {
     char *const arena = f->arena;
     void **const ptr = f->ptr;
-    for (int i = 0; i < plan->n_patches; i++) {
-        const reel_patch *patch = &plan->patches[i];
-        ptr[patch->slot] = f->recs[patch->ext]->data + patch->offset;
-    }
+    reel_patch_(plan, f);
     for (const reel_step *s = plan->steps, *end = s + plan->n_steps; s < end; s++) {
         const int rc = s->run(s->plan, ptr + s->slot, arena + s->work);
         if (REEL_UNLIKELY(rc)) {
@@ -445,7 +452,7 @@ static int run_change(const reel_frame *f, const reel_late *u, const change *c)
     void **ptr = f->ptr + s->slot;
     for (int j = 0; j < u->n_state; j++) ptr[u->n_in + j] = c->next[j]->data;
     const int rc = s->run(s->plan, ptr, f->arena + s->work);
-    return rc ? step_failed(f->plan->graph, s, rc) : 0;
+    return rc ? reel_step_failed_(f->plan->graph, s, rc) : 0;
 }
 
 static void end_change(const reel_late *u, const change *c, bool good)
@@ -494,7 +501,7 @@ REEL_NOINLINE static int commit_all(const reel_frame *f, const reel_request *rq)
 static inline int run_segment(const reel_request *rq, const reel_type *cut, reel_frame *f)
 {
     const reel_plan *plan = f->plan;
-    int rc = make_results(plan, rq, cut, f);
+    int rc = reel_make_results_(plan, rq, cut, f);
     if (rc) return rc;
     reel_ctx *c = reel_ctx_();
     const char *site = c->site, *op = c->op;
@@ -503,10 +510,10 @@ static inline int run_segment(const reel_request *rq, const reel_type *cut, reel
     rc = walk(plan, f, &failed);
     c->site = site;
     c->op = op;
-    return rc ? step_failed(plan->graph, failed, rc) : 0;
+    return rc ? reel_step_failed_(plan->graph, failed, rc) : 0;
 }
 
-static inline int commit(const reel_frame *f, const reel_request *rq)
+int reel_commit_(const reel_frame *f, const reel_request *rq)
 {
     return f->plan->n_results == f->plan->n_fetches && !f->plan->n_late ? 0 : commit_all(f, rq);
 }
@@ -516,7 +523,7 @@ REEL_NOINLINE static int run_rest(reel_player *p, const reel_request *rq, const 
 {
     int rc = 0;
     while (!rc && (*frame)->plan->seam) {
-        reel_frame *next = next_frame(p, rq, *frame);
+        reel_frame *next = reel_next_frame_(p, rq, *frame);
         if (!next) return reel_status();
         *frame = next;
         rc = run_segment(rq, cut, next);
@@ -533,18 +540,22 @@ static int replay(reel_player *p, reel_frame **frame, const reel_request *rq, co
     reel_scope *scope = reel_scope_begin(rq->site, rq->fn);
     if (!scope) return reel_status();
     for (int i = 0; i < plan->n_feeds; i++) f->recs[i] = rq->given[i];
-    lock_writes(plan->write_locks);
-    int rc = read_variables(plan, rq, f->recs + plan->n_feeds);
+    if (REEL_UNLIKELY(plan->write_locks && reel_ctx_()->in_hook)) {
+        reel_scope_end(scope);
+        return reel_in_hook_(rq);
+    }
+    reel_lock_writes_(plan->write_locks);
+    int rc = reel_read_variables_(plan, rq, f->recs + plan->n_feeds);
     if (!rc) {
         rc = run_segment(rq, cut, f);
         if (REEL_UNLIKELY(plan->seam != NULL) && !rc) {
             rc = run_rest(p, rq, cut, frame);
             f = *frame;
         }
-        if (!rc) rc = commit(f, rq);
+        if (!rc) rc = reel_commit_(f, rq);
         for (int i = 0; i < plan->n_vars; i++) reel_release_rec_(f->recs[plan->n_feeds + i]);
     }
-    unlock_writes(plan->write_locks);
+    reel_unlock_writes_(plan->write_locks);
     for (int i = 0; i < plan->n_fetches && !rc; i++) {
         reel_scope_move_(f->made[i], outer);
         out[i] = reel_handle_(f->made[i]);
@@ -554,8 +565,8 @@ static int replay(reel_player *p, reel_frame **frame, const reel_request *rq, co
 }
 
 /* What the fetches would be without the padding. There are at most as many sizes as the bucket is wide. */
-static const reel_type *cut_types(reel_player *p, reel_plan *plan, const reel_request *rq, const reel_type *truth,
-                                  int64_t size)
+const reel_type *reel_cut_types_(reel_player *p, reel_plan *plan, const reel_request *rq, const reel_type *truth,
+                                 int64_t size)
 {
     pthread_mutex_lock(&p->lock);
     const reel_cut *c = plan->cuts;
@@ -579,14 +590,16 @@ static const reel_type *cut_types(reel_player *p, reel_plan *plan, const reel_re
 
 int reel_player_run_(reel_player *p, const reel_request *rq, const reel_type *truth, int64_t size, reel_tensor *out[])
 {
+    if (REEL_UNLIKELY(reel_ctx_()->check_numerics || atomic_load_explicit(&p->debug, memory_order_relaxed)))
+        return reel_debug_run_(p, rq, truth, size, out);
     reel_frame *frame;
-    reel_plan *plan = acquire(p, rq, &frame);
+    reel_plan *plan = reel_player_acquire_(p, rq, &frame);
     if (!plan) return reel_status();
     if (p->poison) memset(frame->arena, 0xff, arena_size(plan));
     int rc = 0;
-    const reel_type *cut = truth ? cut_types(p, plan, rq, truth, size) : NULL;
+    const reel_type *cut = truth ? reel_cut_types_(p, plan, rq, truth, size) : NULL;
     if (truth && !cut) rc = reel_status();
     if (!rc) rc = replay(p, &frame, rq, cut, out);
-    give_back(p, frame);
+    reel_player_give_back_(p, frame);
     return rc;
 }

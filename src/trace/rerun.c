@@ -8,7 +8,7 @@
 #include "reel/reel.h"
 #include "trace.h"
 
-static int rerun_op(const reel_graph *g, const reel_node *n, reel_tensor **tensors)
+int reel_rerun_node_(const reel_graph *g, const reel_node *n, reel_tensor **tensors)
 {
     reel_tensor *in[REEL_MAX_IN], *out[REEL_MAX_OUT];
     for (int k = 0; k < n->n_in; k++) in[k] = tensors[g->ins[n->first_in + k]];
@@ -31,7 +31,7 @@ int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors)
         const reel_node *n = &g->nodes[i];
         if (!need[i] || all_given(n, tensors) || reel_is_assign_(n)) continue;
         if (n->kind == REEL_NODE_OP) {
-            const int rc = rerun_op(g, n, tensors);
+            const int rc = reel_rerun_node_(g, n, tensors);
             if (rc) return rc;
             continue;
         }

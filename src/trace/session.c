@@ -5,26 +5,10 @@
 #include "core/error.h"
 #include "core/options.h"
 #include "reel/reel.h"
-#include "trace.h"
+#include "player.h"
+#include "session.h"
 
 static const char FN[] = "reel_session_run";
-
-struct reel_session {
-    reel_player player;
-    int64_t *buckets;
-    int n_buckets;
-    bool effects;
-};
-
-/* What one run was asked for, resolved to values of the graph. */
-typedef struct wants {
-    int n_feeds, n_fetches;
-    int32_t *feed, *fetch, *effect;
-    reel_rec **given;
-    reel_tensor **handle; /* of the feeds */
-    char *block;          /* all of these */
-    size_t bytes;
-} wants;
 
 /* ---- life ------------------------------------------------------------------------------------------ */
 
@@ -48,6 +32,7 @@ reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o)
     reel_session *s = reel_zalloc_(sizeof *s);
     if (!s) return NULL;
     s->effects = opts.effects;
+    s->check_numerics = opts.check_numerics;
     s->n_buckets = opts.buckets && opts.n_buckets > 0 ? opts.n_buckets : 0;
     s->buckets = reel_alloc_array_((size_t)s->n_buckets + 1, sizeof *s->buckets);
     if (!s->buckets || reel_player_init_(&s->player, g, opts.max_plans, &passes)) {
@@ -56,7 +41,9 @@ reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o)
         return NULL;
     }
     if (s->n_buckets) memcpy(s->buckets, opts.buckets, (size_t)s->n_buckets * sizeof *s->buckets);
-    return s;
+    if (!opts.check_numerics || reel_debug_check_(&s->player) == 0) return s;
+    reel_session_free(s);
+    return NULL;
 }
 
 int reel_session_close(reel_session *s)
@@ -110,10 +97,10 @@ int reel_session_explain(FILE *f, reel_session *s)
 
 /* ---- names and handles to values ---------------------------------------------------------------------- */
 
-static int wants_init(wants *w, int n_feeds, int n_fetches)
+int reel_wants_init_(reel_wants *w, const char *fn, int n_feeds, int n_fetches)
 {
     const size_t nf = (size_t)n_feeds, no = (size_t)n_fetches;
-    *w = (wants){.n_feeds = n_feeds, .n_fetches = n_fetches};
+    *w = (reel_wants){.fn = fn, .n_feeds = n_feeds, .n_fetches = n_fetches};
     w->bytes =
         nf * (sizeof *w->given + sizeof *w->handle + sizeof *w->feed) + no * (sizeof *w->fetch + sizeof *w->effect) + 1;
     w->block = reel_zalloc_(w->bytes);
@@ -126,34 +113,34 @@ static int wants_init(wants *w, int n_feeds, int n_fetches)
     return 0;
 }
 
-static void wants_drop(wants *w)
+void reel_wants_drop_(reel_wants *w)
 {
     for (int i = 0; i < w->n_feeds && w->block; i++)
         if (w->given[i]) reel_release_rec_(w->given[i]);
     reel_free_(w->block, w->bytes);
 }
 
-static int give(wants *w, const char *site, int i, const char *what, reel_tensor *t)
+static int give(reel_wants *w, const char *site, int i, const char *what, reel_tensor *t)
 {
-    reel_rec *r = reel_live_(site, FN, what, t);
+    reel_rec *r = reel_live_(site, w->fn, what, t);
     if (r && r->flags & REEL_R_SPARSE) r = reel_dense_of_(site, r);
     if (!r) return reel_status();
     w->handle[i] = reel_handle_(r);
     if (r->flags & REEL_R_CELL) {
         w->given[i] = reel_cell_get_(r);
         if (!w->given[i])
-            return reel_fail_at_(site, REEL_EARG, "%s: feed %s: variable \"%s\" is read before it has a value", FN,
+            return reel_fail_at_(site, REEL_EARG, "%s: feed %s: variable \"%s\" is read before it has a value", w->fn,
                                  what, r->name);
     } else {
         reel_retain_rec_(w->given[i] = r);
     }
     for (int k = 0; k < i; k++)
-        if (w->feed[k] == w->feed[i]) return reel_fail_at_(site, REEL_EARG, "%s: %s is fed twice", FN, what);
+        if (w->feed[k] == w->feed[i]) return reel_fail_at_(site, REEL_EARG, "%s: %s is fed twice", w->fn, what);
     return 0;
 }
 
 /* A variable: the value the graph leaves it with, and the assignment that does it. */
-static int fetch_variable(const reel_graph *g, wants *w, int i, int32_t first)
+static int fetch_variable(const reel_graph *g, reel_wants *w, int i, int32_t first)
 {
     const reel_rec *cell = g->nodes[g->values[first].node].rec;
     w->fetch[i] = reel_map_get_(&g->cells, cell->id);
@@ -163,14 +150,14 @@ static int fetch_variable(const reel_graph *g, wants *w, int i, int32_t first)
     return 0;
 }
 
-static int by_name(const reel_graph *g, wants *w, const char *site, reel_feeds in, reel_names fetch)
+int reel_wants_by_name_(const reel_graph *g, reel_wants *w, const char *site, reel_feeds in, reel_names fetch)
 {
     for (int i = 0; i < in.n; i++) {
         const char *name = in.feed[i].name;
-        if (!name) return reel_fail_at_(site, REEL_EARG, "%s: the name of feed %d is NULL", FN, i);
+        if (!name) return reel_fail_at_(site, REEL_EARG, "%s: the name of feed %d is NULL", w->fn, i);
         w->feed[i] = reel_graph_find_(g, name);
         if (w->feed[i] < 0) w->feed[i] = reel_graph_find_cell_(g, name, NULL);
-        if (w->feed[i] < 0) return reel_fail_at_(site, REEL_ETRACE, "%s: feed \"%s\" is not in the graph", FN, name);
+        if (w->feed[i] < 0) return reel_fail_at_(site, REEL_ETRACE, "%s: feed \"%s\" is not in the graph", w->fn, name);
         char what[128];
         snprintf(what, sizeof what, "\"%.100s\"", name);
         const int rc = give(w, site, i, what, in.feed[i].value);
@@ -178,12 +165,12 @@ static int by_name(const reel_graph *g, wants *w, const char *site, reel_feeds i
     }
     for (int i = 0; i < fetch.n; i++) {
         const char *name = fetch.name[i];
-        if (!name) return reel_fail_at_(site, REEL_EARG, "%s: the name of fetch %d is NULL", FN, i);
+        if (!name) return reel_fail_at_(site, REEL_EARG, "%s: the name of fetch %d is NULL", w->fn, i);
         w->effect[i] = -1;
         w->fetch[i] = reel_graph_find_(g, name);
         if (w->fetch[i] >= 0) continue;
         const int32_t first = reel_graph_find_cell_(g, name, NULL);
-        if (first < 0) return reel_fail_at_(site, REEL_ETRACE, "%s: fetch \"%s\" is not in the graph", FN, name);
+        if (first < 0) return reel_fail_at_(site, REEL_ETRACE, "%s: fetch \"%s\" is not in the graph", w->fn, name);
         (void)fetch_variable(g, w, i, first);
     }
     return 0;
@@ -203,7 +190,7 @@ static int32_t handle_value(const reel_graph *g, const char *site, const char *l
     return v;
 }
 
-static int by_handle(const reel_graph *g, wants *w, const char *site, reel_list feeds, reel_list values,
+static int by_handle(const reel_graph *g, reel_wants *w, const char *site, reel_list feeds, reel_list values,
                      reel_list fetch)
 {
     bool cell;
@@ -234,7 +221,7 @@ static int first_unknown(const reel_type *t)
 }
 
 /* The size all feeds have in their first unknown dimension; -1: none, or not the same. */
-static int64_t fed_size(const reel_graph *g, const wants *w)
+static int64_t fed_size(const reel_graph *g, const reel_wants *w)
 {
     int64_t n = -1;
     for (int i = 0; i < w->n_feeds; i++) {
@@ -269,7 +256,8 @@ static reel_rec *padded(const char *site, reel_rec *r, int axis, int64_t size)
     return big;
 }
 
-static int run_padded(reel_session *s, reel_request *rq, const wants *w, int64_t n, int64_t bucket, reel_tensor *out[])
+static int run_padded(reel_session *s, reel_request *rq, const reel_wants *w, int64_t n, int64_t bucket,
+                      reel_tensor *out[])
 {
     const reel_graph *g = s->player.graph;
     const size_t nf = (size_t)w->n_feeds + 1;
@@ -298,7 +286,7 @@ static int run_padded(reel_session *s, reel_request *rq, const wants *w, int64_t
 
 /* ---- inside a trace or under a tape: the nodes go through the door --------------------------------------- */
 
-static int rerun_into(const reel_graph *g, const reel_request *rq, const wants *w, bool *fed, uint8_t *need,
+static int rerun_into(const reel_graph *g, const reel_request *rq, const reel_wants *w, bool *fed, uint8_t *need,
                       reel_tensor **tensors, reel_tensor *out[])
 {
     for (int i = 0; i < w->n_feeds; i++) {
@@ -335,7 +323,7 @@ static int rerun_into(const reel_graph *g, const reel_request *rq, const wants *
     return rc;
 }
 
-static int rerun(const reel_graph *g, const reel_request *rq, const wants *w, reel_tensor *out[])
+static int rerun(const reel_graph *g, const reel_request *rq, const reel_wants *w, bool numbers, reel_tensor *out[])
 {
     const size_t nv = g->n_values + 1, nn = g->n_nodes + 1;
     reel_ctx *c = reel_ctx_();
@@ -344,7 +332,10 @@ static int rerun(const reel_graph *g, const reel_request *rq, const wants *w, re
     uint8_t *need = reel_zalloc_(nn);
     reel_tensor **tensors = reel_zalloc_(nv * sizeof *tensors);
     reel_scope *scope = fed && need && tensors ? reel_scope_begin(rq->site, FN) : NULL;
+    const bool check = c->check_numerics;
+    c->check_numerics = check || numbers;
     int rc = scope ? rerun_into(g, rq, w, fed, need, tensors, out) : reel_status();
+    c->check_numerics = check;
     for (int i = 0; i < w->n_fetches && !rc; i++) {
         reel_rec *r = reel_rec_of_(out[i]);
         if (r->scope == c->scope) reel_scope_move_(r, outer);
@@ -365,7 +356,7 @@ static bool listening(void)
 
 /* ---- run ------------------------------------------------------------------------------------------- */
 
-static int run(reel_session *s, const char *site, const wants *w, reel_tensor *out[])
+static int run(reel_session *s, const char *site, const reel_wants *w, reel_tensor *out[])
 {
     const reel_graph *g = s->player.graph;
     reel_request rq = {.site = site,
@@ -378,13 +369,13 @@ static int run(reel_session *s, const char *site, const wants *w, reel_tensor *o
                        .effect = w->effect,
                        .effects = s->effects};
     const reel_capture *capture = reel_capture_now_();
-    if (capture && capture->base.symbolic) return rerun(g, &rq, w, out); /* where symbolic values may be fed */
+    if (capture && capture->base.symbolic) return rerun(g, &rq, w, false, out); /* where symbolic values may be fed */
     for (int i = 0; i < w->n_feeds; i++)
         if (w->given[i]->flags & REEL_R_SYMBOLIC)
             return reel_fail_at_(site, REEL_ETRACE,
                                  "%s: the value of feed \"%s\", made at %s, is part of a graph: it has no value here",
                                  FN, reel_node_name_(g, g->values[w->feed[i]].node), w->given[i]->made);
-    if (listening()) return rerun(g, &rq, w, out);
+    if (listening()) return rerun(g, &rq, w, s->check_numerics, out);
     const int64_t n = s->n_buckets && !g->dynamic ? fed_size(g, w) : -1; /* padding would be counted with the data */
     for (int i = 0; i < s->n_buckets && n >= 0; i++)
         if (s->buckets[i] >= n)
@@ -393,26 +384,26 @@ static int run(reel_session *s, const char *site, const wants *w, reel_tensor *o
     return reel_player_run_(&s->player, &rq, NULL, 0, out);
 }
 
-static int check(const char *site, const reel_session *s, int n_feeds, const void *feeds, int n_fetches,
-                 const void *fetches, reel_tensor **out)
+int reel_session_check_(const char *site, const char *fn, const reel_session *s, int n_feeds, const void *feeds,
+                        int n_fetches, const void *fetches, reel_tensor **out)
 {
-    if (!s) return reel_fail_at_(site, REEL_EARG, "%s: the session is NULL", FN);
-    if (s->player.closed) return reel_fail_at_(site, REEL_ETRACE, "%s: the session is closed", FN);
+    if (!s) return reel_fail_at_(site, REEL_EARG, "%s: the session is NULL", fn);
+    if (s->player.closed) return reel_fail_at_(site, REEL_ETRACE, "%s: the session is closed", fn);
     if (n_feeds < 0 || (n_feeds && !feeds) || n_fetches < 0 || (n_fetches && !fetches))
-        return reel_fail_at_(site, REEL_EARG, "%s: a list is NULL", FN);
-    return n_fetches && !out ? reel_fail_at_(site, REEL_EARG, "%s: out is NULL", FN) : 0;
+        return reel_fail_at_(site, REEL_EARG, "%s: a list is NULL", fn);
+    return n_fetches && !out ? reel_fail_at_(site, REEL_EARG, "%s: out is NULL", fn) : 0;
 }
 
 int reel_session_run_at(const char *site, reel_session *s, reel_feeds in, reel_names fetch, reel_tensor *out[])
 {
     for (int i = 0; i < fetch.n && out; i++) out[i] = NULL;
     if (reel_pending_()) return reel_pending_();
-    int rc = check(site, s, in.n, in.feed, fetch.n, fetch.name, out);
-    wants w = {0};
-    if (!rc) rc = wants_init(&w, in.n, fetch.n);
-    if (!rc) rc = by_name(s->player.graph, &w, site, in, fetch);
+    int rc = reel_session_check_(site, FN, s, in.n, in.feed, fetch.n, fetch.name, out);
+    reel_wants w = {0};
+    if (!rc) rc = reel_wants_init_(&w, FN, in.n, fetch.n);
+    if (!rc) rc = reel_wants_by_name_(s->player.graph, &w, site, in, fetch);
     if (!rc) rc = run(s, site, &w, out);
-    wants_drop(&w);
+    reel_wants_drop_(&w);
     for (int i = 0; i < fetch.n && rc && out; i++) out[i] = NULL;
     return rc;
 }
@@ -422,15 +413,15 @@ int reel_session_run_handles_at(const char *site, reel_session *s, reel_list fee
 {
     for (int i = 0; i < fetch.n && out; i++) out[i] = NULL;
     if (reel_pending_()) return reel_pending_();
-    int rc = check(site, s, feeds.n, feeds.t, fetch.n, fetch.t, out);
+    int rc = reel_session_check_(site, FN, s, feeds.n, feeds.t, fetch.n, fetch.t, out);
     if (!rc && values.n > 0 && !values.t) rc = reel_fail_at_(site, REEL_EARG, "%s: the list of values is NULL", FN);
     if (!rc && feeds.n != values.n)
         rc = reel_fail_at_(site, REEL_EARG, "%s: %d feeds but %d values", FN, feeds.n, values.n);
-    wants w = {0};
-    if (!rc) rc = wants_init(&w, feeds.n, fetch.n);
+    reel_wants w = {0};
+    if (!rc) rc = reel_wants_init_(&w, FN, feeds.n, fetch.n);
     if (!rc) rc = by_handle(s->player.graph, &w, site, feeds, values, fetch);
     if (!rc) rc = run(s, site, &w, out);
-    wants_drop(&w);
+    reel_wants_drop_(&w);
     for (int i = 0; i < fetch.n && rc && out; i++) out[i] = NULL;
     return rc;
 }

@@ -105,7 +105,11 @@ static int trace_body(const char *site, const char *fn, reel_fn f, reel_capture 
     if (!rc && !c->open)
         rc = reel_fail_at_(site, REEL_ETRACE, "%s: %s ended a scope that it had not begun", fn,
                            f.name ? f.name : "the body");
-    return rc ? rc : reel_body_outputs_(c, site, fn, f, out);
+    if (!rc) rc = reel_body_outputs_(c, site, fn, f, out);
+#ifndef NDEBUG
+    if (!rc) rc = reel_graph_verify(c->graph);
+#endif
+    return rc;
 }
 
 reel_graph *reel_trace_symbolic_(const char *site, const char *fn, reel_fn f, const reel_type *types,

@@ -9,14 +9,14 @@
 #include "reel/graph.h"
 
 /* ---- a map from 64-bit keys (never 0) to numbers -------------------------------------------------- */
-typedef struct reel_map {
+typedef struct reel_idmap {
     uint64_t *keys;
     int32_t *values;
     size_t n, capacity; /* capacity: 0 or a power of two */
-} reel_map;
-int32_t reel_map_get_(const reel_map *m, uint64_t key); /* -1: not there */
-int reel_map_put_(reel_map *m, uint64_t key, int32_t value);
-void reel_map_free_(reel_map *m);
+} reel_idmap;
+int32_t reel_map_get_(const reel_idmap *m, uint64_t key); /* -1: not there */
+int reel_map_put_(reel_idmap *m, uint64_t key, int32_t value);
+void reel_map_free_(reel_idmap *m);
 
 /* ---- the graph: nodes in program order; their outputs are the values, numbered through ------------ */
 typedef enum { REEL_NODE_OP, REEL_NODE_INPUT, REEL_NODE_VAR, REEL_NODE_CONST } reel_node_kind;
@@ -69,9 +69,9 @@ struct reel_graph {
     size_t cap_nodes, cap_values, cap_ins, cap_attrs, cap_texts, cap_names, cap_frozen;
     int32_t *inputs, *outputs; /* of a function: the values of in[] and out[] */
     int n_inputs, n_outputs;
-    reel_map ids;     /* tensor id -> value: how handles and later calls are recognised */
-    reel_map cells;   /* a cell's id -> its value at this point of the program; with REEL_FIRST_READ: at the start */
-    reel_map by_name; /* hash of a name -> graph->names */
+    reel_idmap ids;     /* tensor id -> value: how handles and later calls are recognised */
+    reel_idmap cells;   /* a cell's id -> its value at this point of the program; with REEL_FIRST_READ: at the start */
+    reel_idmap by_name; /* hash of a name -> graph->names */
     struct reel_capture *capture; /* while it is open */
 };
 
@@ -104,6 +104,11 @@ int reel_graph_infer_(const reel_graph *g, const reel_op *op, const void *attr, 
                       int n_in, reel_type *out, int n_out);
 
 /* ---- capture: the listener that writes a graph ----------------------------------------------------- */
+typedef struct reel_captured {
+    reel_rec *rec; /* retained */
+    int32_t value; /* in the sub-graph */
+} reel_captured;
+
 typedef struct reel_capture {
     reel_listener base;
     reel_graph *graph;
@@ -115,13 +120,14 @@ typedef struct reel_capture {
     const char *asked; /* where the size of an unknown dimension was asked for; NULL: nowhere */
     /* Of a sub-graph: what it does not know is looked up in the graph around it, and becomes one more input. */
     struct reel_capture *parent;
-    reel_rec **captured; /* retained */
+    reel_captured *captured;
     size_t n_captured, cap_captured;
-    reel_map assigned; /* of a graph being built: a cell's id -> assigned_rec */
+    bool keep_captured;  /* beyond the end: for the caller to free */
+    reel_idmap assigned; /* of a graph being built: a cell's id -> assigned_rec */
     reel_rec **assigned_rec;
     size_t n_assigned, cap_assigned;
     struct reel_rewriter *rewriter; /* of a user's pass; see passes/pass.h */
-    reel_map sized; /* of a function: the id of a value whose sizes depend on data -> its type in the graph */
+    reel_idmap sized; /* of a function: the id of a value whose sizes depend on data -> its type in the graph */
     reel_type **sized_type;
     size_t n_sized, cap_sized;
 } reel_capture;
@@ -190,8 +196,16 @@ typedef struct reel_request {
     const int32_t *feed; /* values */
     reel_rec *const *given;
     const int32_t *fetch, *effect;
-    bool effects; /* all assigns, all random reservations */
+    bool effects;  /* all assigns, all random reservations */
+    uint8_t debug; /* REEL_DEBUG_..., part of the plan's key */
 } reel_request;
+
+/* How a plan differs from what is best for speed. The bits of all results are the same. */
+enum {
+    REEL_DEBUG_NOTES = 1, /* it tells where each value lies and which step makes it; nothing is made late */
+    REEL_DEBUG_PLAIN = 2, /* the graph as it was traced, a step for each node, none writing over its inputs */
+    REEL_DEBUG_KEEP = 4   /* no memory is used twice */
+};
 
 typedef struct reel_step {
     int (*run)(const void *plan, void *const *ptr, void *work);
@@ -281,6 +295,7 @@ typedef struct reel_plan {
     int n_reports;
     bool fuse;
     size_t work; /* operations that the passes took, for tests */
+    uint8_t debug;
     /* replay */
     reel_step *steps;
     int n_steps, n_slots, n_patches, n_vars, n_fresh, n_results, n_kernels;
@@ -306,6 +321,8 @@ typedef struct reel_plan {
     reel_frame *frames; /* free ones */
     reel_plan_info info;
     struct reel_cut *cuts; /* of a padded plan: the fetches' types by the true size */
+    struct reel_step_note *step_notes;
+    struct reel_notes *notes; /* where it was asked for them; see debug.h */
 } reel_plan;
 typedef struct reel_cut {
     struct reel_cut *next;
@@ -336,6 +353,7 @@ typedef struct reel_player {
     reel_pipeline passes;
     reel_plan_info info; /* of the plan last used */
     bool used, poison;
+    struct reel_debug *_Atomic debug; /* NULL: nobody looks at its runs */
     _Atomic bool closed;
     pthread_mutex_t lock;
 } reel_player;
@@ -352,6 +370,7 @@ void reel_session_poison_(reel_session *s, bool on);               /* tests: fil
 /* ---- rerun: the nodes of a graph through the door ---------------------------------------------------- */
 /* tensors[value] holds what is given; the rest of what need asks for is filled in. Assigns come last. */
 int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors);
+int reel_rerun_node_(const reel_graph *g, const reel_node *n, reel_tensor **tensors); /* one op */
 /* The call of a replayed function as an op with a gradient, for the listeners. */
 typedef struct reel_call_state reel_call_state;
 reel_call_state *reel_call_state_new_(reel_graph *g); /* takes note of the generators */

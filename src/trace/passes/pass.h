@@ -91,9 +91,9 @@ static inline bool reel_is_op_(const reel_node *n, int id)
 /* Does it give the same for the same operands, always, and nothing else? Ops of the user's own may not. */
 bool reel_is_pure_(const reel_node *n);
 /* views.c: the value of to at that place, or -1; *key is where to note one. note: v from now on. */
-int32_t reel_view_find_(reel_rewriter *w, const reel_map *seen, const reel_type *t, const reel_layout *at,
+int32_t reel_view_find_(reel_rewriter *w, const reel_idmap *seen, const reel_type *t, const reel_layout *at,
                         uint64_t *key);
-int reel_view_note_(reel_rewriter *w, reel_map *seen, int32_t v);
+int reel_view_note_(reel_rewriter *w, reel_idmap *seen, int32_t v);
 /* simplify_fast.c: what stands for node i's output under REEL_FAST_MATH_GRAPH; -1: nothing, or raised. */
 int32_t reel_simplify_fast_(reel_rewriter *w, int32_t i, const int32_t *in);
 int32_t reel_emit_number_(reel_rewriter *w, int32_t i, double number); /* a weak number; -1: raised */

@@ -65,7 +65,7 @@ static bool is_same(const reel_rewriter *w, const reel_node *old, const reel_nod
 
 static int share(reel_rewriter *w, int32_t i)
 {
-    reel_map *seen = w->own;
+    reel_idmap *seen = w->own;
     const reel_node *n = &w->from->nodes[i];
     int32_t in[REEL_MAX_IN];
     if (!(n->kind == REEL_NODE_OP ? reel_is_pure_(n) && n->n_out : is_small(n))) return reel_keep_(w, i);
@@ -87,7 +87,7 @@ static int share(reel_rewriter *w, int32_t i)
 
 static int run(reel_rewriter *w)
 {
-    reel_map seen = {0};
+    reel_idmap seen = {0};
     w->own = &seen;
     const int rc = reel_each_node_(w, share);
     reel_map_free_(&seen);

@@ -7,7 +7,7 @@
 enum { DEPTH = 32 };
 
 typedef struct sinker {
-    reel_map seen; /* views by place, see views.c */
+    reel_idmap seen; /* views by place, see views.c */
 } sinker;
 
 /* T, from's view node, put on `v`, a value of to: the value that is that already, or -1. */

@@ -25,7 +25,7 @@ static bool is_same(const reel_rewriter *w, int32_t v, const reel_type *t, const
            memcmp(b->strides, at->strides, (size_t)t->shape.rank * sizeof at->strides[0]) == 0;
 }
 
-int32_t reel_view_find_(reel_rewriter *w, const reel_map *seen, const reel_type *t, const reel_layout *at,
+int32_t reel_view_find_(reel_rewriter *w, const reel_idmap *seen, const reel_type *t, const reel_layout *at,
                         uint64_t *key)
 {
     *key = key_of(t, at);
@@ -36,7 +36,7 @@ int32_t reel_view_find_(reel_rewriter *w, const reel_map *seen, const reel_type 
     return -1;
 }
 
-int reel_view_note_(reel_rewriter *w, reel_map *seen, int32_t v)
+int reel_view_note_(reel_rewriter *w, reel_idmap *seen, int32_t v)
 {
     uint64_t key;
     if (w->at[v].root < 0 || reel_view_find_(w, seen, &w->to->values[v].type, &w->at[v], &key) >= 0) return 0;
@@ -63,7 +63,7 @@ static int same_view(reel_rewriter *w, int32_t i)
 
 static int run(reel_rewriter *w)
 {
-    reel_map seen = {0};
+    reel_idmap seen = {0};
     w->own = &seen;
     const int rc = reel_each_node_(w, same_view);
     reel_map_free_(&seen);

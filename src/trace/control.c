@@ -1,0 +1,392 @@
+/* control.c: reel_cond and reel_while. Eagerly their bodies run; where a trace or graph listens each is traced into a sub-graph, and
+   one op with these goes through the door. */
+#include <stdio.h>
+#include <string.h>
+#include "control.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/options.h"
+#include "function.h"
+#include "reel/reel.h"
+
+/* ---- bodies ------------------------------------------------------------------------------------------------ */
+
+static reel_tensor *as_tensor(const char *site, reel_tensor *t, reel_dtype d)
+{
+    return reel_rec_of_(t)->flags & REEL_R_NUM ? reel_cast_at(site, t, d) : t;
+}
+
+static int strong_body(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const reel_strong *s = self;
+    int rc = reel_body_check_(s->site, s->what, s->fn, s->fn.body(s->fn.self, in, out), out);
+    if (!rc) rc = reel_body_dense_(s->site, s->fn.n_out, out);
+    for (int j = 0; j < s->fn.n_out && !rc; j++) {
+        out[j] = as_tensor(s->site, out[j], j < s->n_state ? s->state[j].dtype : reel_widened_(REEL_F32));
+        if (!out[j]) return reel_status();
+    }
+    return rc;
+}
+
+reel_fn reel_strong_fn_(reel_strong *s, const char *site, const char *what, reel_fn fn, const reel_type *state, int n)
+{
+    *s = (reel_strong){.fn = fn, .site = site, .what = what, .state = state, .n_state = n};
+    return (reel_fn){strong_body, s, fn.n_in, fn.n_out, fn.name};
+}
+
+/* ---- arguments -------------------------------------------------------------------------------------------- */
+
+int reel_control_list_(const char *site, const char *fn, reel_list in, reel_tensor *const *out)
+{
+    if (in.n < 0 || in.n >= REEL_MAX_IN || (in.n > 0 && !in.t))
+        return reel_fail_at_(site, REEL_EARG, "%s: %s", fn,
+                             in.n > 0 && in.n < REEL_MAX_IN ? "the list is NULL" : "0 to 63 inputs are possible");
+    if (!out) return reel_fail_at_(site, REEL_EARG, "%s: out is NULL", fn);
+    for (int i = 0; i < in.n; i++) {
+        char what[32];
+        snprintf(what, sizeof what, "in[%d]", i);
+        if (!reel_live_(site, fn, what, in.t[i])) return reel_status();
+    }
+    return 0;
+}
+
+int reel_control_body_(const char *site, const char *fn, const char *what, reel_fn f, int n_in, int n_out)
+{
+    if (!f.body) return reel_fail_at_(site, REEL_EARG, "%s: %s has no body", fn, what);
+    if (f.n_in == n_in && f.n_out == n_out) return 0;
+    return reel_fail_at_(site, REEL_EARG, "%s: %s must take %d inputs and give %d outputs, not %d and %d", fn, what,
+                         n_in, n_out, f.n_in, f.n_out);
+}
+
+static void clear(int n, reel_tensor **out)
+{
+    for (int j = 0; j < n && out; j++) out[j] = NULL;
+}
+
+void reel_control_give_(reel_scope_rec *outer, int n, reel_tensor *const *out)
+{
+    const reel_ctx *c = reel_ctx_();
+    for (int j = 0; j < n; j++) {
+        reel_rec *r = reel_rec_of_(out[j]);
+        if (r->scope && r->scope == c->scope) reel_scope_move_(r, outer);
+    }
+}
+
+/* A result of a traced op is dense, so an eager one is. */
+int reel_control_dense_(const char *site, int n, reel_tensor **out)
+{
+    for (int j = 0; j < n; j++) {
+        const reel_rec *r = reel_rec_of_(out[j]);
+        if (r->flags & (REEL_R_DENSE | REEL_R_CELL | REEL_R_SYMBOLIC)) continue;
+        out[j] = reel_concat_at(site, (reel_list){1, &out[j]}, 0);
+        if (!out[j]) return reel_status();
+    }
+    return 0;
+}
+
+/* The value of a condition: one bool. */
+static int read_condition(const char *site, const char *fn, reel_tensor *t, bool *yes)
+{
+    const reel_rec *r = reel_live_value_(site, fn, "the condition", t);
+    if (!r) return reel_status();
+    char shape[REEL_SHAPE_TEXT];
+    if (r->type.dtype != REEL_BOOL || reel_count_(&r->type.shape) != 1)
+        return reel_fail_at_(site, r->type.dtype == REEL_BOOL ? REEL_ESHAPE : REEL_EDTYPE,
+                             "%s: the condition must be a bool of one element, not %s%s", fn,
+                             reel_dtype_name(r->type.dtype), reel_shape_text_(&r->type.shape, shape));
+    *yes = reel_item_at(site, t) != 0;
+    return reel_status();
+}
+
+/* ---- sub-graphs -------------------------------------------------------------------------------------------- */
+
+typedef struct inputs {
+    reel_tensor *t[REEL_MAX_IN]; /* of the op, without a condition; those captured come last */
+    int n;
+} inputs;
+
+static int add_input(inputs *all, const char *site, const char *fn, int first, const reel_rec *r, int32_t *number)
+{
+    for (int i = first; i < all->n; i++) {
+        if (reel_rec_of_(all->t[i])->id != r->id) continue;
+        *number = i;
+        return 0;
+    }
+    if (all->n + 1 >= REEL_MAX_IN)
+        return reel_fail_at_(site, REEL_ETRACE, "%s: the bodies use more than %d tensors from around them", fn,
+                             REEL_MAX_IN - 1 - first);
+    *number = all->n;
+    all->t[all->n++] = reel_handle_(r);
+    return 0;
+}
+
+/* What the body took from around it becomes inputs of its graph, behind the others. */
+static int adopt(reel_control *c, reel_part *p, reel_graph *g, const reel_capture *capture, inputs *all,
+                 const char *site, const char *fn)
+{
+    const int n = c->n_own + (int)capture->n_captured;
+    int32_t *in = reel_alloc_array_((size_t)n + 1, sizeof *in);
+    p->from = reel_alloc_array_((size_t)n + 1, sizeof *p->from);
+    if (!in || !p->from) {
+        reel_free_(in, ((size_t)n + 1) * sizeof *in);
+        reel_free_(p->from, ((size_t)n + 1) * sizeof *p->from);
+        p->from = NULL;
+        return REEL_ENOMEM;
+    }
+    p->n_in = n;
+    memcpy(in, g->inputs, (size_t)c->n_own * sizeof *in);
+    reel_free_(g->inputs, ((size_t)g->n_inputs + 1) * sizeof *g->inputs);
+    g->inputs = in;
+    g->n_inputs = n;
+    int rc = n > REEL_MAX_IN ? reel_fail_at_(site, REEL_ETRACE, "%s: a body uses too many tensors", fn) : 0;
+    for (int k = 0; k < n && !rc; k++) {
+        p->from[k] = k;
+        if (k < c->n_own) continue;
+        const reel_captured *cap = &capture->captured[k - c->n_own];
+        in[k] = cap->value;
+        rc = add_input(all, site, fn, c->n_own, cap->rec, &p->from[k]);
+    }
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const reel_op *op = g->nodes[i].op;
+        c->draws |= op && (op->flags & (REEL_OPF_RANDOM | REEL_OPF_EFFECT)) != 0;
+    }
+    return rc;
+}
+
+static int trace_part(reel_control *c, reel_part *p, reel_capture *around, reel_fn f, const reel_type *types,
+                      inputs *all, reel_captured **keep, size_t *n_keep, size_t *cap_keep, const char *site,
+                      const char *fn)
+{
+    reel_capture capture = {
+        .function = around->function, .allow_reads = around->allow_reads, .parent = around, .keep_captured = true};
+    reel_graph *g = reel_trace_symbolic_(site, fn, f, types, NULL, &capture);
+    *keep = capture.captured;
+    *n_keep = capture.n_captured;
+    *cap_keep = capture.cap_captured;
+    around->asked = around->asked ? around->asked : capture.asked;
+    if (!g) return reel_status();
+    reel_pipeline passes;
+    int rc = adopt(c, p, g, &capture, all, site, fn);
+    if (!rc && around->function)
+        passes = around->function->passes;
+    else if (!rc)
+        rc = reel_pipeline_parse_(fn, NULL, (reel_graph_math)0, &passes);
+    if (!rc) rc = reel_player_init_(&p->player, g, 8, &passes);
+    reel_graph_release_(g);
+    return rc;
+}
+
+static int through_door(const reel_traced *t, reel_control *c, const inputs *all, reel_tensor **out)
+{
+    static const reel_op *const ops[] = {reel_cond_ops_, reel_while_ops_, reel_scan_ops_};
+    reel_tensor *in[REEL_MAX_IN + 1];
+    int n = 0;
+    if (t->pred) in[n++] = t->pred;
+    for (int i = 0; i < all->n; i++) in[n++] = all->t[i];
+    reel_control_attr attr;
+    memset(&attr, 0, sizeof attr);
+    attr.control = c;
+    attr.stored = t->store;
+    return reel_door_(&ops[c->kind][c->draws], &attr, in, n, out, t->n_out, t->site);
+}
+
+/* What the bodies see of input i: of a sequence, one element. */
+static int input_type(const reel_traced *t, int i, reel_type *type)
+{
+    char what[32];
+    snprintf(what, sizeof what, "in[%d]", i);
+    const int32_t v = reel_capture_value_(t->around, t->site, t->fn, what, reel_rec_of_(t->in.t[i]));
+    if (v < 0) return reel_status();
+    *type = t->around->graph->values[v].type;
+    if (t->kind != REEL_SCAN || i < t->n_carry) return 0;
+    type->shape.rank--;
+    memmove(type->shape.dims, type->shape.dims + 1, (size_t)type->shape.rank * sizeof type->shape.dims[0]);
+    type->shape.dims[type->shape.rank] = 0;
+    return 0;
+}
+
+int reel_control_trace_(const reel_traced *t, reel_tensor **out)
+{
+    reel_type types[REEL_MAX_IN];
+    inputs all = {.n = t->in.n};
+    reel_captured *keep[2] = {NULL, NULL};
+    size_t n_keep[2] = {0, 0}, cap_keep[2] = {0, 0};
+    reel_control *c = reel_control_new_(t->kind, t->in.n);
+    int rc = c ? 0 : REEL_ENOMEM;
+    if (c) c->max_steps = t->max_steps, c->n_carry = t->n_carry;
+    for (int i = 0; i < t->in.n && !rc; i++) {
+        all.t[i] = t->in.t[i];
+        rc = input_type(t, i, &types[i]);
+    }
+    for (int k = 0; k < 2 && !rc; k++) {
+        reel_strong s;
+        if (!t->f[k].body) continue;
+        const int n = t->kind == REEL_SCAN ? t->n_carry : t->kind == REEL_WHILE && k == 1 ? t->in.n : 0;
+        const reel_fn f = reel_strong_fn_(&s, t->site, t->fn, t->f[k], types, n);
+        rc = trace_part(c, &c->part[k], t->around, f, types, &all, &keep[k], &n_keep[k], &cap_keep[k], t->site, t->fn);
+    }
+    if (!rc) rc = through_door(t, c, &all, out);
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < n_keep[k]; i++) reel_release_rec_(keep[k][i].rec);
+        reel_free_(keep[k], cap_keep[k] * sizeof *keep[k]);
+    }
+    reel_control_release_(c);
+    return rc;
+}
+
+int reel_control_strong_(const char *site, reel_list in, reel_tensor **t)
+{
+    for (int i = 0; i < in.n; i++)
+        if (!(t[i] = as_tensor(site, in.t[i], reel_widened_(REEL_F32)))) return reel_status();
+    return 0;
+}
+
+/* ---- cond ------------------------------------------------------------------------------------------------- */
+
+static int cond_eager(const char *site, reel_tensor *pred, reel_fn yes, reel_fn no, reel_list in, reel_tensor **out)
+{
+    bool take = false;
+    reel_strong s;
+    int rc = read_condition(site, "reel_cond", pred, &take);
+    if (!rc) rc = reel_invoke_at(site, reel_strong_fn_(&s, site, "reel_cond", take ? yes : no, NULL, 0), in, out);
+    return rc ? rc : reel_control_dense_(site, yes.n_out, out);
+}
+
+int reel_cond_at(const char *site, reel_tensor *pred, reel_fn yes, reel_fn no, reel_list in, reel_tensor *out[])
+{
+    static const char fn[] = "reel_cond";
+    clear(yes.n_out, out);
+    if (reel_pending_()) return reel_pending_();
+    int rc = reel_control_list_(site, fn, in, out);
+    if (!rc) rc = reel_control_body_(site, fn, "yes", yes, in.n, yes.n_out);
+    if (!rc) rc = reel_control_body_(site, fn, "no", no, in.n, yes.n_out);
+    if (!rc && (yes.n_out < 1 || yes.n_out > REEL_MAX_OUT))
+        rc = reel_fail_at_(site, REEL_EARG, "%s: the branches must give 1 to %d outputs, not %d", fn, REEL_MAX_OUT,
+                           yes.n_out);
+    if (!rc && !reel_live_(site, fn, "pred", pred)) rc = reel_status();
+    if (rc) return rc;
+    reel_scope_rec *outer = reel_ctx_()->scope;
+    reel_scope *scope = reel_scope_begin(site, fn);
+    if (!scope) return REEL_ENOMEM;
+    reel_tensor *t[REEL_MAX_IN];
+    rc = reel_control_strong_(site, in, t);
+    reel_traced how = {.kind = REEL_COND,
+                       .site = site,
+                       .fn = fn,
+                       .around = reel_capture_now_(),
+                       .pred = pred,
+                       .f = {yes, no},
+                       .in = {in.n, t},
+                       .n_out = yes.n_out};
+    if (!rc) rc = how.around ? reel_control_trace_(&how, out) : cond_eager(site, pred, yes, no, how.in, out);
+    if (!rc) reel_control_give_(outer, yes.n_out, out);
+    reel_scope_end(scope);
+    if (rc) clear(yes.n_out, out);
+    return rc;
+}
+
+/* ---- while ------------------------------------------------------------------------------------------------- */
+
+int reel_control_changes_(const char *site, const char *op, int i, const reel_type *old, const reel_type *now)
+{
+    reel_ctx *c = reel_ctx_();
+    const char *old_site = c->site, *old_op = c->op;
+    c->site = site;
+    c->op = op;
+    const int rc = reel_check_state_("the body changes state", i, old, now);
+    c->site = old_site;
+    c->op = old_op;
+    return rc;
+}
+
+/* What the last step made and nobody has any more. */
+void reel_control_forget_(int n, reel_tensor *const *old, reel_tensor *const *now)
+{
+    const reel_ctx *c = reel_ctx_();
+    for (int i = 0; i < n; i++) {
+        bool gone = reel_is_live_(old[i]) && reel_rec_of_(old[i])->scope == c->scope;
+        for (int k = 0; k < n && gone; k++) gone = now[k] != old[i];
+        if (gone) reel_disown_(reel_rec_of_(old[i]));
+    }
+}
+
+static int while_eager(const char *site, reel_fn cond, reel_fn body, int n, reel_tensor **state, int64_t max_steps)
+{
+    static const char fn[] = "reel_while";
+    reel_type types[REEL_MAX_IN];
+    reel_tensor *next[REEL_MAX_IN];
+    reel_strong s;
+    for (int i = 0; i < n; i++) types[i] = reel_rec_of_(state[i])->type;
+    for (int64_t step = 0; !max_steps || step < max_steps; step++) {
+        bool more = false;
+        reel_tensor *p;
+        reel_scope *scope = reel_scope_begin(site, fn);
+        int rc = scope ? reel_invoke_at(site, reel_strong_fn_(&s, site, fn, cond, NULL, 0), (reel_list){n, state}, &p)
+                       : REEL_ENOMEM;
+        if (!rc) rc = read_condition(site, fn, p, &more);
+        reel_scope_end(scope);
+        if (rc || !more) return rc;
+        rc = reel_invoke_at(site, reel_strong_fn_(&s, site, fn, body, types, n), (reel_list){n, state}, next);
+        for (int i = 0; i < n && !rc; i++)
+            rc = reel_control_changes_(site, "while", i, &types[i], &reel_rec_of_(next[i])->type);
+        if (rc) return rc;
+        if (step) reel_control_forget_(n, state, next);
+        memcpy(state, next, (size_t)n * sizeof *state);
+    }
+    return 0;
+}
+
+static bool taped(void)
+{
+    for (const reel_listener *l = reel_ctx_()->listeners; l; l = l->next)
+        if (!l->paused && !reel_is_capture_(l)) return true;
+    return false;
+}
+
+static int while_traced(reel_traced *how, const reel_while_opts *o, reel_tensor **state)
+{
+    reel_tensor *out[REEL_MAX_OUT + REEL_MAX_IN];
+    how->max_steps = o->max_steps;
+    how->store = o->max_steps > 0 && !o->recompute && taped() && 2 * how->in.n + 1 <= REEL_MAX_OUT;
+    for (int i = 0; i < how->in.n; i++)
+        how->store = how->store && reel_rec_of_(how->in.t[i])->type.shape.rank < REEL_MAX_RANK;
+    how->n_out = how->in.n + 1 + (how->store ? how->in.n : 0);
+    const int rc = reel_control_trace_(how, out);
+    if (!rc) memcpy(state, out, (size_t)how->in.n * sizeof *state);
+    return rc;
+}
+
+int reel_while_at(const char *site, reel_fn cond, reel_fn body, reel_list in, const reel_while_opts *o,
+                  reel_tensor *out[])
+{
+    static const char fn[] = "reel_while";
+    clear(in.n, out);
+    if (reel_pending_()) return reel_pending_();
+    reel_while_opts opts = {0};
+    reel_options_(&opts, sizeof opts, o);
+    int rc = reel_control_list_(site, fn, in, out);
+    if (!rc && in.n == 0) rc = reel_fail_at_(site, REEL_EARG, "%s: it needs a state", fn);
+    if (!rc) rc = reel_control_body_(site, fn, "cond", cond, in.n, 1);
+    if (!rc) rc = reel_control_body_(site, fn, "body", body, in.n, in.n);
+    if (!rc && opts.max_steps < 0)
+        rc = reel_fail_at_(site, REEL_EARG, "%s: max_steps is %lld", fn, (long long)opts.max_steps);
+    if (rc) return rc;
+    reel_scope_rec *outer = reel_ctx_()->scope;
+    reel_scope *scope = reel_scope_begin(site, fn);
+    if (!scope) return REEL_ENOMEM;
+    reel_tensor *state[REEL_MAX_IN];
+    rc = reel_control_strong_(site, in, state);
+    reel_traced how = {.kind = REEL_WHILE,
+                       .site = site,
+                       .fn = fn,
+                       .around = reel_capture_now_(),
+                       .f = {cond, body},
+                       .in = {in.n, state}};
+    if (!rc)
+        rc = how.around ? while_traced(&how, &opts, state) : while_eager(site, cond, body, in.n, state, opts.max_steps);
+    if (!rc) rc = reel_control_dense_(site, in.n, state);
+    if (!rc) reel_control_give_(outer, in.n, state);
+    if (!rc) memcpy(out, state, (size_t)in.n * sizeof *out);
+    reel_scope_end(scope);
+    return rc;
+}
