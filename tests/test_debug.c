@@ -263,6 +263,10 @@ static void control_flow(void)
     expect_error(REEL_ENUMERICS, "reel_log", "test_debug.c:", "inside a map");
     reel_check_numerics(false);
     reel_session_free(s);
+    s = reel_session_new(g, REEL_OPTS(session, .check_numerics = true));
+    TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", fed}), REEL_FETCHES("y"), out), REEL_ENUMERICS);
+    expect_error(REEL_ENUMERICS, "reel_log", "test_debug.c:", "inside a map, by the session's option");
+    reel_session_free(s);
     reel_graph_free(g);
 }
 
