@@ -237,6 +237,39 @@ static void replayed_numbers(void)
     reel_function_free(f);
 }
 
+static int log_of_itself(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_log(reel_sub(in[0], in[0]));
+    return reel_status();
+}
+
+/* A node with a sub-graph is one node, and what goes wrong inside is said with its own line. */
+static void control_flow(void)
+{
+    REEL_SCOPED;
+    const float v[3] = {1, 2, 3};
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(3), "x"), *mapped[1], *out[1];
+    reel_map(REEL_FN(log_of_itself, NULL, 1, 1), REEL_LIST(x), mapped);
+    reel_output("y", mapped[0]);
+    reel_graph_end(g);
+    reel_session *s = reel_session_new(g, NULL);
+    reel_tensor *fed = reel_from_f32(REEL_SHAPE(3), v, 3);
+    reel_verify_report r;
+    TAP_OK(reel_session_verify(s, REEL_FEEDS({"x", fed}), REEL_FETCHES("y"), NULL, &r) == 0, "%s", r.text);
+    reel_check_numerics(true);
+    TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", fed}), REEL_FETCHES("y"), out), REEL_ENUMERICS);
+    expect_error(REEL_ENUMERICS, "reel_log", "test_debug.c:", "inside a map");
+    reel_check_numerics(false);
+    reel_session_free(s);
+    s = reel_session_new(g, REEL_OPTS(session, .check_numerics = true));
+    TAP_EQ_INT(reel_session_run(s, REEL_FEEDS({"x", fed}), REEL_FETCHES("y"), out), REEL_ENUMERICS);
+    expect_error(REEL_ENUMERICS, "reel_log", "test_debug.c:", "inside a map, by the session's option");
+    reel_session_free(s);
+    reel_graph_free(g);
+}
+
 /* ---- verify ------------------------------------------------------------------------------------------------- */
 
 static int planted; /* how often the kernel has run: each second time it is wrong */
@@ -605,5 +638,5 @@ static void many_threads(void)
     reel_vars_free(vars);
 }
 
-TAP_MAIN(hooks, eager_numbers, replayed_numbers, verified, verified_random, steps, function_graph, profiles, pictures,
-         no_memory, many_threads)
+TAP_MAIN(hooks, eager_numbers, replayed_numbers, control_flow, verified, verified_random, steps, function_graph,
+         profiles, pictures, no_memory, many_threads)

@@ -304,7 +304,11 @@ static int run_all(reel_run *r, const reel_debug *d, bool check, reel_profile_ru
     for (;;) {
         reel_happened h;
         bool more;
+        reel_ctx *c = reel_ctx_();
+        const bool before = c->check_numerics;
+        c->check_numerics = check; /* for sub-graphs, which nodes of control flow run by themselves */
         int rc = reel_run_next_(r, &h, &more);
+        c->check_numerics = before;
         if (rc || !more) return rc;
         if (times && h.step >= 0) reel_profile_note_(times, r->frame->plan, &h);
         if (!h.done) continue;
