@@ -8,7 +8,7 @@ __attribute__((noinline)) static void stop(reel_tensor *t)
 
 __attribute__((noinline)) static void stepping(reel_stepping *st)
 {
-    __asm__ volatile("" : : "r"(st) : "memory");
+    __asm__ volatile("# another body than stop's, or the two would be one" : : "r"(st) : "memory");
 }
 
 /* gdb walks through a replay from within stepping(). */

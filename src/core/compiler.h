@@ -48,4 +48,11 @@
 #define REEL_SUB_OVERFLOW(a, b, r) __builtin_sub_overflow(a, b, r)
 #define REEL_MUL_OVERFLOW(a, b, r) __builtin_mul_overflow(a, b, r)
 #define REEL_PREFETCH(p) __builtin_prefetch(p) /* what will be read soon; any address will do */
+/* At the head of a file, behind this header: gcc 12 makes fused multiply-adds of a x + b, c x - d side by side even with
+   -ffp-contract=off (vfmaddsub), which has other bits. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define REEL_NO_ADDSUB _Pragma("GCC optimize(\"no-tree-slp-vectorize\")")
+#else
+#define REEL_NO_ADDSUB
+#endif
 #endif

@@ -1,8 +1,9 @@
 /* level_grid_sample.c: sampling at given places for one ISA level. */
+#include "core/compiler.h"
+REEL_NO_ADDSUB
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
-#include "core/compiler.h"
 #include "kernels/grid_sample.h"
 #include "reel/image.h"
 
