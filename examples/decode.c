@@ -18,7 +18,7 @@ static reel_tensor *weight(int64_t in, int64_t out)
 static struct layer layer_new(void)
 {
     /* position p turns pair i by p / 10000^(2 i / DIM) */
-    reel_tensor *i = reel_arange(REEL_F32, 0, DIM / 2, 1), *p = reel_arange(REEL_F32, 0, TOKENS, 1);
+    reel_tensor *i = reel_arange(REEL_F32, 0, DIM / 2.0, 1), *p = reel_arange(REEL_F32, 0, TOKENS, 1);
     reel_tensor *rate = reel_exp(reel_mul(i, reel_num(-2 * log(10000) / DIM))), *angle = reel_outer(p, rate);
     return (struct layer){weight(WIDTH, WIDTH),
                           weight(WIDTH, SHARED * DIM),

@@ -1,4 +1,6 @@
 """PyTorch's side of the rows of whole training steps: the models of bench/models_bench.c."""
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -72,6 +74,7 @@ class Resnet(nn.Module):
 
 
 def step(make, x, n, classes, compiled):
+    @functools.cache  # what is compiled once serves all rounds
     def row():
         torch.manual_seed(0)
         net = make()

@@ -162,7 +162,7 @@ static void place_part(registers *r, int i)
 
 bool reel_fuses_(const reel_op *op)
 {
-    const reel_kernel *k = op->id < reel_cpu_device_.n_kernels ? reel_cpu_device_.kernels[op->id] : NULL;
+    const reel_kernel *k = reel_kernel_(&reel_cpu_device_, op);
     return k == &reel_k_elementwise_ || k == &reel_k_where_ || k == &reel_k_cast_;
 }
 
@@ -188,7 +188,7 @@ static int compile(const reel_ksig *sig, program *p)
     p->n_parts = f->n_parts;
     p->n_numbers = f->n_numbers;
     reel_loop_init_(&p->loop, &whole, inner, (int64_t)(1 / cost) + 1, all_spread);
-    memcpy(p->size, p->loop.size, (size_t)(f->n_in + f->n_out));
+    memcpy(p->size, p->loop.size, (size_t)f->n_in + (size_t)f->n_out);
     const int tiles = f->n_in + f->n_out + p->n_temps;
     int tile = TILE_BYTES / (8 * (tiles ? tiles : 1)) & ~(TILE_MIN - 1);
     p->tile = tile < TILE_MIN ? TILE_MIN : tile > TILE_MAX ? TILE_MAX : tile;

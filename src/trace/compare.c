@@ -1,5 +1,6 @@
 /* compare.c: is the body still what was traced? Two graphs of it, node by node; a difference is C state that a trace has frozen. */
 #include <stdio.h>
+#include <math.h>
 #include <string.h>
 #include "control.h"
 #include "core/alloc.h"
@@ -66,7 +67,8 @@ static int compare_leaf(const reel_fn_call *c, const reel_node *old, const reel_
     }
     if (old->weak) {
         const double a = reel_load_number_(old->rec->data, REEL_F64), b = reel_load_number_(now->rec->data, REEL_F64);
-        return memcmp(&a, &b, sizeof a) == 0 ? 0 : changed(c, now, "a number is %.9g, which was %.9g", b, a);
+        const bool alike = (a == b && !signbit(a) == !signbit(b)) || (isnan(a) && isnan(b));
+        return alike ? 0 : changed(c, now, "a number is %.9g, which was %.9g", b, a);
     }
     bool same;
     const int rc = same_data(c->site, old->rec, now->rec, &same);

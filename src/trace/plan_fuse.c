@@ -323,7 +323,7 @@ static int write_group(fuser *f, const int32_t *member, int n)
         return rc ? rc : write_group(f, member + n / 2, n - n / 2);
     }
     if (!o.n_out) return 0; /* only their shapes are read */
-    const size_t n_slots = (size_t)(o.n_in + o.n_numbers + o.n_out);
+    const size_t n_slots = (size_t)o.n_in + (size_t)o.n_numbers + (size_t)o.n_out;
     if (room(f, n_slots) || reel_grow_((void **)&p->fused, &p->cap_fused, p->n_fused + 1, sizeof *p->fused))
         return REEL_ENOMEM;
     reel_fused *fused = reel_zalloc_(sizeof *fused);
