@@ -5,7 +5,7 @@
    Newer float functions do without fma, which baseline x86-64 lacks: arguments are reduced exactly, in two parts or in double, and
    what a last sum loses goes into the factor that follows. Those that need more than float go by way of double, with short
    polynomials, and round once. Polynomials are minimax fits (Remez) of our own. Errors: docs/accuracy.md; tests/test_vmath.c holds
-   doubles against long double libm. Scalar for now: sin, cos, tan of doubles from 2^20 on, lgamma, digamma, polygamma, and the
+   doubles against long double libm. Scalar: sin, cos, tan of doubles from 2^20 on, lgamma, digamma, polygamma, and the
    remainders. */
 #ifndef REEL_KERNELS_VMATH_H
 #define REEL_KERNELS_VMATH_H
