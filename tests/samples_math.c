@@ -224,7 +224,7 @@ static const sample softmax_grad_good[] = {{IN("[1]", "[1]")},
 /* scale: sums of up to 1100 products cancel, so the error is that of the terms, not of the result */
 const samples samples_softmax_grad = {GOOD(softmax_grad_good), .scale = 16, .apply = softmax_grad_apply,
                                       .reference = softmax_grad_reference, .bad = softmax_grad_bad};
-const samples samples_log_softmax_grad = {GOOD(softmax_grad_good), .scale = 16, .apply = log_softmax_grad_apply,
+const samples samples_log_softmax_grad = {GOOD(softmax_grad_good), .scale = 32, .apply = log_softmax_grad_apply,
                                           .reference = log_softmax_grad_reference, .bad = log_softmax_grad_bad};
 
 /* ---- softmax_cross_entropy --------------------------------------------------------------------------- */
