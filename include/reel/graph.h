@@ -27,6 +27,8 @@ typedef struct {
                   was traced, as C state has changed that is not in .statics, that is an error naming the line */
     const char *passes; /* as for a session */
     reel_graph_math math;
+    int max_arenas;   /* as for a session, of each trace */
+    bool check_plans; /* as for a session */
 } reel_function_opts;
 reel_function *reel_function_new(
     reel_fn f, const reel_function_opts *o); /* statics and constants must outlive it; constants are retained */
@@ -66,6 +68,10 @@ typedef struct {
     const char *passes;
     reel_graph_math math;
     bool check_numerics; /* the first NaN or infinity made from finite numbers is an error: see debug.h */
+    int max_arenas;      /* runs at once; others wait for their end. 0: 16, negative: any number. See docs/memory.md */
+    bool
+        check_plans; /* each plan is proved before it runs: what is read is what was written there. REEL_CHECK_PLANS=1 in the
+                         environment: all are */
 } reel_session_opts;
 reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o);
 int reel_session_close(
@@ -85,7 +91,12 @@ typedef struct {
     int pruned;             /* nodes left out */
     int fused_steps;        /* steps that are several elementwise nodes in one pass over memory ... */
     int fused_nodes;        /* ... and how many those are */
+    size_t live_bytes;      /* the most that is alive at once: what the arena cannot be below */
+    size_t donated_bytes;   /* new values of variables that go over the old ones, where nobody else has those */
+    int moved;              /* steps that run in another place than the program's, to have less alive */
 } reel_plan_info;
+/* Frees the arenas that no run has; the next runs make them anew. Arenas that 64 runs have not needed are freed by themselves. */
+int reel_session_trim(reel_session *s);
 int reel_session_info(reel_session *s, reel_plan_info *out); /* of the plan last used; EARG before the first run */
 REEL_END_DECLS
 #endif

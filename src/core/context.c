@@ -13,7 +13,7 @@ static _Thread_local reel_ctx storage;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static _Atomic uint32_t threads;
-static bool check_numerics; /* what threads begin with */
+static bool check_numerics, check_plans; /* what threads begin with */
 
 static void thread_end(void *arg)
 {
@@ -40,6 +40,8 @@ static void start(void)
     reel_blocks_start_();
     const char *check = getenv("REEL_CHECK_NUMERICS");
     check_numerics = check && *check && strcmp(check, "0") != 0;
+    check = getenv("REEL_CHECK_PLANS");
+    check_plans = check && *check && strcmp(check, "0") != 0;
     reel_init_();
 }
 
@@ -51,6 +53,7 @@ reel_ctx *reel_ctx_new_(void)
     c->thread = atomic_fetch_add(&threads, 1) + 1;
     c->next_id = (uint64_t)c->thread << 40;
     c->check_numerics = check_numerics;
+    c->check_plans = check_plans;
     c->root.name = "thread";
     c->root.site = "";
     c->scope = &c->root;

@@ -24,7 +24,9 @@ typedef struct reel_ctx {
     reel_listener *listeners; /* innermost first */
     const char *site, *op;    /* of the op call under way, for reel_fail; NULL outside */
     bool widen;               /* gradcheck: creations of floats are f64 */
+    bool check_plans;         /* plans are proved: REEL_CHECK_PLANS */
     bool check_numerics;      /* every op's outputs are looked at: see numerics.h */
+    int runs;                 /* replays under way in this thread: a run within one does not wait for an arena */
     bool in_hook;             /* a hook is called by a run that holds the locks of variables */
     int backward;             /* > 0: inside a backward: ghosts may stand where only shapes are read */
     uint32_t thread;          /* number, never reused */

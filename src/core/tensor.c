@@ -455,7 +455,12 @@ void reel_cell_set_(reel_rec *cell, reel_rec *value)
 
 reel_rec *reel_cell_lock_(reel_rec *cell, const reel_rec *held)
 {
-    cell_lock(cell);
+    enum {
+        TRIES = 1000
+    }; /* a run that holds others already does not wait: another thread may want those and hold this */
+    int tries = 0;
+    while (atomic_exchange_explicit(&cell->locked, true, memory_order_acquire))
+        if (held && ++tries == TRIES) return NULL;
     reel_rec *v = cell->value;
     const reel_storage *s = v ? v->storage : NULL;
     if (s && (!held || held == v) && s->kind != REEL_STORE_WRAP && v->flags & REEL_R_DENSE &&

@@ -171,7 +171,7 @@ static int trace_part(reel_control *c, reel_part *p, reel_capture *around, reel_
         passes = around->function->passes;
     else if (!rc)
         rc = reel_pipeline_parse_(fn, NULL, (reel_graph_math)0, &passes);
-    if (!rc) rc = reel_player_init_(&p->player, g, 8, &passes);
+    if (!rc) rc = reel_player_init_(&p->player, g, 8, 0, &passes);
     reel_graph_release_(g);
     return rc;
 }

@@ -31,7 +31,7 @@ int reel_run_begin_(reel_run *r, reel_player *p, const reel_request *rq, const r
         r->frame = NULL;
         return reel_status();
     }
-    if (p->poison) memset(r->frame->arena, 0xff, plan->arena_bytes);
+    if (p->poison) memset(r->frame->arena, 0xff, reel_arena_size_(plan));
     r->cut = truth ? reel_cut_types_(p, plan, &r->rq, truth, size) : NULL;
     if (truth && !r->cut) return reel_status();
     for (int i = 0; i < plan->n_feeds; i++) r->frame->recs[i] = rq->given[i];
@@ -343,6 +343,7 @@ static int run_in_scope(reel_player *p, const reel_request *rq, const reel_debug
     if (plan) reel_player_give_back_(p, frame);
     if (!rc && locks && reel_ctx_()->in_hook) rc = reel_in_hook_(rq);
     if (!rc) {
+        reel_ctx_()->runs++; /* no waiting for an arena, which others may hold that wait for these locks */
         reel_lock_writes_(locks);
         rc = reel_run_begin_(&r, p, rq, truth, size);
         if (!rc) rc = run_locked(&r, d, check);
@@ -353,6 +354,7 @@ static int run_in_scope(reel_player *p, const reel_request *rq, const reel_debug
             out[i] = reel_handle_(made);
         }
         reel_run_drop_(&r);
+        reel_ctx_()->runs--;
     }
     reel_scope_end(scope);
     return rc;

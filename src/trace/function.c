@@ -41,6 +41,7 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
     reel_function *f = reel_zalloc_(sizeof *f);
     if (!f) return NULL;
     f->passes = passes;
+    f->passes.ways.check = passes.ways.check || opts.check_plans;
     f->constants = reel_alloc_array_((size_t)opts.constants.n + 1, sizeof *f->constants);
     f->unknown = reel_zalloc_(2 * ((size_t)fn.n_in + 1));
     f->refused = f->unknown + fn.n_in + 1;
@@ -57,6 +58,7 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
     f->max_traces = opts.max_traces > 0 ? opts.max_traces : 16;
     f->unknown_after = opts.unknown_after ? opts.unknown_after : 3;
     f->check = opts.check;
+    f->max_arenas = opts.max_arenas ? opts.max_arenas : REEL_MAX_ARENAS;
     f->n_constants = opts.constants.n;
     for (int i = 0; i < f->n_constants; i++) f->constants[i] = reel_retain(opts.constants.t[i]);
     return f;

@@ -41,7 +41,7 @@ struct reel_function {
     reel_tensor **constants;
     int n_constants;
     bool allow_reads;
-    int max_traces, n_traces, made, unknown_after, check;
+    int max_traces, n_traces, made, unknown_after, check, max_arenas;
     uint64_t replays;
     reel_pipeline passes;
     reel_fn_trace *traces;

@@ -183,6 +183,20 @@ void reel_planner_read_(planner *p, int32_t value, reel_dtype dtype, bool whole)
     p->slots[p->n_slots++] = (pslot){.value = whole ? value : -1, .dtype = dtype};
 }
 
+void reel_planner_lasts_(planner *p)
+{
+    for (size_t i = 0; i < p->g->n_values; i++)
+        if (p->r[i].last != KEPT) p->r[i].last = -1;
+    for (size_t i = 0; i < p->n_steps; i++) {
+        const pstep *s = &p->steps[i];
+        for (int k = 0; k < s->n_in + s->n_out; k++) {
+            const int32_t value = p->slots[reel_first_operand_(s) + k].value;
+            proot *r = value >= 0 ? &p->r[p->v[value].root] : NULL;
+            if (r && r->last != KEPT) r->last = (int32_t)i;
+        }
+    }
+}
+
 /* A weak number that is fed and read as an integer must be one. */
 static int check_numbers(planner *p, const reel_node *n, const reel_dtype *in_dtype)
 {
@@ -324,8 +338,7 @@ static bool is_late(const planner *p, size_t i)
 {
     const reel_graph *g = p->g;
     const reel_node *n = &g->nodes[i];
-    if (!n->op || !(n->op->flags & REEL_OPF_ROWS) || !(p->need[i] & REEL_NEED_VALUE) || n->n_out > REEL_MAX_STATE)
-        return false;
+    if (!n->op || !(n->op->flags & REEL_OPF_ROWS) || !(p->need[i] & REEL_NEED_VALUE)) return false;
     for (int j = 0; j < n->n_out; j++) {
         const int32_t in = g->ins[n->first_in + j], out = n->first_out + j;
         if (p->fed[in] || p->fed[out] || g->nodes[g->values[in].node].kind != REEL_NODE_VAR) return false;
@@ -355,12 +368,13 @@ static int add_late(planner *p)
         if (!p->late[i]) continue;
         if (infer(p, n, in_dtype, out)) return reel_status();
         if (reel_grow_((void **)&p->lates, &p->cap_lates, p->n_lates + 1, sizeof *p->lates)) return REEL_ENOMEM;
-        reel_late *late = &p->lates[p->n_lates];
-        *late = (reel_late){.step = (int)p->n_steps, .n_in = n->n_in, .n_state = n->n_out};
+        if (reel_grow_((void **)&p->changes, &p->cap_changes, p->n_changes + (size_t)n->n_out, sizeof *p->changes))
+            return REEL_ENOMEM;
+        p->lates[p->n_lates] = (reel_late){.step = (int)p->n_steps, .first = (int)p->n_changes, .n = n->n_out};
         for (int j = 0; j < n->n_out; j++) {
             const int32_t var = p->g->ins[n->first_in + j];
-            late->cell[j] = p->g->nodes[p->g->values[var].node].rec;
-            late->ext[j] = p->r[var].ext;
+            p->changes[p->n_changes++] = (reel_change){
+                .cell = p->g->nodes[p->g->values[var].node].rec, .ext = p->r[var].ext, .operand = n->n_in + j};
         }
         if (add_op_step(p, i, STEP_LATE, in_dtype, out)) return REEL_ENOMEM;
         p->n_lates++;
@@ -408,8 +422,10 @@ static int finish(planner *p)
     reel_plan *plan = p->plan;
     plan->n_late = (int)p->n_lates;
     plan->n_steps = (int)(p->n_steps - p->n_lates);
+    plan->n_changes = (int)p->n_changes;
     plan->late = copy_of(p->lates, p->n_lates, sizeof *plan->late);
-    if (!plan->late) return REEL_ENOMEM;
+    plan->changes = copy_of(p->changes, p->n_changes, sizeof *plan->changes);
+    if (!plan->late || !plan->changes) return REEL_ENOMEM;
     plan->n_slots = (int)p->n_slots;
     plan->n_vars = (int)p->n_vars;
     plan->n_fresh = (int)p->n_fresh;
@@ -449,8 +465,7 @@ static int planner_init(planner *p, const reel_graph *g, const reel_request *rq,
     p->given = reel_zalloc_(nv * sizeof *p->given);
     p->v = reel_zalloc_(nv * sizeof *p->v);
     p->r = reel_zalloc_(nv * sizeof *p->r);
-    p->arena = reel_arena_new_();
-    if (!p->fed || !p->need || !p->given || !p->v || !p->r || !p->arena) return REEL_ENOMEM;
+    if (!p->fed || !p->need || !p->given || !p->v || !p->r) return REEL_ENOMEM;
     for (size_t i = 0; i < nv; i++) p->r[i].last = p->r[i].block = -1;
     mark(p);
     return find_late(p);
@@ -473,7 +488,8 @@ static void planner_drop(planner *p)
     for (size_t i = 0; i < p->n_fused; i++) reel_free_(p->fused[i], sizeof *p->fused[i]);
     reel_free_(p->fused, p->cap_fused * sizeof *p->fused);
     reel_free_(p->lates, p->cap_lates * sizeof *p->lates);
-    reel_arena_free_(p->arena);
+    reel_free_(p->changes, p->cap_changes * sizeof *p->changes);
+    reel_free_(p->blocks, p->cap_blocks * sizeof *p->blocks);
 }
 
 void reel_seam_free_(reel_seam *seam)
@@ -537,9 +553,19 @@ static int keep_asked(reel_plan *plan, const reel_request *rq)
     return 0;
 }
 
+/* For speed and memory; not where people look at steps one by one. */
+static int order_steps(planner *p)
+{
+    int64_t saved = 0;
+    if (!p->plan->ways.schedule || p->rq->debug) return 0;
+    int rc = reel_plan_donate_(p, &saved);
+    if (!rc) rc = reel_plan_order_(p, saved);
+    return rc ? rc : reel_plan_donated_(p);
+}
+
 /* key: the request as it was made, which is what later ones are compared with; NULL behind a seam. */
 static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_request *key, const reel_plan *parent,
-                           int64_t size, bool fuse)
+                           int64_t size, const reel_plan_ways *ways)
 {
     planner p;
     reel_plan *plan = reel_zalloc_(sizeof *plan);
@@ -548,7 +574,7 @@ static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_req
     p.plan = plan;
     if (plan) {
         plan->graph = reel_graph_retain_(g);
-        plan->fuse = fuse;
+        plan->ways = *ways;
     }
     if (!rc) rc = parent ? go_on(&p, parent, size) : keep_key(plan, key);
     if (!rc) rc = keep_asked(plan, rq);
@@ -556,7 +582,8 @@ static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_req
     if (!rc) rc = reel_plan_results_(&p);
     if (!rc) rc = add_late(&p);
     if (!rc && p.seam >= 0) reel_plan_keep_(&p);
-    if (!rc && plan->fuse && !(rq->debug & REEL_DEBUG_PLAIN)) rc = reel_plan_fuse_(&p);
+    if (!rc && plan->ways.fuse && !(rq->debug & REEL_DEBUG_PLAIN)) rc = reel_plan_fuse_(&p);
+    if (!rc) rc = order_steps(&p);
     if (!rc && !parent) plan->write_locks = locks_of(&p);
     if (!rc) rc = finish(&p);
     planner_drop(&p);
@@ -567,11 +594,11 @@ static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_req
 
 reel_plan *reel_plan_new_(reel_graph *g, const reel_request *rq, const reel_pipeline *passes)
 {
-    if (passes->n == passes->fuse || rq->debug & REEL_DEBUG_PLAIN) /* for people: as it was traced */
-        return new_plan(g, rq, rq, NULL, 0, passes->fuse);
+    if (passes->n == passes->planned || rq->debug & REEL_DEBUG_PLAIN) /* for people: as it was traced */
+        return new_plan(g, rq, rq, NULL, 0, &passes->ways);
     reel_draft d;
     int rc = reel_optimize_(g, rq, passes, &d);
-    reel_plan *plan = rc ? NULL : new_plan(d.graph, &d.asked, rq, NULL, 0, passes->fuse);
+    reel_plan *plan = rc ? NULL : new_plan(d.graph, &d.asked, rq, NULL, 0, &passes->ways);
     if (plan) {
         plan->info.pruned += (int)g->n_nodes - plan->info.nodes;
         plan->info.nodes = (int)g->n_nodes;
@@ -590,7 +617,7 @@ reel_plan *reel_plan_rest_(const reel_request *rq, const reel_plan *parent, int6
     asked.feed = parent->asked;
     asked.fetch = parent->asked + rq->n_feeds;
     asked.effect = asked.fetch + rq->n_fetches;
-    return new_plan(parent->graph, &asked, NULL, parent, size, parent->fuse);
+    return new_plan(parent->graph, &asked, NULL, parent, size, &parent->ways);
 }
 
 int reel_plan_specialize_(const reel_graph *g, const reel_request *rq, reel_type *type,

@@ -90,7 +90,9 @@ static void say_step(report *r, const reel_plan *plan, int i)
     snprintf(name, sizeof name, "%.40s", n->op->name);
     if (member) snprintf(name, sizeof name, "%d as one", (int)member[0]);
     say(r, "%5d  %-20s", i, name);
-    if (plan->out_slot[i] >= 0)
+    if (i >= plan->n_steps && plan->slots[plan->out_slot[i]].kind == REEL_AT_NOTHING)
+        say(r, "%11s", "old value");
+    else if (plan->out_slot[i] >= 0)
         say_place(r, &plan->slots[plan->out_slot[i]]);
     else
         say(r, "%11s", "-");
@@ -109,7 +111,8 @@ static void say_plan(report *r, const reel_plan *plan, int segment)
 {
     const int n = plan->n_steps + plan->n_late;
     if (segment) say(r, "behind the count, where it was %lld:\n", (long long)plan->size);
-    say(r, "%d steps, %d pointers, an arena of %zu bytes\n", n, plan->n_slots, plan->arena_bytes);
+    say(r, "%d steps, %d pointers, an arena of %zu bytes; at most %zu bytes are alive at once\n", n, plan->n_slots,
+        plan->arena_bytes, plan->live_bytes);
     if (n) say(r, "%5s  %-20s%11s %11s  %-20s  %s\n", "step", "op", "at", "bytes", "result", "line");
     for (int i = 0; i < n; i++) say_step(r, plan, i);
     if (plan->seam && plan->seam->plans) say_plan(r, plan->seam->plans, segment + 1);
@@ -122,8 +125,10 @@ int reel_player_explain_(FILE *f, reel_player *p, const char *fn)
     const reel_plan *plan = p->plans;
     if (plan) {
         const reel_plan_info *info = &plan->info;
-        say(&r, "%d nodes traced, %d left out; %d values written over an input; %zu bytes without reuse\n\n",
-            info->nodes, info->pruned, info->in_place, info->unplanned_bytes);
+        say(&r, "%d nodes traced, %d left out; %d values written over an input; %zu bytes without reuse\n", info->nodes,
+            info->pruned, info->in_place, info->unplanned_bytes);
+        say(&r, "%d steps moved; %zu bytes of variables written over their old values\n\n", info->moved,
+            info->donated_bytes);
         say_passes(&r, plan);
         say(&r, "\n");
         say_plan(&r, plan, 0);

@@ -379,17 +379,7 @@ static void take_over(fuser *f)
     p->cap_slots = f->cap_slots;
     f->steps = NULL;
     f->slots = NULL;
-    for (size_t i = 0; i < p->g->n_values; i++)
-        if (p->r[i].last != KEPT) p->r[i].last = -1;
-    for (size_t i = 0; i < p->n_steps; i++) {
-        const pstep *s = &p->steps[i];
-        for (int k = 0; k < s->n_in + s->n_out; k++) {
-            const int32_t value = p->slots[reel_first_operand_(s) + k].value;
-            if (value < 0) continue;
-            proot *r = &p->r[p->v[value].root];
-            if (r->last != KEPT) r->last = (int32_t)i;
-        }
-    }
+    reel_planner_lasts_(p);
 }
 
 int reel_plan_fuse_(planner *p)

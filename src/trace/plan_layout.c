@@ -202,122 +202,24 @@ static int prepare(planner *p, size_t i, size_t *workspace)
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
 
-/* Does a fused step read operand `in` for the last time before, or when, it writes operand `out`? */
-static bool read_by_then(const reel_fused *f, int in, int out)
-{
-    int last = -1, written = -1;
-    for (int i = 0; i < f->n_parts; i++) {
-        for (int j = 0; j < f->part[i].n_in; j++)
-            if (f->part[i].in[j] == in) last = i;
-        if (f->part[i].out == out) written = i;
-    }
-    return last <= written;
-}
-
-/* Every read of that memory in this step is of the same elements in the same order, and over when they are written? */
-static bool only_alike(const planner *p, const pstep *s, const pvalue *v, int j)
-{
-    for (int k = 0; k < s->n_in; k++) {
-        const int32_t other = p->slots[s->slot + k].value;
-        if (other < 0 || p->v[other].root != v->root) continue;
-        const pvalue *o = &p->v[other];
-        if (o->offset != 0 || !reel_same_type_(&o->type, &v->type) || !reel_is_dense_(&o->type.shape, o->strides) ||
-            (s->fused && !read_by_then(s->fused, k, s->n_in + j)))
-            return false;
-    }
-    return true;
-}
-
-/* The input whose memory output j of an elementwise step may go over, or -1: it dies here and looks like the output. */
-static int32_t overwritable(const planner *p, size_t i, int j)
-{
-    const pstep *s = &p->steps[i];
-    if (p->rq->debug & REEL_DEBUG_PLAIN) return -1;
-    const bool plain =
-        s->kind == STEP_RUN && s->node >= 0 && s->n_out == 1 && (p->g->nodes[s->node].op->flags & REEL_OPF_ELEMENTWISE);
-    if (!plain && s->kind != STEP_FUSED) return -1;
-    const int32_t out = p->slots[s->slot + s->n_in + j].value;
-    for (int k = 0; k < s->n_in; k++) {
-        const int32_t value = p->slots[s->slot + k].value;
-        if (value < 0) continue;
-        const pvalue *v = &p->v[value];
-        const proot *r = &p->r[v->root];
-        if (r->kind != REEL_AT_ARENA || r->block < 0 || r->last != (int32_t)i) continue;
-        if (!reel_same_type_(&v->type, &p->v[out].type) ||
-            reel_type_bytes_(&p->v[v->root].type) != reel_type_bytes_(&v->type))
-            continue;
-        if (only_alike(p, s, v, j)) return v->root;
-    }
-    return -1;
-}
-
-static int place_output(planner *p, size_t i, int j)
-{
-    const int32_t value = p->slots[reel_first_operand_(&p->steps[i]) + p->steps[i].n_in + j].value;
-    if (value < 0) return 0;
-    proot *r = &p->r[value];
-    if (r->kind != REEL_AT_ARENA) return 0;
-    const size_t bytes = reel_type_bytes_(&p->v[value].type);
-    p->plan->info.unplanned_bytes += (bytes + 63) & ~(size_t)63;
-    const int32_t over = overwritable(p, i, j);
-    if (over >= 0) {
-        r->block = p->r[over].block;
-        r->at = p->r[over].at;
-        p->r[over].block = -1;
-        p->plan->info.in_place++;
-        return 0;
-    }
-    r->block = reel_arena_take_(p->arena, bytes);
-    if (r->block < 0) return REEL_ENOMEM;
-    r->at = (int64_t)reel_arena_offset_(p->arena, r->block);
-    return 0;
-}
-
-/* Memory for outputs that are fed: of this step alone. */
-static int place_fed(planner *p, const pstep *s, int32_t slot)
-{
-    for (int k = s->n_in; k < s->n_in + s->n_out; k++) {
-        pslot *o = &p->slots[slot + k];
-        if (!o->bytes) continue;
-        const int32_t block = reel_arena_take_(p->arena, o->bytes);
-        if (block < 0) return REEL_ENOMEM;
-        o->at = (int64_t)reel_arena_offset_(p->arena, block); /* never given back: such feeds are rare */
-    }
-    return 0;
-}
-
+/* Kernels first, as they say what workspace they want. */
 static int lay_out(planner *p)
 {
     for (size_t i = 0; i < p->n_steps; i++) {
-        pstep *s = &p->steps[i];
-        const int32_t slot = reel_first_operand_(s);
-        size_t workspace = 0;
-        int rc = prepare(p, i, &workspace);
-        for (int k = 0; k < s->n_out && s->node >= 0 && s->kind != STEP_LATE && !rc; k++) rc = place_output(p, i, k);
-        if (!rc && s->kind != STEP_LATE) rc = place_fed(p, s, slot);
+        p->steps[i].workspace = 0;
+        const int rc = prepare(p, i, &p->steps[i].workspace);
         if (rc) return rc;
-        if (workspace || is_first_half(s)) {
-            const int32_t block = reel_arena_take_(p->arena, workspace + (is_first_half(s) ? 128 : 0));
-            if (block < 0) return REEL_ENOMEM;
-            p->plan->steps[i].work = reel_arena_offset_(p->arena, block);
-            s->number = p->plan->steps[i].work + ((workspace + 63) & ~(size_t)63); /* of a first half: behind it */
-            if (s->kind == STEP_COUNT) { /* both are read by the next segment */
-                p->plan->seam->number = s->number;
-                break;
-            }
-            reel_arena_give_(p->arena, block); /* later steps may have it; this step's inputs still hold theirs */
-        }
-        for (int k = 0; k < s->n_in + s->n_out; k++) {
-            const int32_t value = p->slots[slot + k].value;
-            proot *r = value >= 0 ? &p->r[p->v[value].root] : NULL;
-            if (!r || r->kind != REEL_AT_ARENA || r->block < 0 || r->last != (int32_t)i) continue;
-            if (p->rq->debug & REEL_DEBUG_KEEP) continue;
-            reel_arena_give_(p->arena, r->block);
-            r->block = -1;
-        }
     }
-    p->plan->arena_bytes = reel_arena_bytes_(p->arena);
-    return 0;
+    int rc = reel_plan_blocks_(p);
+    if (!rc) rc = reel_plan_arena_(p);
+    for (size_t i = 0; i < p->n_steps && !rc; i++) {
+        pstep *s = &p->steps[i];
+        if (s->work < 0) continue;
+        p->plan->steps[i].work = (size_t)p->blocks[s->work].at;
+        s->number = p->plan->steps[i].work + ((s->workspace + 63) & ~(size_t)63); /* of a first half: behind it */
+        if (s->kind == STEP_COUNT) p->plan->seam->number = s->number;
+    }
+    return rc;
 }
 
 reel_place reel_place_of_(const planner *p, int32_t value, reel_dtype dtype)
@@ -419,11 +321,13 @@ int reel_plan_layout_(planner *p)
     int rc = lay_out(p);
     if (rc) return rc;
     place_pointers(p);
-    rc = reel_plan_notes_(p);
+    rc = p->plan->ways.check ? reel_plan_check_(p) : 0;
+    if (!rc) rc = reel_plan_notes_(p);
     if (rc) return rc;
     p->plan->info.nodes = (int)p->g->n_nodes;
     p->plan->info.steps += (int)p->n_steps;
     p->plan->info.arena_bytes += p->plan->arena_bytes;
+    p->plan->info.live_bytes += p->plan->live_bytes;
     for (size_t i = 0; i < p->g->n_nodes && !p->parent; i++) p->plan->info.pruned += !(p->need[i] & REEL_NEED_VALUE);
     return p->seam >= 0 ? note_seam(p) : 0;
 }

@@ -15,7 +15,8 @@ typedef struct proot {
     uint8_t kind;      /* REEL_AT_...; NOTHING: not needed */
     bool fresh;        /* EXT: number ext of the fresh ones */
     int32_t ext, last; /* last: the last step that reads it; KEPT: a later segment does */
-    int32_t block;     /* in the arena while it lives, else -1 */
+    int32_t block;     /* in the arena: its number among the planner's, else -1 */
+    bool gone;         /* something has been written over it */
     int64_t at;        /* offset in the arena */
     reel_rec *rec;     /* CONST */
 } proot;
@@ -24,6 +25,7 @@ typedef struct pslot {
     int32_t value;    /* -1: only the shape is read */
     reel_dtype dtype; /* a weak number's, as this step reads it */
     size_t bytes;     /* an output that is fed and made all the same: where it goes, which nobody reads */
+    int32_t block;
     int64_t at;
 } pslot;
 
@@ -42,7 +44,17 @@ typedef struct pstep {
     } kind;
     const reel_fused *fused;
     size_t number; /* of a count: where in the arena */
+    int32_t work;  /* the block of its workspace, -1: none */
+    size_t workspace;
+    bool donated; /* its new values of variables go over the old ones, at the run's end */
 } pstep;
+
+/* Memory that is taken from one step to another. Values that are written over each other share one. */
+typedef struct pblock {
+    int32_t first, last;
+    size_t bytes;
+    int64_t at;
+} pblock;
 enum { KEPT = INT32_MAX };
 
 typedef struct planner {
@@ -56,7 +68,8 @@ typedef struct planner {
     uint8_t *need;
     bool *late; /* by node: made at the run's end, see reel_late */
     reel_late *lates;
-    size_t n_lates, cap_lates;
+    reel_change *changes;
+    size_t n_lates, cap_lates, n_changes, cap_changes;
     int32_t *given; /* of a fed value: which feed */
     pvalue *v;
     proot *r;
@@ -68,7 +81,8 @@ typedef struct planner {
     reel_fused **fused;
     size_t n_slots, cap_slots, n_steps, cap_steps, n_vars, cap_vars, n_fresh, cap_fresh, n_results, cap_results,
         n_fused, cap_fused;
-    reel_arena *arena;
+    pblock *blocks;
+    size_t n_blocks, cap_blocks;
 } planner;
 
 int reel_planner_step_(planner *p, pstep step); /* appends it, with room for its slots (and one more) */
@@ -82,6 +96,21 @@ static inline int32_t reel_first_operand_(const pstep *s)
 int reel_plan_results_(planner *p);
 /* plan_fuse.c: elementwise steps that feed each other become one. */
 int reel_plan_fuse_(planner *p);
+void reel_planner_lasts_(planner *p); /* who reads what last, anew */
+/* plan_donate.c: which updates of variables could be written over the old values; *saved: the bytes that would save. Then, once
+   their order is known, those that will be come behind all other steps. */
+int reel_plan_donate_(planner *p, int64_t *saved);
+int reel_plan_donated_(planner *p);
+/* plan_order.c: less is alive at once. */
+int reel_plan_order_(planner *p, int64_t saved);
+/* plan_memory.c: which values share memory, and where each block lies. */
+int reel_plan_blocks_(planner *p);
+int reel_plan_arena_(planner *p);
+int32_t reel_plan_block_(planner *p, int32_t first, int32_t last, size_t bytes); /* -1: raised */
+/* Every read of that memory in step s is of the same elements in the same order, and over when output j is written? */
+bool reel_only_alike_(const planner *p, const pstep *s, const pvalue *v, int j);
+/* plan_check.c: proves it, by other means. Raises what is wrong. */
+int reel_plan_check_(const planner *p);
 /* plan_layout.c: what later segments read of this one stays in the arena until the run ends; kernels prepared, memory laid out, pointers placed. */
 void reel_plan_keep_(planner *p);
 int reel_plan_layout_(planner *p);

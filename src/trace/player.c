@@ -4,7 +4,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "reel/reel.h"
-#include "player.h"
+#include "debug.h"
 
 /* Runs that assign a variable take the locks of its number, in ascending order, so that they are serialised. Reading
    all variables of a run, and committing all, are each one short moment under `moment`. */
@@ -29,106 +29,16 @@ void reel_unlock_writes_(uint32_t mask)
         if (mask >> i & 1u) pthread_mutex_unlock(&write_locks[i]);
 }
 
-/* ---- frames ---------------------------------------------------------------------------------------- */
-
-static size_t arena_size(const reel_plan *plan)
-{
-    return plan->arena_bytes ? plan->arena_bytes : 64;
-}
-
-static size_t n_recs(const reel_plan *plan)
-{
-    return (size_t)(plan->n_feeds + plan->n_vars + plan->first_fresh + plan->n_fresh) + 1;
-}
-
-static void frame_free(const reel_plan *plan, reel_frame *f)
-{
-    reel_free_(f->arena, arena_size(plan));
-    reel_free_(f->ptr, ((size_t)plan->n_slots + 1) * sizeof *f->ptr);
-    reel_free_(f->carry, ((size_t)plan->n_carry + 1) * sizeof *f->carry);
-    reel_free_(f->recs, n_recs(plan) * sizeof *f->recs);
-    reel_free_(f->made, ((size_t)plan->n_results + 1) * sizeof *f->made);
-    reel_free_(f, sizeof *f);
-}
-
-static reel_frame *frame_new(reel_plan *plan)
-{
-    reel_frame *f = reel_zalloc_(sizeof *f);
-    if (!f) return NULL;
-    f->plan = plan;
-    f->arena = reel_alloc_(arena_size(plan));
-    f->ptr = reel_zalloc_(((size_t)plan->n_slots + 1) * sizeof *f->ptr);
-    f->carry = reel_zalloc_(((size_t)plan->n_carry + 1) * sizeof *f->carry);
-    f->recs = reel_zalloc_(n_recs(plan) * sizeof *f->recs);
-    f->made = reel_zalloc_(((size_t)plan->n_results + 1) * sizeof *f->made);
-    if (!f->arena || !f->ptr || !f->carry || !f->recs || !f->made) {
-        frame_free(plan, f);
-        return NULL;
-    }
-    for (int i = 0; i < plan->n_slots; i++) {
-        const reel_place *at = &plan->slots[i];
-        if (at->kind == REEL_AT_ARENA)
-            f->ptr[i] = f->arena + at->offset;
-        else if (at->kind == REEL_AT_CONST)
-            f->ptr[i] = at->rec->data + at->offset;
-    }
-    return f;
-}
-
-void reel_plan_free_(reel_plan *plan)
-{
-    if (!plan) return;
-    reel_seam_free_(plan->seam);
-    reel_graph_release_(plan->graph);
-    reel_free_(plan->asked, ((size_t)plan->n_feeds + 2 * (size_t)plan->n_fetches + 1) * sizeof *plan->asked);
-    reel_free_(plan->reports, ((size_t)REEL_MAX_PASSES + 1) * sizeof *plan->reports);
-    for (int i = 0; i < plan->n_kernels; i++) {
-        if (plan->kernels[i]->drop) plan->kernels[i]->drop(plan->kernel_plans[i]);
-        reel_free_(plan->kernel_plans[i], plan->kernel_bytes[i]);
-    }
-    while (plan->frames) {
-        reel_frame *f = plan->frames;
-        plan->frames = f->next;
-        frame_free(plan, f);
-    }
-    while (plan->cuts) {
-        reel_cut *c = plan->cuts;
-        plan->cuts = c->next;
-        reel_free_(c, sizeof *c + (size_t)plan->n_fetches * sizeof c->types[0]);
-    }
-    const size_t nf = (size_t)plan->n_feeds + 1, no = (size_t)plan->n_fetches + 1,
-                 ns = (size_t)(plan->n_steps + plan->n_late) + 1;
-    const size_t slots = (size_t)plan->n_slots + 1;
-    reel_free_(plan->feed, nf * sizeof *plan->feed);
-    reel_free_(plan->fetch, no * sizeof *plan->fetch);
-    reel_free_(plan->effect, no * sizeof *plan->effect);
-    reel_free_(plan->feed_type, nf * sizeof *plan->feed_type);
-    reel_free_(plan->feed_strides, nf * sizeof *plan->feed_strides);
-    reel_free_(plan->feed_weak, nf * sizeof *plan->feed_weak);
-    reel_free_(plan->feed_number, nf * sizeof *plan->feed_number);
-    reel_free_(plan->steps, ns * sizeof *plan->steps);
-    reel_free_(plan->kernels, ns * sizeof *plan->kernels);
-    reel_free_(plan->kernel_plans, ns * sizeof *plan->kernel_plans);
-    reel_free_(plan->kernel_bytes, ns * sizeof *plan->kernel_bytes);
-    reel_free_(plan->slots, slots * sizeof *plan->slots);
-    reel_free_(plan->members, plan->cap_members * sizeof *plan->members);
-    reel_free_(plan->member_at, ns * sizeof *plan->member_at);
-    reel_free_(plan->out_slot, ns * sizeof *plan->out_slot);
-    reel_free_(plan->patches, slots * sizeof *plan->patches);
-    reel_free_(plan->carries, slots * sizeof *plan->carries);
-    reel_free_(plan->late, ((size_t)plan->n_late + 1) * sizeof *plan->late);
-    reel_free_(plan->vars, ((size_t)plan->n_vars + 1) * sizeof *plan->vars);
-    reel_free_(plan->fresh, ((size_t)plan->n_fresh + 1) * sizeof *plan->fresh);
-    reel_free_(plan->results, ((size_t)plan->n_results + 1) * sizeof *plan->results);
-    reel_plan_notes_free_(plan);
-    reel_free_(plan, sizeof *plan);
-}
-
 /* ---- the cache of plans ---------------------------------------------------------------------------- */
 
-int reel_player_init_(reel_player *p, reel_graph *g, int max_plans, const reel_pipeline *passes)
+int reel_player_init_(reel_player *p, reel_graph *g, int max_plans, int max_arenas, const reel_pipeline *passes)
 {
     if (pthread_mutex_init(&p->lock, NULL)) return reel_fail_at_("", REEL_ENOMEM, "no lock to be had");
+    if (pthread_cond_init(&p->idle, NULL)) {
+        pthread_mutex_destroy(&p->lock);
+        return reel_fail_at_("", REEL_ENOMEM, "no lock to be had");
+    }
+    p->max_arenas = max_arenas;
     p->graph = reel_graph_retain_(g);
     p->passes = *passes;
     p->max_plans = max_plans > 0 ? max_plans : 8;
@@ -174,6 +84,7 @@ static reel_plan *find(reel_player *p, const reel_request *rq)
         plan->next = p->plans;
         p->plans = plan;
         plan->refs++;
+        plan->used = true;
         return plan;
     }
     return NULL;
@@ -182,6 +93,7 @@ static reel_plan *find(reel_player *p, const reel_request *rq)
 static void insert(reel_player *p, reel_plan *plan)
 {
     plan->refs = 2;
+    plan->used = true;
     plan->next = p->plans;
     p->plans = plan;
     if (++p->n_plans <= p->max_plans) return;
@@ -208,24 +120,26 @@ static int closed(const reel_request *rq)
 reel_plan *reel_player_acquire_(reel_player *p, const reel_request *rq, reel_frame **frame)
 {
     pthread_mutex_lock(&p->lock);
-    const bool shut = p->closed;
+    const bool shut = !reel_pool_enter_(p, rq);
     reel_plan *plan = shut ? NULL : find(p, rq);
     *frame = plan ? plan->frames : NULL;
     if (*frame) plan->frames = (*frame)->next;
     pthread_mutex_unlock(&p->lock);
-    if (shut) (void)closed(rq);
-    if (shut || *frame) return plan;
-    if (!plan) {
+    if (REEL_LIKELY(*frame != NULL)) return plan;
+    if (shut) {
+        (void)closed(rq);
+    } else if (!plan) {
         plan = reel_plan_new_(p->graph, rq, &p->passes);
-        if (!plan) return NULL;
-        pthread_mutex_lock(&p->lock);
-        insert(p, plan);
-        pthread_mutex_unlock(&p->lock);
+        if (plan) {
+            pthread_mutex_lock(&p->lock);
+            insert(p, plan);
+            pthread_mutex_unlock(&p->lock);
+        }
     }
-    *frame = frame_new(plan);
-    if (*frame) return plan;
+    if (plan && (*frame = reel_frame_new_(plan))) return plan;
     pthread_mutex_lock(&p->lock);
-    unref(plan);
+    if (plan) unref(plan);
+    reel_pool_leave_(p);
     pthread_mutex_unlock(&p->lock);
     return NULL;
 }
@@ -236,18 +150,11 @@ void reel_player_give_back_(reel_player *p, reel_frame *frame)
     pthread_mutex_lock(&p->lock);
     p->info = frame->plan->info;
     p->used = true;
-    if (REEL_LIKELY(!frame->before && !p->closed)) {
-        frame->next = frame->plan->frames;
-        frame->plan->frames = frame;
-        unref(frame->plan);
-        pthread_mutex_unlock(&p->lock);
-        return;
-    }
     while (frame) {
         reel_plan *plan = frame->plan;
         reel_frame *before = frame->before;
-        if (p->closed) {
-            frame_free(plan, frame);
+        if (REEL_UNLIKELY(p->closed)) {
+            reel_frame_free_(frame);
         } else {
             frame->before = NULL;
             frame->next = plan->frames;
@@ -256,6 +163,7 @@ void reel_player_give_back_(reel_player *p, reel_frame *frame)
         unref(plan);
         frame = before;
     }
+    reel_pool_leave_(p);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -271,6 +179,7 @@ static reel_plan *find_rest(reel_seam *seam, int64_t size)
         plan->next = seam->plans;
         seam->plans = plan;
         plan->refs++;
+        plan->used = true;
         return plan;
     }
     return NULL;
@@ -279,6 +188,7 @@ static reel_plan *find_rest(reel_seam *seam, int64_t size)
 static void insert_rest(reel_seam *seam, reel_plan *plan)
 {
     plan->refs = 2;
+    plan->used = true;
     plan->next = seam->plans;
     seam->plans = plan;
     if (++seam->n_plans <= REEL_MAX_RESTS) return;
@@ -308,7 +218,7 @@ reel_frame *reel_next_frame_(reel_player *p, const reel_request *rq, reel_frame 
         insert_rest(seam, plan);
         pthread_mutex_unlock(&p->lock);
     }
-    if (!f) f = frame_new(plan);
+    if (!f) f = reel_frame_new_(plan);
     if (!f) {
         pthread_mutex_lock(&p->lock);
         unref(plan);
@@ -325,7 +235,7 @@ reel_frame *reel_next_frame_(reel_player *p, const reel_request *rq, reel_frame 
         const reel_patch *patch = &plan->carries[i];
         f->ptr[patch->slot] = f->carry[patch->ext] + patch->offset;
     }
-    if (p->poison) memset(f->arena, 0xff, arena_size(plan));
+    if (p->poison) memset(f->arena, 0xff, reel_arena_size_(plan));
     return f;
 }
 
@@ -333,6 +243,7 @@ void reel_player_close_(reel_player *p)
 {
     pthread_mutex_lock(&p->lock);
     p->closed = true;
+    if (p->waiting) pthread_cond_broadcast(&p->idle);
     while (p->plans) {
         reel_plan *plan = p->plans;
         p->plans = plan->next;
@@ -346,6 +257,7 @@ void reel_player_drop_(reel_player *p)
 {
     reel_player_close_(p);
     reel_debug_release_(p, atomic_load(&p->debug));
+    pthread_cond_destroy(&p->idle);
     pthread_mutex_destroy(&p->lock);
     reel_graph_release_(p->graph);
 }
@@ -390,8 +302,10 @@ int reel_read_variables_(const reel_plan *plan, const reel_request *rq, reel_rec
 int reel_make_results_(const reel_plan *plan, const reel_request *rq, const reel_type *cut, reel_frame *f)
 {
     reel_rec **fresh = f->recs + plan->n_feeds + plan->n_vars + plan->first_fresh;
-    for (int i = 0; i < plan->n_fresh; i++)
-        if (!(fresh[i] = reel_make_(rq->site, &plan->fresh[i]))) return REEL_ENOMEM;
+    for (int i = 0; i < plan->n_fresh; i++) {
+        fresh[i] = NULL; /* dtype 0: it goes over what a variable has, at the end */
+        if (plan->fresh[i].dtype && !(fresh[i] = reel_make_(rq->site, &plan->fresh[i]))) return REEL_ENOMEM;
+    }
     for (int i = 0; i < plan->n_results; i++) {
         const reel_result *r = &plan->results[i];
         reel_rec *src = r->place.kind == REEL_AT_CONST ? r->place.rec : f->recs[r->place.ext];
@@ -427,64 +341,50 @@ REEL_ALWAYS_INLINE int walk(const reel_plan *plan, const reel_frame *f, const re
 
 /* ---- the end: rows changed in place, variables assigned --------------------------------------------------- */
 
-enum { MAX_LATE = 16 };
-typedef struct change {
-    reel_rec *next[REEL_MAX_STATE]; /* what the variables get */
-    bool locked[REEL_MAX_STATE];    /* with the memory of their present values */
-} change;
-
-static int begin_change(const reel_frame *f, const reel_late *u, const char *site, change *c)
+/* Memory for what variable k of the changes gets: that of its value, if nobody else has it. */
+static int begin_change(const reel_frame *f, int k, const char *site)
 {
-    memset(c, 0, sizeof *c);
-    for (int j = 0; j < u->n_state; j++) {
-        reel_rec *old = f->recs[u->ext[j]];
-        c->locked[j] = reel_cell_lock_(u->cell[j], old) != NULL;
-        c->next[j] =
-            c->locked[j] ? reel_make_view_(site, &old->type, old->strides, old, 0) : reel_make_(site, &old->type);
-        if (!c->next[j]) return reel_status();
-    }
-    return 0;
+    const reel_change *u = &f->plan->changes[k];
+    reel_rec *old = f->recs[u->ext];
+    f->locked[k] = reel_cell_lock_(u->cell, old) != NULL;
+    f->next_values[k] =
+        f->locked[k] ? reel_make_view_(site, &old->type, old->strides, old, 0) : reel_make_(site, &old->type);
+    return f->next_values[k] ? 0 : reel_status();
 }
 
-static int run_change(const reel_frame *f, const reel_late *u, const change *c)
+static int run_change(const reel_frame *f, const reel_late *u)
 {
     const reel_step *s = &f->plan->steps[u->step];
     void **ptr = f->ptr + s->slot;
-    for (int j = 0; j < u->n_state; j++) ptr[u->n_in + j] = c->next[j]->data;
+    const double start = f->late_seconds ? reel_now_() : 0;
+    for (int k = u->first; k < u->first + u->n; k++) ptr[f->plan->changes[k].operand] = f->next_values[k]->data;
     const int rc = s->run(s->plan, ptr, f->arena + s->work);
+    if (f->late_seconds) f->late_seconds[u->step - f->plan->n_steps] = reel_now_() - start;
     return rc ? reel_step_failed_(f->plan->graph, s, rc) : 0;
 }
 
-static void end_change(const reel_late *u, const change *c, bool good)
+static void end_change(const reel_frame *f, int k, bool good)
 {
-    for (int j = u->n_state; j-- > 0;) {
-        if (c->locked[j])
-            reel_cell_unlock_(u->cell[j], good ? c->next[j] : NULL);
-        else if (good)
-            reel_cell_set_(u->cell[j], c->next[j]);
-    }
+    const reel_change *u = &f->plan->changes[k];
+    if (f->locked[k])
+        reel_cell_unlock_(u->cell, good ? f->next_values[k] : NULL);
+    else if (good)
+        reel_cell_set_(u->cell, f->next_values[k]);
 }
 
 /* Memory for all of them before the first is made; what they could refuse has been checked. Under `moment`. */
 static int make_changes(const reel_frame *f, const reel_request *rq)
 {
     const reel_plan *plan = f->plan;
-    change some[MAX_LATE], *all = some;
-    const size_t bytes = (size_t)plan->n_late * sizeof *all;
-    if (plan->n_late > MAX_LATE && !(all = reel_alloc_(bytes))) return REEL_ENOMEM;
     reel_ctx *c = reel_ctx_();
     const char *site = c->site, *op = c->op;
     int n = 0, rc = 0;
-    while (n < plan->n_late && !rc) {
-        rc = begin_change(f, &plan->late[n], rq->site, &all[n]);
-        n++;
-    }
+    while (n < plan->n_changes && !rc) rc = begin_change(f, n++, rq->site);
     c->site = c->op = NULL;
-    for (int i = 0; i < plan->n_late && !rc; i++) rc = run_change(f, &plan->late[i], &all[i]);
+    for (int i = 0; i < plan->n_late && !rc; i++) rc = run_change(f, &plan->late[i]);
     c->site = site;
     c->op = op;
-    while (n-- > 0) end_change(&plan->late[n], &all[n], !rc);
-    if (all != some) reel_free_(all, bytes);
+    while (n-- > 0) end_change(f, n, !rc);
     return rc;
 }
 
@@ -595,11 +495,14 @@ int reel_player_run_(reel_player *p, const reel_request *rq, const reel_type *tr
     reel_frame *frame;
     reel_plan *plan = reel_player_acquire_(p, rq, &frame);
     if (!plan) return reel_status();
-    if (p->poison) memset(frame->arena, 0xff, arena_size(plan));
+    if (p->poison) memset(frame->arena, 0xff, reel_arena_size_(plan));
     int rc = 0;
     const reel_type *cut = truth ? reel_cut_types_(p, plan, rq, truth, size) : NULL;
     if (truth && !cut) rc = reel_status();
+    reel_ctx *c = reel_ctx_();
+    c->runs++;
     if (!rc) rc = replay(p, &frame, rq, cut, out);
+    c->runs--;
     reel_player_give_back_(p, frame);
     return rc;
 }

@@ -3,6 +3,14 @@
 #define REEL_TRACE_PLAYER_H
 #include "trace.h"
 
+/* frames.c */
+size_t reel_arena_size_(const reel_plan *plan);
+reel_frame *reel_frame_new_(reel_plan *plan); /* NULL: raised */
+void reel_frame_free_(reel_frame *f);
+/* Both under the player's lock. enter waits until a run may begin; false: the player is closed. leave also after that. */
+bool reel_pool_enter_(reel_player *p, const reel_request *rq);
+void reel_pool_leave_(reel_player *p);
+
 /* A plan with a reference and a frame of it. NULL: raised. */
 reel_plan *reel_player_acquire_(reel_player *p, const reel_request *rq, reel_frame **frame);
 void reel_player_give_back_(reel_player *p, reel_frame *frame); /* the last segment's; those before go too */

@@ -35,7 +35,9 @@ reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o)
     s->check_numerics = opts.check_numerics;
     s->n_buckets = opts.buckets && opts.n_buckets > 0 ? opts.n_buckets : 0;
     s->buckets = reel_alloc_array_((size_t)s->n_buckets + 1, sizeof *s->buckets);
-    if (!s->buckets || reel_player_init_(&s->player, g, opts.max_plans, &passes)) {
+    passes.ways.check = passes.ways.check || opts.check_plans;
+    if (!s->buckets || reel_player_init_(&s->player, g, opts.max_plans,
+                                         opts.max_arenas ? opts.max_arenas : REEL_MAX_ARENAS, &passes)) {
         reel_free_(s->buckets, ((size_t)s->n_buckets + 1) * sizeof *s->buckets);
         reel_free_(s, sizeof *s);
         return NULL;
@@ -87,6 +89,13 @@ int reel_session_info(reel_session *s, reel_plan_info *out)
     *out = s->player.info;
     pthread_mutex_unlock(&s->player.lock);
     return used ? 0 : reel_fail_at_("", REEL_EARG, "reel_session_info: the session has not run yet");
+}
+
+int reel_session_trim(reel_session *s)
+{
+    if (!s) return reel_fail_at_("", REEL_EARG, "reel_session_trim: s is NULL");
+    reel_player_trim_(&s->player);
+    return 0;
 }
 
 int reel_session_explain(FILE *f, reel_session *s)

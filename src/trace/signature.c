@@ -259,7 +259,7 @@ static reel_fn_trace *trace_new(const reel_function *f, reel_graph *g, reel_trac
     bool varies = false;
     for (int i = 0; i < n->sig.n; i++) varies |= !reel_shape_known_(&n->sig.types[i].shape);
     t->no_effects = reel_alloc_array_(REEL_MAX_OUT + 1, sizeof *t->no_effects);
-    if (!t->no_effects || reel_player_init_(&t->player, g, varies ? 16 : 4, &f->passes)) {
+    if (!t->no_effects || reel_player_init_(&t->player, g, varies ? 16 : 4, f->max_arenas, &f->passes)) {
         trace_free(t);
         return NULL;
     }

@@ -163,11 +163,16 @@ enum { REEL_NEED_VALUE = 1, REEL_NEED_SHAPE = 2 };
 void reel_prune_(const reel_graph *g, const bool *fed, uint8_t *need);
 /* Which passes a player runs before it plans, in order; none: the graph is planned as it was traced. */
 struct reel_pass;
+/* What the planner does, beyond what it must. */
+typedef struct reel_plan_ways {
+    bool fuse, schedule, check; /* check: each plan is proved */
+} reel_plan_ways;
 enum { REEL_MAX_PASSES = 64 };
 typedef struct reel_pipeline {
     const struct reel_pass *pass[REEL_MAX_PASSES];
     int n;
-    int fuse; /* 1: the last is "fuse", which the planner does */
+    int planned; /* how many of them, the last ones, the planner does: */
+    reel_plan_ways ways;
     reel_graph_math math;
 } reel_pipeline;
 /* list: see reel_session_opts. NULL: the default. Raises. */
@@ -241,14 +246,16 @@ typedef struct reel_result {
     bool weak;
 } reel_result;
 
-/* The last step of a run: an op that changes some rows of variables and is assigned to them. It is made in place, in those
-   that nobody else has the value of. */
-enum { REEL_MAX_STATE = 3 };
+/* The last steps of a run: those whose results are assigned to variables and may go over the values these had, where nobody else
+   has them: an op that changes some rows, an update that goes over all elements. They cannot fail. */
 typedef struct reel_late {
-    int step, n_in, n_state;
-    reel_rec *cell[REEL_MAX_STATE];
-    int32_t ext[REEL_MAX_STATE]; /* of their values */
+    int step, first, n; /* among the plan's changes */
 } reel_late;
+typedef struct reel_change {
+    reel_rec *cell;
+    int32_t ext;     /* of its value */
+    int32_t operand; /* of the step: which of its pointers is the new one */
+} reel_change;
 
 typedef struct reel_frame {
     struct reel_frame *next;
@@ -256,9 +263,12 @@ typedef struct reel_frame {
     struct reel_plan *plan;
     char *arena;
     void **ptr;
-    char **carry;    /* handed on by the segment before */
-    reel_rec **recs; /* feeds, variables, fresh ones */
-    reel_rec **made; /* of the results */
+    char **carry;           /* handed on by the segment before */
+    reel_rec **recs;        /* feeds, variables, fresh ones */
+    reel_rec **made;        /* of the results */
+    reel_rec **next_values; /* of the changes: what the variables get */
+    bool *locked;           /* with the memory of their present values */
+    double *late_seconds;   /* of the late steps, where somebody wants to know; else NULL */
 } reel_frame;
 
 /* Where a plan ends because sizes depend on data: behind the count of a node. The rest is planned for each number that
@@ -280,6 +290,7 @@ void reel_seam_free_(reel_seam *seam);
 typedef struct reel_plan {
     struct reel_plan *next; /* most recently used first */
     int refs;               /* runs under way, and 1 for the list; under the player's lock */
+    bool used;              /* since frames were last trimmed; so is this */
     /* key */
     int n_feeds, n_fetches;
     int32_t *feed, *fetch, *effect;
@@ -293,7 +304,7 @@ typedef struct reel_plan {
     int32_t *asked;            /* feeds, fetches, effects */
     reel_pass_report *reports; /* the first is the graph as traced */
     int n_reports;
-    bool fuse;
+    reel_plan_ways ways;
     size_t work; /* operations that the passes took, for tests */
     uint8_t debug;
     /* replay */
@@ -309,16 +320,17 @@ typedef struct reel_plan {
     reel_type *fresh;
     reel_result *results; /* fetches first, then commits; those of the last segment are the run's */
     reel_late *late;      /* their steps stand behind the others */
-    int n_late;
+    reel_change *changes;
+    int n_late, n_changes;
     reel_seam *seam; /* NULL: this is the last segment */
     int64_t size;    /* the number it was planned for, behind a seam */
     int first_fresh, n_carries, n_carry;
     const reel_kernel **kernels;
     char **kernel_plans; /* of the prepared kernels */
     size_t *kernel_bytes;
-    uint32_t write_locks; /* which locks a run takes: bits of the variables it assigns */
-    size_t arena_bytes;
-    reel_frame *frames; /* free ones */
+    uint32_t write_locks;           /* which locks a run takes: bits of the variables it assigns */
+    size_t arena_bytes, live_bytes; /* live: the most that is alive at once, which no arena can be below */
+    reel_frame *frames;             /* free ones */
     reel_plan_info info;
     struct reel_cut *cuts; /* of a padded plan: the fetches' types by the true size */
     struct reel_step_note *step_notes;
@@ -355,9 +367,16 @@ typedef struct reel_player {
     bool used, poison;
     struct reel_debug *_Atomic debug; /* NULL: nobody looks at its runs */
     _Atomic bool closed;
+    int max_arenas; /* runs at once, 0: any number */
+    /* of the pool, under the lock: runs under way, runs that wait; the most at once since it was trimmed, and in the time before; runs since */
+    int running, waiting, most, most_before, leaves;
+    pthread_cond_t idle;
     pthread_mutex_t lock;
 } reel_player;
-int reel_player_init_(reel_player *p, reel_graph *g, int max_plans, const reel_pipeline *passes);
+enum { REEL_MAX_ARENAS = 16 }; /* unless somebody wants another number */
+int reel_player_init_(reel_player *p, reel_graph *g, int max_plans, int max_arenas, const reel_pipeline *passes);
+void reel_player_trim_(reel_player *p); /* frees all arenas that no run has */
+void reel_player_pool_(reel_player *p, int *running, int *idle, size_t *idle_bytes);
 void reel_player_drop_(reel_player *p); /* its plans, its graph */
 void reel_player_close_(reel_player *p);
 /* size: of the padded dimension, and truth: the feeds' types without padding: outputs are cut back to what those give. NULL: as they are. */

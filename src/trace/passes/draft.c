@@ -462,7 +462,7 @@ int reel_optimize_(const reel_graph *g, const reel_request *rq, const reel_pipel
     reel_scope *scope = reel_scope_begin(rq->site, "passes");
     c->widen = g->widen;
     int rc = scope ? begin(d, g, rq) : reel_status();
-    for (int i = 0; i < passes->n - passes->fuse && !rc; i++) rc = run_pass(d, passes->pass[i], passes->math);
+    for (int i = 0; i < passes->n - passes->planned && !rc; i++) rc = run_pass(d, passes->pass[i], passes->math);
     c->widen = widen;
     reel_scope_end(scope);
     c->listeners = listeners;

@@ -6,16 +6,22 @@
 #include "core/options.h"
 #include "pass.h"
 
-/* Not a graph's but a plan's: src/trace/plan_fuse.c. Wherever it stands in a list, it comes last. */
+/* Not a graph's but a plan's: src/trace/plan_fuse.c, plan_order.c. Wherever they stand in a list, they come last. */
 static const reel_pass fuse = {
     .name = "fuse", .law = "elementwise steps that feed each other are one pass over memory", .by_default = true};
+static const reel_pass schedule = {
+    .name = "schedule",
+    .law = "steps that do not feed each other run so that little is alive at once, updates of "
+           "variables last, over the old values",
+    .by_default = true};
 static const reel_pass *const built_in[] = {&reel_pass_prune_,
                                             &reel_pass_fold_,
                                             &reel_pass_simplify_,
                                             &reel_pass_views_,
                                             &reel_pass_sink_,
                                             &reel_pass_share_,
-                                            &fuse};
+                                            &fuse,
+                                            &schedule};
 enum { N_BUILT_IN = sizeof built_in / sizeof *built_in, MAX_USER = 1024, NAME = 64, LAW = 256 };
 
 /* Of users; only ever added, under the lock. A reader sees an entry once the count that covers it is published. */
@@ -105,9 +111,16 @@ int reel_pass_register(const reel_pass_def *given)
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
 /* views once more: what simplify and share put together may leave views of the same elements. */
-static const reel_pass *const by_default[] = {&reel_pass_prune_,    &reel_pass_views_, &reel_pass_fold_,
-                                              &reel_pass_simplify_, &reel_pass_sink_,  &reel_pass_share_,
-                                              &reel_pass_views_,    &reel_pass_prune_, &fuse};
+static const reel_pass *const by_default[] = {&reel_pass_prune_,
+                                              &reel_pass_views_,
+                                              &reel_pass_fold_,
+                                              &reel_pass_simplify_,
+                                              &reel_pass_sink_,
+                                              &reel_pass_share_,
+                                              &reel_pass_views_,
+                                              &reel_pass_prune_,
+                                              &fuse,
+                                              &schedule};
 
 static int add(const char *fn, reel_pipeline *p, const reel_pass *pass)
 {
@@ -153,11 +166,20 @@ int reel_pipeline_parse_(const char *fn, const char *list, reel_graph_math math,
     int n = 0;
     for (int i = 0; i < out->n; i++) {
         if (out->pass[i] == &fuse)
-            out->fuse = 1;
+            out->ways.fuse = true;
+        else if (out->pass[i] == &schedule)
+            out->ways.schedule = true;
         else
             out->pass[n++] = out->pass[i];
     }
-    out->n = n + out->fuse;
-    if (out->fuse) out->pass[n] = &fuse;
+    out->n = n;
+    if (out->ways.fuse) out->pass[out->n++] = &fuse;
+    if (out->ways.schedule) out->pass[out->n++] = &schedule;
+    out->planned = out->n - n;
+#ifdef NDEBUG
+    out->ways.check = reel_ctx_()->check_plans;
+#else
+    out->ways.check = true;
+#endif
     return 0;
 }
