@@ -94,7 +94,7 @@ bool reel_att_bias_(const reel_att_common *c, const void *mask, int64_t batch, i
 static inline void reel_att_gemm_(const reel_att_common *c, int64_t m, int64_t n, int64_t k, const void *a, int64_t ars,
                                   int64_t acs, const void *b, int64_t brs, int64_t bcs, void *out, int64_t ldc)
 {
-    const reel_gemm_args g = {m, n, k, ars, acs, brs, bcs, ldc};
+    const reel_gemm_args g = {m, n, k, ars, acs, brs, bcs, ldc, NULL};
     if (m > 0 && n > 0 && k > 0) c->gemm(&g, a, b, out);
 }
 static inline int64_t reel_att_columns_(int64_t rows)

@@ -101,7 +101,7 @@ static void NAME(forward)(const plain_job *j, int64_t item, T *rows)
     }
     if (s->last) {
         const T *const w = (const T *)(j->work + j->p->weights_at) + g * s->og * s->k;
-        const reel_gemm_args m = {np, s->og, s->k, s->pointwise ? s->c : s->k, 1, s->og, 1, s->o};
+        const reel_gemm_args m = {np, s->og, s->k, s->pointwise ? s->c : s->k, 1, s->og, 1, s->o, NULL};
         T *const to = y + p0 * s->o + g * s->og;
         if (!s->pointwise) NAME(patches_last)(s, x, p0, p1, rows, false);
         j->p->gemm(&m, s->pointwise ? x + p0 * s->c : rows, w, to);
@@ -111,7 +111,7 @@ static void NAME(forward)(const plain_job *j, int64_t item, T *rows)
     }
     const T *const w = (const T *)j->w + g * s->og * s->k;
     T *const to = y + g * s->og * s->out + p0;
-    const reel_gemm_args m = {s->og, np, s->k, s->k, 1, s->pointwise ? s->in : np, 1, s->out};
+    const reel_gemm_args m = {s->og, np, s->k, s->k, 1, s->pointwise ? s->in : np, 1, s->out, NULL};
     if (!s->pointwise) NAME(patches)(s, x, s->cg, p0, p1, rows, false);
     j->p->gemm(&m, w, s->pointwise ? x + p0 : rows, to);
     for (int64_t o = 0; bias && o < s->og; o++)
@@ -139,12 +139,12 @@ static void NAME(input)(const plain_job *j, int64_t item, T *rows)
         const int64_t p1 = least(p0 + j->p->nb, s->out), np = p1 - p0;
         if (s->last) {
             const T *const w = (const T *)(j->work + j->p->weights_at) + g * s->og * s->k;
-            const reel_gemm_args m = {np, s->k, s->og, s->o, 1, s->k, 1, s->k};
+            const reel_gemm_args m = {np, s->k, s->og, s->o, 1, s->k, 1, s->k, NULL};
             j->p->gemm(&m, y + p0 * s->o, w, rows);
             NAME(patches_last)(s, x, p0, p1, rows, true);
         } else {
             const T *const w = (const T *)j->w + g * s->og * s->k + c0 * s->taps;
-            const reel_gemm_args m = {nc * s->taps, np, s->og, 1, s->k, s->out, 1, np};
+            const reel_gemm_args m = {nc * s->taps, np, s->og, 1, s->k, s->out, 1, np, NULL};
             j->p->gemm(&m, w, y + p0, rows);
             NAME(patches)(s, x, nc, p0, p1, rows, true);
         }
@@ -166,11 +166,11 @@ static void NAME(weights)(const plain_job *j, int64_t item, T *rows)
         for (int64_t p0 = 0; p0 < s->out; p0 += j->p->nb) {
             const int64_t p1 = least(p0 + j->p->nb, s->out), np = p1 - p0;
             if (s->last) {
-                const reel_gemm_args m = {s->og, s->k, np, 1, s->o, s->pointwise ? s->c : s->k, 1, s->k};
+                const reel_gemm_args m = {s->og, s->k, np, 1, s->o, s->pointwise ? s->c : s->k, 1, s->k, NULL};
                 if (!s->pointwise) NAME(patches_last)(s, x, p0, p1, rows, false);
                 j->p->gemm(&m, y + p0 * s->o, s->pointwise ? x + p0 * s->c : rows, product);
             } else {
-                const reel_gemm_args m = {s->og, s->k, np, s->out, 1, 1, s->pointwise ? s->in : np, s->k};
+                const reel_gemm_args m = {s->og, s->k, np, s->out, 1, 1, s->pointwise ? s->in : np, s->k, NULL};
                 if (!s->pointwise) NAME(patches)(s, x, s->cg, p0, p1, rows, false);
                 j->p->gemm(&m, y + p0, s->pointwise ? x + p0 : rows, product);
             }

@@ -1,6 +1,7 @@
 /* gemm_body.h: the product for one element type; level_gemm.c includes it twice with T, BITS and V(name) set.
    Tiles of up to REEL_GEMM_ROWS rows by two vectors stay in registers over a stretch of k; b is read in place where its
-   rows are contiguous and near, else a panel of it is copied (transposed) to the stack; a is read in place. */
+   rows are contiguous and near, else a panel of it is copied (transposed) to the stack, unless the caller has had all of
+   them copied before; a is read in place. */
 
 enum {
     CAT(w, BITS) = CAT(REEL_W, BITS),
@@ -231,26 +232,26 @@ static void CAT(gemm, BITS)(const reel_gemm_args *g, const void *av, const void 
 {
     enum { W = CAT(w, BITS), NR = CAT(nr, BITS), KC = CAT(kc, BITS) };
     T panel[KC * NR];
-    const T *const a = av, *const b = bv;
+    const T *const a = av, *const b = bv, *const panels = g->panels;
     T *const c = cv;
-    if (g->m == 1 && g->bcs == 1) {
+    if (g->m == 1 && g->bcs == 1 && !panels) {
         CAT(row, BITS)(g, a, b, c);
         return;
     }
     /* far rows cost a page each: worth copying once they are read by many tiles */
-    const bool pack = g->bcs != 1 || (g->m > 4 * REEL_GEMM_ROWS && g->k * g->brs > (int64_t)(131072 / sizeof(T)));
+    const bool pack =
+        panels || g->bcs != 1 || (g->m > 4 * REEL_GEMM_ROWS && g->k * g->brs > (int64_t)(131072 / sizeof(T)));
     const int64_t step = pack ? KC : g->k > 0 ? g->k : 1;
     for (int64_t j = 0; j < g->n; j += NR) {
         const int64_t n = g->n - j < NR ? g->n - j : NR;
         const CAT(reel_m, BITS) tail = V(mask)((int)(n > W ? n - W : n));
         for (int64_t p = 0; p < g->k; p += step) {
             const int64_t k = g->k - p < step ? g->k - p : step;
-            const T *from = b + p * g->brs + j * g->bcs;
-            int64_t ldb = g->brs;
-            if (pack) {
+            const T *from = panels ? panels + j * g->k + p * NR : b + p * g->brs + j * g->bcs;
+            const int64_t ldb = pack ? NR : g->brs;
+            if (pack && !panels) {
                 CAT(pack_panel, BITS)(panel, from, g->brs, g->bcs, k, n);
                 from = panel;
-                ldb = NR;
             }
             if (n == NR)
                 CAT(panel_full, BITS)(g, k, a + p * g->acs, from, ldb, c + j, tail, p == 0);
@@ -260,4 +261,11 @@ static void CAT(gemm, BITS)(const reel_gemm_args *g, const void *av, const void 
                 CAT(panel_thin, BITS)(g, k, a + p * g->acs, from, ldb, c + j, tail, p == 0);
         }
     }
+}
+
+static void CAT(pack, BITS)(const reel_gemm_args *g, const void *b, int64_t from, int64_t to, void *panels)
+{
+    enum { NR = CAT(nr, BITS) };
+    for (int64_t j = from; j < to; j += NR) CAT(pack_panel, BITS)
+    ((T *)panels + j * g->k, (const T *)b + j * g->bcs, g->brs, g->bcs, g->k, to - j < NR ? to - j : NR);
 }

@@ -19,5 +19,11 @@
 #define V(name) reel_##name##64_
 #include "gemm_body.h"
 
-const reel_gemm_table REEL_LEVELED(reel_gemm_levels) = {
-    .f32 = gemm32, .f64 = gemm64, .dots_f32 = dots32, .dots_f64 = dots64};
+const reel_gemm_table REEL_LEVELED(reel_gemm_levels) = {.f32 = gemm32,
+                                                        .f64 = gemm64,
+                                                        .dots_f32 = dots32,
+                                                        .dots_f64 = dots64,
+                                                        .pack_f32 = pack32,
+                                                        .pack_f64 = pack64,
+                                                        .wide_f32 = nr32,
+                                                        .wide_f64 = nr64};

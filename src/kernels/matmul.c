@@ -153,7 +153,7 @@ static void blocks_plan(matmul_plan *p)
         p->row_blocks = 1;
         p->col_blocks = (p->along + nb - 1) / nb;
     } else {
-        reel_matmul_blocks_(p->route, p->b.transposed, p->m, p->n, p->k, &mb, &nb);
+        reel_matmul_blocks_(p->route, p->m, p->n, p->k, &mb, &nb);
         p->row_blocks = (p->m + mb - 1) / mb;
         p->col_blocks = (p->n + nb - 1) / nb;
     }
@@ -202,7 +202,8 @@ static int route_plan(matmul_plan *p, size_t *workspace)
         blocks_plan(p);
         return 0;
     }
-    p->route = reel_is_float_(p->compute) ? reel_matmul_choose_(wish, p->compute, p->m, p->n, p->k) : MATMUL_PORTABLE;
+    p->route = reel_is_float_(p->compute) ? reel_matmul_choose_(wish, p->compute, p->a.transposed, p->m, p->n, p->k)
+                                          : MATMUL_PORTABLE;
     if (p->route == MATMUL_ONEDNN) {
         blocks_plan(p);
         const int code = onednn_plan(p, workspace);
@@ -226,11 +227,26 @@ static void gemm_plan(matmul_plan *p)
         p->gemm = ints->gemm[p->step];
         p->dot = ints->dots[p->step];
     }
-    p->g = (reel_gemm_args){p->m, p->n, p->k, p->a.ld, 1, p->b.ld, 1, p->n};
+    p->g = (reel_gemm_args){p->m, p->n, p->k, p->a.ld, 1, p->b.ld, 1, p->n, NULL};
     if (p->a.transposed) p->g.ars = 1, p->g.acs = p->a.ld;
     if (p->b.transposed) p->g.brs = 1, p->g.bcs = p->b.ld;
     p->whole =
         p->serial && p->items == 1 && p->route == MATMUL_PORTABLE && !p->a.gather && !p->b.gather && !p->a.convert;
+}
+
+/* One big b that all blocks read: its panels are copied once, before them. */
+static int panels_plan(matmul_plan *p, size_t *workspace)
+{
+    const bool f64 = p->compute == REEL_F64;
+    const reel_gemm_table *t = REEL_PICK(reel_gemm_levels);
+    const double bytes = (double)p->k * (double)p->b.ld * (double)p->step;
+    if (p->route != MATMUL_PORTABLE || p->serial || p->batches != 1 || !reel_is_float_(p->compute) ||
+        p->m < MATMUL_PACK_ROWS || !(p->b.transposed || bytes > MATMUL_PACK_BYTES))
+        return 0;
+    p->wide = f64 ? t->wide_f64 : t->wide_f32;
+    p->pack = f64 ? t->pack_f64 : t->pack_f32;
+    const int64_t columns = (p->n + p->wide - 1) / p->wide * p->wide;
+    return reserve(workspace, p->k, (size_t)columns * p->step, &p->panels_at);
 }
 
 /* The whole plan, with the product computed in the given dtype. */
@@ -278,6 +294,7 @@ static int plan_as(matmul_plan *p, const reel_ksig *sig, reel_dtype compute, siz
         batch_strides(&p->b, p->batch_rank);
     }
     code = route_plan(p, workspace);
+    if (!code) code = panels_plan(p, workspace);
     if (!code) gemm_plan(p);
     return code;
 }
@@ -306,7 +323,7 @@ static void matmul_drop(void *plan)
 typedef struct matmul_job {
     const matmul_plan *p;
     const char *a, *b;
-    char *c, *scratch;
+    char *c, *scratch, *panels;
     _Atomic uint64_t regions; /* bits of the scratch regions in use */
     atomic_bool failed;
 } matmul_job;
@@ -327,7 +344,7 @@ static void vector_block(const matmul_plan *p, const char *a, const char *b, cha
         p->dot(n, p->k, both ? x : at(matrix, from * ld, p->step), both ? p->k : ld, both ? b : x,
                c + from * (int64_t)p->step);
     } else {
-        const reel_gemm_args g = {1, n, p->k, 0, 1, ld, 1, n};
+        const reel_gemm_args g = {1, n, p->k, 0, 1, ld, 1, n, NULL};
         p->gemm(&g, x, at(matrix, from, p->step), c + from * (int64_t)p->step);
     }
 }
@@ -350,8 +367,17 @@ static void matrix_block(matmul_job *j, const char *a, const char *b, char *c, i
     } else {
         reel_gemm_args g = p->g;
         g.m = m, g.n = n;
+        if (p->wide) g.panels = j->panels + j0 * p->k * (int64_t)p->step;
         p->gemm(&g, a, b, c);
     }
+}
+
+static void panels_body(void *arg, int64_t begin, int64_t end)
+{
+    const matmul_job *j = arg;
+    const matmul_plan *p = j->p;
+    const int64_t to = end * p->wide;
+    p->pack(&p->g, j->b, begin * p->wide, to < p->n ? to : p->n, j->panels);
 }
 
 /* A scratch region for the thread that asks; as many are there as threads come here, usually. */
@@ -413,6 +439,11 @@ static int matmul_run(const void *plan, void *const *ptr, void *work)
     matmul_job j = {.p = p, .c = p->compute != p->dtype ? w + p->out_at : ptr[2], .scratch = w + p->scratch_at};
     j.a = operand_ready(&p->a, ptr[0], w, p->compute);
     j.b = operand_ready(&p->b, ptr[1], w, p->compute);
+    if (p->wide) {
+        const int64_t grain = MATMUL_PACK_BYTES / (p->wide * p->k) + 1;
+        j.panels = w + p->panels_at;
+        reel_parallel_for((p->n + p->wide - 1) / p->wide, grain, panels_body, &j);
+    }
     atomic_init(&j.regions, 0);
     atomic_init(&j.failed, false);
     if (p->serial)

@@ -15,9 +15,12 @@ typedef enum { MATMUL_AUTO, MATMUL_WANT_PORTABLE, MATMUL_WANT_BLAS, MATMUL_WANT_
 enum {
     MATMUL_SERIAL = 1 << 18,       /* less than that in all: one thread */
     MATMUL_LIGHT = 1 << 22,        /* less than that: no sleeping thread is woken for it */
+    MATMUL_LARGE = 1 << 24,        /* from there on blocks of the portable product have at least 64 rows, not 32 */
     MATMUL_GRAIN = 1 << 17,        /* a thread takes at least that much at once */
     MATMUL_VECTOR_WHOLE = 1 << 18, /* a matrix times a vector: up to that in one block */
     MATMUL_VECTOR_BLOCK = 512,     /* beyond, in blocks of the result that long */
+    MATMUL_PACK_ROWS = 48,         /* so many rows of a make up for copying b */
+    MATMUL_PACK_BYTES = 131072,    /* ... if b is that big, or transposed */
     MATMUL_REGIONS = 64            /* at most so many threads have scratch memory in one run */
 };
 
@@ -46,14 +49,16 @@ typedef struct matmul_plan {
     int64_t batches, batch_dims[REEL_MAX_RANK];
     int batch_rank, regions;
     int64_t mb, nb, row_blocks, col_blocks, items, grain, out_count;
-    size_t out_at, scratch, scratch_at;
+    size_t out_at, scratch, scratch_at, panels_at;
+    int wide; /* columns of a panel of b where run copies b to panels first, else 0 */
+    void (*pack)(const reel_gemm_args *g, const void *b, int64_t from, int64_t to, void *panels);
     reel_onednn *dnn[4]; /* bit 1: the last row block, bit 0: the last column block */
     matmul_operand a, b;
 } matmul_plan;
 
 /* matmul_route.c */
 matmul_wish reel_matmul_wish_(void); /* REEL_MATMUL=blas|onednn|portable at the start of the process: for tests */
-matmul_route reel_matmul_choose_(matmul_wish wish, reel_dtype compute, int64_t m, int64_t n, int64_t k);
+matmul_route reel_matmul_choose_(matmul_wish wish, reel_dtype compute, bool ta, int64_t m, int64_t n, int64_t k);
 matmul_route reel_matmul_second_(reel_dtype compute); /* where oneDNN turned out to have nothing */
-void reel_matmul_blocks_(matmul_route route, bool tb, int64_t m, int64_t n, int64_t k, int64_t *mb, int64_t *nb);
+void reel_matmul_blocks_(matmul_route route, int64_t m, int64_t n, int64_t k, int64_t *mb, int64_t *nb);
 #endif

@@ -9,7 +9,7 @@ void reel_matrix_update_(const reel_matrix *d, int64_t m, int64_t n, int64_t k, 
     if (n <= 0 || k <= 0) return;
     for (int64_t i = 0; i < m; i += REEL_MATRIX_STRIP) {
         const int64_t rows = m - i < REEL_MATRIX_STRIP ? m - i : REEL_MATRIX_STRIP;
-        const reel_gemm_args g = {rows, n, k, ars, acs, brs, bcs, n};
+        const reel_gemm_args g = {rows, n, k, ars, acs, brs, bcs, n, NULL};
         d->g->f64(&g, a + i * ars, b, tmp);
         for (int64_t r = 0; r < rows; r++) d->t->sub(n, tmp + r * n, c + (i + r) * ldc);
     }

@@ -141,7 +141,7 @@ static void product(const scan_plan *p, int64_t m, int64_t n, int64_t k, const v
     const int64_t sz = (int64_t)p->size, wide = PANEL / sz;
     for (int64_t j = 0; j < n && m > 0 && k > 0; j += wide) {
         const int64_t cols = n - j < wide ? n - j : wide;
-        const reel_gemm_args g = {m, cols, k, lda, 1, cols, 1, ldc};
+        const reel_gemm_args g = {m, cols, k, lda, 1, cols, 1, ldc, NULL};
         p->gemm(&g, a, b + j * k * sz, (char *)c + j * sz);
     }
 }
