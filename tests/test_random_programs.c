@@ -82,6 +82,13 @@ static bool same(const program *p, const char *mode, const results *a, const res
         if (ok && memcmp(a->data[i], b->data[i], a->bytes[i]) == 0) continue;
         TAP_NOTE("REEL_SEED=%llu: %s: result %d differs from eager's (%s, %zu and %zu bytes)",
                  (unsigned long long)p->seed, mode, i, reel_dtype_name(a->type[i].dtype), a->bytes[i], b->bytes[i]);
+        if (getenv("REEL_VERBOSE"))
+            for (size_t k = 0; k < a->bytes[i] && k < b->bytes[i] && k < 64; k += 4) {
+                uint32_t x = 0, y = 0;
+                memcpy(&x, a->data[i] + k, a->bytes[i] - k < 4 ? a->bytes[i] - k : 4);
+                memcpy(&y, b->data[i] + k, a->bytes[i] - k < 4 ? a->bytes[i] - k : 4);
+                if (x != y) TAP_NOTE("byte %zu: %08x, eagerly %08x", k, (unsigned)y, (unsigned)x);
+            }
         return false;
     }
     return true;
@@ -328,6 +335,7 @@ static bool compare(program *p)
             reset(p);
             session(p, s, &got);
             ok = same(p, "session of another batch", &other, &got) && ok;
+            if (getenv("REEL_VERBOSE")) (void)reel_session_explain(stderr, s);
             results_free(&got);
             results_free(&other);
         }

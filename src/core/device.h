@@ -46,22 +46,42 @@ static inline const reel_counting_kernel *reel_counting_(const reel_kernel *k)
     return (const reel_counting_kernel *)k;
 }
 
-/* Several elementwise ops of one output each as one kernel, which goes once over memory: parts in program order. Operands are
-   numbered: the inputs, the outputs, then what stays inside. Inputs are either one element or broadcast against the outputs,
-   which all have one shape. sig: op NULL, attr the reel_fused; one-element inputs behind the others. The same bits as one by one. */
+/* Several ops of one output each as one kernel, which goes once over memory: parts in program order. Operands are numbered: the
+   inputs, the numbers (inputs of one element), the outputs, then what stays inside. The same bits as one by one. sig: op NULL, attr
+   the reel_fused, in: inputs and numbers.
+
+   A plain group (rows.n == 0) is elementwise: its inputs are broadcast against the outputs, which all have one shape.
+
+   A group by rows (rows.n > 0) has reductions of the innermost axes of that shape. Its operands are whole (that shape, rows.n times
+   rows.cols elements), or have one element a row, and parts are: elementwise on whole operands, in which row operands are repeated
+   along the row; elementwise on row operands; reductions (reduces) of a whole operand to a row operand. Where rows are longer than
+   REEL_FUSED_COLS nothing whole depends on row operands that the group makes: such rows go by in pieces. Who wants to play or print
+   groups some other way may leave those by rows to the interpreter. */
 enum { REEL_FUSED_ARGS = 4, REEL_FUSED_PARTS = 32, REEL_FUSED_IN = 6, REEL_FUSED_NUMBERS = 16, REEL_FUSED_OUT = 8 };
+enum { REEL_FUSED_OPERANDS = REEL_FUSED_IN + REEL_FUSED_NUMBERS + REEL_FUSED_PARTS };
+enum { REEL_FUSED_COLS = 4096, REEL_FUSED_REDUCTIONS = 8 };
 typedef struct reel_fused_part {
     const reel_op *op;
     const void *attr;
     int32_t node; /* of the graph; kernels need not know */
-    int n_in;
+    int n_in;     /* operands: without what a reduction reads only the shape of */
+    bool reduces;
     int16_t in[REEL_FUSED_ARGS], out;
     reel_dtype in_dtype[REEL_FUSED_ARGS], out_dtype;
 } reel_fused_part;
+typedef struct reel_fused_rows {
+    int64_t n, cols;
+    int rank, axis; /* of what is whole; a row is the axes from axis on */
+    int64_t dims[REEL_MAX_RANK];
+    bool whole[REEL_FUSED_OPERANDS];                /* numbers are not */
+    int64_t strides[REEL_FUSED_IN][REEL_MAX_RANK]; /* of inputs, elements, along dims (row operands: up to axis); 0: repeated */
+} reel_fused_rows;
 typedef struct reel_fused {
-    int n_parts, n_in, n_numbers, n_out, n_operands; /* n_in: without the one-element inputs */
+    int n_parts, n_in, n_numbers, n_out, n_operands; /* n_in: without the numbers */
     reel_fused_part part[REEL_FUSED_PARTS];
+    reel_fused_rows rows;
 } reel_fused;
+typedef enum { REEL_REDUCES_NOT, REEL_REDUCES_SHORT, REEL_REDUCES } reel_reduces; /* SHORT: rows up to REEL_FUSED_COLS */
 
 typedef struct reel_device {
     const char *name;
@@ -69,7 +89,10 @@ typedef struct reel_device {
     int n_kernels;
     const reel_kernel *custom;        /* for ids beyond: runs op->def.cpu on dense copies */
     const reel_kernel *fused;         /* NULL: none */
+    const reel_kernel *fused_rows;    /* for groups by rows */
     bool (*fuses)(const reel_op *op); /* may it be part of a fused kernel? */
+    reel_reduces (*reduces)(const reel_op *op); /* may it be a reduction of one by rows? */
+    int (*fits)(const reel_fused *f);           /* has the kernel room for this group by rows? -1: raised */
 } reel_device;
 const reel_device *reel_device_(int number); /* 0: the CPU; NULL: none */
 void reel_device_install_(int number, const reel_device *d);

@@ -210,4 +210,7 @@ const reel_device reel_cpu_device_ = {.name = "cpu",
                                       .n_kernels = REEL_N_OPS,
                                       .custom = &reel_k_custom_,
                                       .fused = &reel_k_fused_,
-                                      .fuses = reel_fuses_};
+                                      .fused_rows = &reel_k_fused_rows_,
+                                      .fuses = reel_fuses_,
+                                      .reduces = reel_reduces_,
+                                      .fits = reel_fused_rows_fit_};

@@ -5,7 +5,10 @@
 
 /* elementwise.c */
 extern const reel_kernel reel_k_elementwise_, reel_k_cast_, reel_k_where_, reel_k_update_, reel_k_fused_;
+extern const reel_kernel reel_k_fused_rows_;
 bool reel_fuses_(const reel_op *op);
+reel_reduces reel_reduces_(const reel_op *op);
+int reel_fused_rows_fit_(const reel_fused *f);
 /* copy.c: any layout to dense: reshape, broadcast_to ... of what cannot be a view */
 extern const reel_kernel reel_k_copy_;
 /* create.c */

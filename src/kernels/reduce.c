@@ -3,6 +3,7 @@
 #include "core/dtype.h"
 #include "core/error.h"
 #include "core/shape.h"
+#include "kernels/cpu_table.h"
 #include "kernels/isa.h"
 #include "kernels/kernels.h"
 #include "ops/attrs.h"
@@ -379,3 +380,38 @@ KERNEL(logsumexp);
 const reel_kernel reel_k_count_nonzero_ = {sizeof(reel_reduce_plan), REEL_K_CHEAP, count_prepare, reduce_run, NULL};
 const reel_kernel reel_k_sum_like_ = {sizeof(reel_reduce_plan), REEL_K_CHEAP, sum_like_prepare, sum_like_run, NULL};
 _Static_assert(sizeof(reel_reduce_plan) <= REEL_PLAN_STACK, "a cheap kernel's plan lives on the stack");
+
+/* ---- as a part of a fused kernel ------------------------------------------------------------------------ */
+
+reel_reduces reel_reduces_(const reel_op *op)
+{
+    const reel_kernel *k = reel_kernel_(&reel_cpu_device_, op);
+    if (op->id == REEL_OP_argmax || op->id == REEL_OP_argmin) return REEL_REDUCES_SHORT; /* pieces would need their places */
+    return k == &reel_k_sum_ || k == &reel_k_max_ || k == &reel_k_product_ || k == &reel_k_norm_ ||
+                   k == &reel_k_variance_ || k == &reel_k_logsumexp_ || k == &reel_k_count_nonzero_ ||
+                   k == &reel_k_sum_like_
+               ? REEL_REDUCES
+               : REEL_REDUCES_NOT;
+}
+
+int reel_reduce_rows_(reel_reduce_plan *p, const reel_fused_part *f, int64_t rows, int64_t cols, size_t *part)
+{
+    const reel_op *op = f->op->id == REEL_OP_sum_like ? &reel_rows_[REEL_OP_sum] : f->op;
+    const int64_t dims[2] = {rows, cols}, strides[2] = {cols, 1}, one = 1;
+    const reel_kview in = {f->in_dtype[0], 2, dims, strides, NULL}, out = {f->out_dtype, 1, &rows, &one, NULL};
+    reel_attr_variance attr;
+    memset(&attr, 0, sizeof attr);
+    if (f->op->attr_size) memcpy(&attr, f->attr, f->op->attr_size);
+    attr.reduce.axes = (reel_axes){.n = 1, .axis = {1}};
+    const reel_ksig sig = {.op = op, .attr = &attr, .n_in = 1, .n_out = 1, .in = &in, .out = &out};
+    size_t workspace = 0;
+    const int rc = reel_kernel_(&reel_cpu_device_, op)->prepare(&sig, p, &workspace);
+    p->join = op->id == REEL_OP_any || op->id == REEL_OP_all;
+    p->n_parts = 1;
+    p->part = cols;
+    p->n_tasks = rows;
+    *part = p->finish == finish_variance || p->finish == finish_exps ? sizeof(reel_stat)
+            : p->finish == finish_argmax                             ? sizeof(reel_best)
+                                                                     : sizeof(int64_t);
+    return rc;
+}

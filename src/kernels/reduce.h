@@ -199,4 +199,7 @@ static inline uint16_t reel_unkey_16_(int16_t k, int nan, int flip)
 {
     return (uint16_t)(k == INT16_MAX ? nan : k ^ ((k >> 15) & INT16_MAX) ^ flip);
 }
+/* The reduction of each row of a dense rows x cols matrix, in one piece each, as a part of a fused kernel; *part: bytes of a partial
+   result. Short: rows up to REEL_FUSED_COLS. */
+int reel_reduce_rows_(reel_reduce_plan *p, const reel_fused_part *f, int64_t rows, int64_t cols, size_t *part);
 #endif

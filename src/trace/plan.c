@@ -553,11 +553,17 @@ static int keep_asked(reel_plan *plan, const reel_request *rq)
     return 0;
 }
 
+static int step_passes(planner *p)
+{
+    const reel_plan_ways *w = &p->plan->ways;
+    return reel_way_(w, REEL_STEPS_FUSE) ? reel_plan_fuse_(p, reel_way_(w, REEL_STEPS_REDUCE)) : 0;
+}
+
 /* For speed and memory; not where people look at steps one by one. */
 static int order_steps(planner *p)
 {
     int64_t saved = 0;
-    if (!p->plan->ways.schedule || p->rq->debug) return 0;
+    if (!reel_way_(&p->plan->ways, REEL_STEPS_SCHEDULE) || p->rq->debug) return 0;
     int rc = reel_plan_donate_(p, &saved);
     if (!rc) rc = reel_plan_order_(p, saved);
     return rc ? rc : reel_plan_donated_(p);
@@ -582,7 +588,7 @@ static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_req
     if (!rc) rc = reel_plan_results_(&p);
     if (!rc) rc = add_late(&p);
     if (!rc && p.seam >= 0) reel_plan_keep_(&p);
-    if (!rc && plan->ways.fuse && !(rq->debug & REEL_DEBUG_PLAIN)) rc = reel_plan_fuse_(&p);
+    if (!rc && !(rq->debug & REEL_DEBUG_PLAIN)) rc = step_passes(&p);
     if (!rc) rc = order_steps(&p);
     if (!rc && !parent) plan->write_locks = locks_of(&p);
     if (!rc) rc = finish(&p);

@@ -197,21 +197,53 @@ static bool alike(const pvalue *v, const pvalue *root)
     return v->offset == 0 && reel_same_type_(&v->type, &root->type) && reel_is_dense_(&v->type.shape, v->strides);
 }
 
+/* Where the i-th element of a member's shape lies, counted in v's elements. */
+static int64_t element_of(const pvalue *v, const reel_shape *of, int64_t i)
+{
+    int64_t at = 0;
+    for (int d = of->rank - 1, e = v->type.shape.rank - 1; d >= 0; d--, e--) {
+        if (e >= 0 && v->type.shape.dims[e] != 1) at += i % of->dims[d] * v->strides[e];
+        i /= of->dims[d];
+    }
+    return at;
+}
+
+/* In a group by rows: does part i read, as v, element by element what another part makes, or one element a row? Tried at many places. */
+static bool alike_by_rows(const checker *c, const reel_fused *f, int i, int o, int32_t value)
+{
+    enum { PLACES = 97 };
+    const reel_fused_part *part = &f->part[i];
+    const pvalue *v = &c->p->v[value], *root = &c->p->v[v->root];
+    const reel_shape *of = part->reduces ? &v->type.shape : &c->p->v[c->g->nodes[part->node].first_out].type.shape;
+    const int64_t n = reel_count_(of);
+    const bool whole = part->reduces || f->rows.whole[part->out];
+    if (v->offset || v->type.dtype != root->type.dtype || n != (whole ? f->rows.n * f->rows.cols : f->rows.n) ||
+        reel_count_(&root->type.shape) != (f->rows.whole[o] ? f->rows.n * f->rows.cols : f->rows.n))
+        return false;
+    for (int64_t k = 0; k < (n < PLACES ? n : PLACES); k++) {
+        const int64_t at = n <= PLACES ? k : (n - 1) / (PLACES - 1) * k;
+        if (element_of(v, of, at) != (whole && !f->rows.whole[o] ? at / f->rows.cols : at)) return false;
+    }
+    return whole || !f->rows.whole[o];
+}
+
 static int read_fused(checker *c, const pstep *s)
 {
     const reel_fused *f = s->fused;
     for (int i = 0; i < f->n_parts; i++) {
         const reel_node *n = &c->g->nodes[f->part[i].node];
-        if (n->op != f->part[i].op || n->n_in != f->part[i].n_in)
+        if (n->op != f->part[i].op || f->part[i].n_in != (f->part[i].reduces ? 1 : n->n_in))
             return wrong(c, "member %d is another op than %%%d", i, f->part[i].node);
-        for (int k = 0; k < n->n_in; k++) {
+        for (int k = 0; k < f->part[i].n_in; k++) {
             const int o = f->part[i].in[k];
             const int32_t value = c->g->ins[n->first_in + k], has = operand_value(c, s, o);
             int by = -1; /* the member that makes it */
             for (int m = 0; m < f->n_parts; m++)
                 if (f->part[m].out == o) by = m;
             if (by < 0 ? has != value
-                       : c->p->v[value].root != has || (value != has && !alike(&c->p->v[value], &c->p->v[has])))
+                : c->p->v[value].root != has ? true
+                : f->rows.n                  ? !alike_by_rows(c, f, i, o, value)
+                                             : value != has && !alike(&c->p->v[value], &c->p->v[has]))
                 return wrong(c, "member %d reads operand %d, which is not %%%d", i, o, c->g->values[value].node);
             if (by >= i) return wrong(c, "member %d reads what member %d makes later", i, by);
         }
@@ -289,7 +321,8 @@ static bool may_go_over(const checker *c, const pstep *s, int in, int out)
             for (int k = 0; k < part->n_in; k++)
                 if (part->in[k] == in) read = i;
         }
-        return read <= written;
+        const bool apart = s->fused->rows.n && in < s->fused->n_in && s->fused->rows.whole[in] != s->fused->rows.whole[out];
+        return read <= written && !apart;
     }
     const reel_op *op = c->g->nodes[s->node].op;
     if (s->kind != STEP_RUN || !(op->flags & REEL_OPF_ELEMENTWISE)) return false;

@@ -137,7 +137,7 @@ static const reel_kernel *kernel_of(const planner *p, const pstep *s)
     case STEP_COUNT:
     case STEP_CHECK: return &count_kernel;
     case STEP_FILL: return &fill_kernel;
-    case STEP_FUSED: return reel_device_(0)->fused;
+    case STEP_FUSED: return s->fused->rows.n ? reel_device_(0)->fused_rows : reel_device_(0)->fused;
     default:
         return reel_kernel_(reel_device_(0),
                             s->node >= 0 ? p->g->nodes[s->node].op : &reel_rows_[REEL_OP_stop_gradient]);

@@ -22,6 +22,16 @@ static bool read_by_then(const reel_fused *f, int in, int out)
     return last <= written;
 }
 
+/* In a group by rows: are both whole, or have both an element a row? Then each tile overwrites what it alone has read. */
+static bool same_places(const planner *p, const pstep *s, int in, int out)
+{
+    const reel_fused *f = s->fused;
+    const pslot *slot = &p->slots[s->slot];
+    return !f->rows.n || in >= f->n_in ||
+           (f->rows.whole[in] == f->rows.whole[out] && reel_count_(&p->v[slot[in].value].type.shape) ==
+                                                           reel_count_(&p->v[slot[out].value].type.shape));
+}
+
 bool reel_only_alike_(const planner *p, const pstep *s, const pvalue *v, int j)
 {
     for (int k = 0; k < s->n_in; k++) {
@@ -29,7 +39,7 @@ bool reel_only_alike_(const planner *p, const pstep *s, const pvalue *v, int j)
         if (other < 0 || p->v[other].root != v->root) continue;
         const pvalue *o = &p->v[other];
         if (o->offset != 0 || !reel_same_type_(&o->type, &v->type) || !reel_is_dense_(&o->type.shape, o->strides) ||
-            (s->fused && !read_by_then(s->fused, k, s->n_in + j)))
+            (s->fused && (!read_by_then(s->fused, k, s->n_in + j) || !same_places(p, s, k, s->n_in + j))))
             return false;
     }
     return true;

@@ -94,8 +94,8 @@ static inline int32_t reel_first_operand_(const pstep *s)
 }
 /* plan_results.c: what leaves the run. Before a seam only memory for it is set apart. */
 int reel_plan_results_(planner *p);
-/* plan_fuse.c: elementwise steps that feed each other become one. */
-int reel_plan_fuse_(planner *p);
+/* plan_fuse.c: elementwise steps that feed each other become one, and reductions with what they read and who reads them. */
+int reel_plan_fuse_(planner *p, bool reductions);
 void reel_planner_lasts_(planner *p); /* who reads what last, anew */
 /* plan_donate.c: which updates of variables could be written over the old values; *saved: the bytes that would save. Then, once
    their order is known, those that will be come behind all other steps. */

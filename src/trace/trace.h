@@ -163,10 +163,24 @@ enum { REEL_NEED_VALUE = 1, REEL_NEED_SHAPE = 2 };
 void reel_prune_(const reel_graph *g, const bool *fed, uint8_t *need);
 /* Which passes a player runs before it plans, in order; none: the graph is planned as it was traced. */
 struct reel_pass;
+/* Those that work on the plan's steps, in the order in which the planner does them: the last ones of a list. */
+typedef enum {
+    REEL_STEPS_FUSE,
+    REEL_STEPS_REDUCE,
+    REEL_STEPS_EPILOGUE,
+    REEL_STEPS_SWEEP,
+    REEL_STEPS_SCHEDULE,
+    REEL_N_STEPS
+} reel_steps_pass;
 /* What the planner does, beyond what it must. */
 typedef struct reel_plan_ways {
-    bool fuse, schedule, check; /* check: each plan is proved */
+    unsigned steps; /* which passes work on its steps: bits of reel_steps_pass */
+    bool check;     /* each plan is proved */
 } reel_plan_ways;
+static inline bool reel_way_(const reel_plan_ways *w, reel_steps_pass pass)
+{
+    return w->steps >> pass & 1u;
+}
 enum { REEL_MAX_PASSES = 64 };
 typedef struct reel_pipeline {
     const struct reel_pass *pass[REEL_MAX_PASSES];
@@ -305,6 +319,7 @@ typedef struct reel_plan {
     reel_pass_report *reports; /* the first is the graph as traced */
     int n_reports;
     reel_plan_ways ways;
+    size_t found[REEL_N_STEPS]; /* how much each pass over its steps found */
     size_t work; /* operations that the passes took, for tests */
     uint8_t debug;
     /* replay */

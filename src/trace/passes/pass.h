@@ -38,7 +38,8 @@ typedef struct reel_rewriter {
 typedef struct reel_pass {
     const char *name, *law;
     bool by_default;
-    int (*run)(reel_rewriter *w); /* NULL: "fuse" */
+    int (*run)(reel_rewriter *w); /* NULL: it works on the plan's steps */
+    reel_steps_pass steps;        /* which of those it is */
     reel_pass_def def;            /* of a user's pass */
 } reel_pass;
 

@@ -6,22 +6,41 @@
 #include "core/options.h"
 #include "pass.h"
 
-/* Not a graph's but a plan's: src/trace/plan_fuse.c, plan_order.c. Wherever they stand in a list, they come last. */
-static const reel_pass fuse = {
-    .name = "fuse", .law = "elementwise steps that feed each other are one pass over memory", .by_default = true};
-static const reel_pass schedule = {
-    .name = "schedule",
-    .law = "steps that do not feed each other run so that little is alive at once, updates of "
-           "variables last, over the old values",
-    .by_default = true};
+/* Not a graph's but a plan's: src/trace/plan_fuse.c, plan_order.c and others. Wherever they stand in a list, they come last, in this order. */
+static const reel_pass of_steps[REEL_N_STEPS] = {
+    {.name = "fuse",
+     .law = "elementwise steps that feed each other are one pass over memory",
+     .by_default = true,
+     .steps = REEL_STEPS_FUSE},
+    {.name = "reduce",
+     .law = "a reduction of rows is part of the pass that makes what it reduces or reads its result",
+     .by_default = true,
+     .steps = REEL_STEPS_REDUCE},
+    {.name = "epilogue",
+     .law = "what elementwise steps do to a product is done to each block of it while that is in cache",
+     .by_default = true,
+     .steps = REEL_STEPS_EPILOGUE},
+    {.name = "sweep",
+     .law = "optimizer updates that do not wait for each other are one step over all variables",
+     .by_default = true,
+     .steps = REEL_STEPS_SWEEP},
+    {.name = "schedule",
+     .law = "steps that do not feed each other run so that little is alive at once, updates of "
+            "variables last, over the old values",
+     .by_default = true,
+     .steps = REEL_STEPS_SCHEDULE},
+};
 static const reel_pass *const built_in[] = {&reel_pass_prune_,
                                             &reel_pass_fold_,
                                             &reel_pass_simplify_,
                                             &reel_pass_views_,
                                             &reel_pass_sink_,
                                             &reel_pass_share_,
-                                            &fuse,
-                                            &schedule};
+                                            &of_steps[REEL_STEPS_FUSE],
+                                            &of_steps[REEL_STEPS_REDUCE],
+                                            &of_steps[REEL_STEPS_EPILOGUE],
+                                            &of_steps[REEL_STEPS_SWEEP],
+                                            &of_steps[REEL_STEPS_SCHEDULE]};
 enum { N_BUILT_IN = sizeof built_in / sizeof *built_in, MAX_USER = 1024, NAME = 64, LAW = 256 };
 
 /* Of users; only ever added, under the lock. A reader sees an entry once the count that covers it is published. */
@@ -111,16 +130,10 @@ int reel_pass_register(const reel_pass_def *given)
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
 /* views once more: what simplify and share put together may leave views of the same elements. */
-static const reel_pass *const by_default[] = {&reel_pass_prune_,
-                                              &reel_pass_views_,
-                                              &reel_pass_fold_,
-                                              &reel_pass_simplify_,
-                                              &reel_pass_sink_,
-                                              &reel_pass_share_,
-                                              &reel_pass_views_,
-                                              &reel_pass_prune_,
-                                              &fuse,
-                                              &schedule};
+static const reel_pass *const by_default[] = {&reel_pass_prune_,    &reel_pass_views_, &reel_pass_fold_,
+                                              &reel_pass_simplify_, &reel_pass_sink_,  &reel_pass_share_,
+                                              &reel_pass_views_,    &reel_pass_prune_, &of_steps[REEL_STEPS_FUSE], &of_steps[REEL_STEPS_REDUCE], &of_steps[REEL_STEPS_EPILOGUE], &of_steps[REEL_STEPS_SWEEP],
+                                            &of_steps[REEL_STEPS_SCHEDULE]};
 
 static int add(const char *fn, reel_pipeline *p, const reel_pass *pass)
 {
@@ -165,17 +178,17 @@ int reel_pipeline_parse_(const char *fn, const char *list, reel_graph_math math,
     }
     int n = 0;
     for (int i = 0; i < out->n; i++) {
-        if (out->pass[i] == &fuse)
-            out->ways.fuse = true;
-        else if (out->pass[i] == &schedule)
-            out->ways.schedule = true;
-        else
+        if (out->pass[i]->run)
             out->pass[n++] = out->pass[i];
+        else
+            out->ways.steps |= 1u << out->pass[i]->steps;
     }
     out->n = n;
-    if (out->ways.fuse) out->pass[out->n++] = &fuse;
-    if (out->ways.schedule) out->pass[out->n++] = &schedule;
-    out->planned = out->n - n;
+    for (int k = 0; k < REEL_N_STEPS; k++) {
+        if (!reel_way_(&out->ways, (reel_steps_pass)k)) continue;
+        out->pass[out->n++] = &of_steps[k];
+        out->planned++;
+    }
 #ifdef NDEBUG
     out->ways.check = reel_ctx_()->check_plans;
 #else

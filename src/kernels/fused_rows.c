@@ -1,0 +1,269 @@
+/* fused_rows.c: groups by rows: elementwise ops and reductions in one pass over memory (see reel_fused). Some rows at a time, or a piece
+   of a long one, go through all parts while they are in cache. The parts' own loops run on that tile, and reductions keep the
+   order of their kernels: a row at once, or chunks joined as parts are. So the bits are those of the ops one by one. */
+#include "kernels/fused_rows.h"
+#include "kernels/kernels.h"
+#include "reel/tensor.h"
+
+/* ---- memory -------------------------------------------------------------------------------------------- */
+
+REEL_DEFINE_GATHER(gather1, uint8_t)
+REEL_DEFINE_GATHER(gather2, uint16_t)
+REEL_DEFINE_GATHER(gather4, uint32_t)
+REEL_DEFINE_GATHER(gather8, uint64_t)
+
+static void gather(void *to, const void *from, const reel_walk *w, int64_t first, int64_t n, int size)
+{
+    switch (size) {
+    case 1: gather1(to, from, w, first, n); break;
+    case 2: gather2(to, from, w, first, n); break;
+    case 4: gather4(to, from, w, first, n); break;
+    default: gather8(to, from, w, first, n); break;
+    }
+}
+
+/* to[r][c] = from[r * step] */
+#define SPREAD_OUT(T)                                   \
+    do {                                                \
+        T *t = to;                                      \
+        const T *f = from;                              \
+        for (int64_t r = 0; r < rows; r++, t += cols) { \
+            const T v = f[r * step];                    \
+            for (int64_t c = 0; c < cols; c++) t[c] = v; \
+        }                                               \
+    } while (0)
+static void spread_out(void *to, const void *from, int64_t rows, int64_t step, int64_t cols, int size)
+{
+    switch (size) {
+    case 1: SPREAD_OUT(uint8_t); break;
+    case 2: SPREAD_OUT(uint16_t); break;
+    case 4: SPREAD_OUT(uint32_t); break;
+    default: SPREAD_OUT(uint64_t); break;
+    }
+}
+
+/* ---- a tile -------------------------------------------------------------------------------------------- */
+
+typedef struct job {
+    const rows_program *p;
+    void *const *ptr;
+    char *work;
+} job;
+
+/* What a thread is at: rows [row, row + rows), of each len elements from col on; where its registers lie. */
+typedef struct tile {
+    const rows_program *p;
+    void *const *ptr;
+    char *reg[ROWS_REGS];
+    int64_t row, rows, col, len;
+} tile;
+
+/* Once for a thread: temporaries have their places; what is the same for all tiles is put there. */
+static void begin_tiles(tile *t, const job *j, char *whole, char *row, int64_t rows)
+{
+    const rows_program *p = j->p;
+    t->p = p;
+    t->ptr = j->ptr;
+    for (int k = 0; k < p->n_regs; k++) {
+        const rows_reg *r = &p->r[k];
+        if (r->place == AT_POINTER || r->place == ALONG_ROW)
+            t->reg[k] = j->ptr[k];
+        else
+            t->reg[k] = r->kind != OF_WHOLE ? row + (size_t)r->slot * ((size_t)rows * 8)
+                        : whole             ? whole + (size_t)r->slot * p->whole_bytes
+                                            : NULL;
+        if (r->place == REPEATED && whole) gather(t->reg[k], j->ptr[k], &p->walk[k], 0, rows * p->len, r->size);
+    }
+    for (int i = 0; i < p->n_once; i++) {
+        const rows_reg *to = &p->r[p->once[i].to];
+        if (to->kind == OF_WHOLE && !whole) continue;
+        spread_out(t->reg[p->once[i].to], t->reg[p->once[i].from], rows, 0, to->kind == OF_WHOLE ? p->len : 1, to->size);
+    }
+}
+
+/* The registers of inputs and outputs at this tile. */
+static void point(tile *t)
+{
+    const rows_program *p = t->p;
+    const int64_t first = t->row * p->cols + t->col;
+    for (int k = 0; k < p->n_io; k++) {
+        const rows_reg *r = &p->r[k];
+        const int64_t at = r->kind == OF_WHOLE ? first : r->kind == OF_ROW ? t->row : 0;
+        if (r->place == AT_POINTER)
+            t->reg[k] = (char *)t->ptr[k] + at * r->size;
+        else if (r->place == ALONG_ROW)
+            t->reg[k] = (char *)t->ptr[k] + t->col * r->size;
+        else if (r->place == GATHERED)
+            gather(t->reg[k], t->ptr[k], &p->walk[k], at, r->kind == OF_WHOLE ? t->rows * t->len : t->rows, r->size);
+    }
+}
+
+static void elementwise(const tile *t, const rows_instr *c)
+{
+    const rows_program *p = t->p;
+    const reel_loop_op *op = &p->op[c->op];
+    const bool whole = p->r[c->out].kind == OF_WHOLE;
+    void *arg[REEL_FUSED_ARGS + 1];
+    uint8_t step[REEL_FUSED_ARGS];
+    int64_t move[REEL_FUSED_ARGS + 1]; /* bytes to the next row */
+    for (int j = 0; j <= c->n_in; j++) {
+        const int k = j < c->n_in ? c->in[j] : c->out;
+        const rows_reg *r = &p->r[k];
+        arg[j] = t->reg[k];
+        move[j] = r->kind == OF_WHOLE ? t->len * r->size : r->kind == OF_ROW ? r->size : 0;
+        if (j < c->n_in) step[j] = r->kind == (whole ? OF_WHOLE : OF_ROW) || (!whole && p->n == 1);
+    }
+    if (!c->by_row) {
+        op->fn(arg, step, whole ? t->rows * t->len : t->rows, &op->extra);
+        return;
+    }
+    for (int64_t r = 0; r < t->rows; r++) {
+        op->fn(arg, step, t->len, &op->extra);
+        for (int j = 0; j <= c->n_in; j++) arg[j] = (char *)arg[j] + move[j];
+    }
+}
+
+/* Each row of the tile at once. */
+static void reduce(const tile *t, const rows_instr *c)
+{
+    const rows_program *p = t->p;
+    const reel_reduce_plan *rp = &p->reduction[c->op];
+    int64_t partial[ROWS_MAX];
+    if (!rp->join) {
+        rp->body(rp, t->reg[c->in[0]], t->reg[c->out], NULL, 0, t->rows);
+        return;
+    }
+    reel_reduce_plan few = *rp;
+    few.n_out = t->rows;
+    few.body(&few, t->reg[c->in[0]], NULL, partial, 0, t->rows);
+    few.finish(&few, t->reg[c->out], partial);
+}
+
+/* The chunks of a piece of one row, whose results are joined when all are there. */
+static void reduce_piece(const tile *t, const rows_instr *c, char *work)
+{
+    const rows_program *p = t->p;
+    const int64_t chunk = t->row * p->chunks + t->col / REEL_RED_CHUNK, n = (t->len + REEL_RED_CHUNK - 1) / REEL_RED_CHUNK;
+    void *to = work + p->part_at[c->op] + (size_t)chunk * p->part_bytes[c->op];
+    reel_reduce_plan piece = p->reduction[c->op];
+    piece.n_red = t->len;
+    piece.part = REEL_RED_CHUNK;
+    piece.n_parts = INT32_MAX; /* so that all are parts of one result */
+    piece.body(&piece, t->reg[c->in[0]], NULL, to, 0, n);
+}
+
+static void run_instr(const tile *t, const rows_instr *c)
+{
+    const rows_program *p = t->p;
+    const bool whole = p->r[c->out].kind == OF_WHOLE;
+    switch (c->what) {
+    case ROWS_ELEMENTWISE: elementwise(t, c); break;
+    case ROWS_REDUCTION: reduce(t, c); break;
+    case ROWS_SPREAD:
+        spread_out(t->reg[c->out], t->reg[c->in[0]], t->rows, 1, whole ? t->len : 1, p->r[c->out].size);
+        break;
+    }
+}
+
+/* ---- all of them --------------------------------------------------------------------------------------- */
+
+static void short_rows(void *arg, int64_t begin, int64_t end)
+{
+    const job *j = arg;
+    const rows_program *p = j->p;
+    _Alignas(64) char temps[ROWS_TILE_BYTES];
+    tile t;
+    t.col = 0;
+    t.len = p->cols;
+    begin_tiles(&t, j, temps, temps + (size_t)p->n_whole * p->whole_bytes, p->rows);
+    for (int64_t i = begin; i < end; i++) {
+        t.row = i * p->rows;
+        t.rows = p->n - t.row < p->rows ? p->n - t.row : p->rows;
+        point(&t);
+        for (int k = 0; k < p->n_code; k++) run_instr(&t, &p->code[k]);
+    }
+}
+
+static void long_rows(void *arg, int64_t begin, int64_t end)
+{
+    const job *j = arg;
+    const rows_program *p = j->p;
+    const int64_t slabs = (p->cols + ROWS_SLAB - 1) / ROWS_SLAB;
+    _Alignas(64) char temps[ROWS_TILE_BYTES];
+    tile t;
+    t.rows = 1;
+    begin_tiles(&t, j, temps, temps + (size_t)p->n_whole * p->whole_bytes, 1);
+    for (int64_t i = begin; i < end; i++) {
+        t.row = i / slabs;
+        const int64_t from = i % slabs * ROWS_SLAB, to = from + ROWS_SLAB < p->cols ? from + ROWS_SLAB : p->cols;
+        for (t.col = from; t.col < to; t.col += p->len) {
+            t.len = to - t.col < p->len ? to - t.col : p->len;
+            point(&t);
+            for (int k = 0; k < p->n_code; k++) {
+                if (p->code[k].what == ROWS_REDUCTION)
+                    reduce_piece(&t, &p->code[k], j->work);
+                else if (p->r[p->code[k].out].kind == OF_WHOLE)
+                    run_instr(&t, &p->code[k]);
+            }
+        }
+    }
+}
+
+/* What has one element a row, when the pieces of long rows are done. */
+static void finish_long(const job *j)
+{
+    const rows_program *p = j->p;
+    tile t;
+    begin_tiles(&t, j, NULL, j->work + p->row_temps_at, p->n);
+    t.row = t.col = 0;
+    t.rows = p->n;
+    t.len = 1;
+    for (int k = 0; k < p->n_io; k++)
+        if (p->r[k].kind == OF_ROW && p->r[k].place == GATHERED)
+            gather(t.reg[k], j->ptr[k], &p->walk[k], 0, p->n, p->r[k].size);
+    for (int k = 0; k < p->n_code; k++) {
+        const rows_instr *c = &p->code[k];
+        if (c->what == ROWS_REDUCTION) {
+            reel_reduce_plan whole = p->reduction[c->op];
+            whole.n_out = p->n;
+            whole.n_red = p->cols;
+            whole.n_parts = p->chunks;
+            whole.finish(&whole, t.reg[c->out], j->work + p->part_at[c->op]);
+        } else if (p->r[c->out].kind == OF_ROW) {
+            run_instr(&t, c);
+        }
+    }
+}
+
+static int rows_run(const void *plan, void *const *ptr, void *work)
+{
+    const rows_program *p = *(rows_program *const *)plan;
+    job j = {p, ptr, work};
+    if (!p->chunks) {
+        const int64_t tiles = (p->n + p->rows - 1) / p->rows, grain = p->grain / (p->rows * p->cols) + 1;
+        if (tiles <= grain)
+            short_rows(&j, 0, tiles);
+        else
+            reel_parallel_for(tiles, grain, short_rows, &j);
+        return 0;
+    }
+    const int64_t slabs = p->n * ((p->cols + ROWS_SLAB - 1) / ROWS_SLAB), grain = p->grain / ROWS_SLAB + 1;
+    if (slabs <= grain)
+        long_rows(&j, 0, slabs);
+    else
+        reel_parallel_for(slabs, grain, long_rows, &j);
+    finish_long(&j);
+    return 0;
+}
+
+static int rows_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
+{
+    return reel_rows_compile_(sig->attr, plan, workspace);
+}
+
+static void rows_drop(void *plan)
+{
+    reel_rows_free_(*(rows_program **)plan);
+}
+const reel_kernel reel_k_fused_rows_ = {
+    .plan_size = sizeof(rows_program *), .prepare = rows_prepare, .run = rows_run, .drop = rows_drop};

@@ -1,0 +1,61 @@
+/* fused_rows.h: the program of a group by rows: what fused_rows_plan.c makes and fused_rows.c runs. */
+#ifndef REEL_KERNELS_FUSED_ROWS_H
+#define REEL_KERNELS_FUSED_ROWS_H
+#include "kernels/elementwise.h"
+#include "kernels/reduce.h"
+
+enum {
+    ROWS_TILE = 2048,            /* elements of the whole at a time, at first */
+    ROWS_TILE_BYTES = 64 * 1024, /* of a tile's temporaries: on the stack */
+    ROWS_MAX = 64,               /* rows of a tile */
+    ROWS_SHORT = 32,             /* rows up to that: row operands are spread out rather than taken row by row */
+    ROWS_SLAB = 32768,           /* elements of a long row that a thread takes at once: a multiple of tiles */
+    ROWS_REGS = REEL_FUSED_OPERANDS + REEL_FUSED_NUMBERS * 2 + REEL_FUSED_PARTS * REEL_FUSED_ARGS,
+    ROWS_CODE = REEL_FUSED_PARTS * (1 + REEL_FUSED_ARGS)
+};
+
+/* Registers: inputs, numbers, outputs, then temporaries of a tile. */
+typedef enum { OF_ONE, OF_ROW, OF_WHOLE } rows_kind;
+typedef enum {
+    AT_POINTER, /* dense as it stands */
+    ALONG_ROW,  /* the same for all rows, which come one at a time */
+    REPEATED,   /* the same for all rows: gathered for a tile, once a thread */
+    GATHERED,   /* for each tile */
+    TEMPORARY
+} rows_place;
+typedef struct rows_reg {
+    uint8_t kind, place, size;
+    int16_t slot; /* of its kind's temporaries */
+} rows_reg;
+
+typedef struct rows_instr {
+    enum { ROWS_ELEMENTWISE, ROWS_SPREAD, ROWS_REDUCTION } what;
+    uint8_t n_in, in[REEL_FUSED_ARGS], out; /* registers */
+    uint8_t op;                             /* which of the loops or reductions */
+    bool by_row;
+} rows_instr;
+
+typedef struct rows_once {
+    uint8_t from, to;
+} rows_once;
+
+typedef struct rows_program {
+    int64_t n, cols;     /* rows and their length */
+    int64_t rows, len;   /* of a tile */
+    int64_t grain;       /* elements worth a thread */
+    int64_t chunks;      /* of a long row; 0: rows are not long */
+    size_t whole_bytes;  /* of a temporary */
+    size_t row_temps_at; /* of long rows: where in the workspace */
+    int n_regs, n_io, n_code, n_reductions, n_whole, n_row, n_once;
+    rows_reg r[ROWS_REGS];
+    rows_instr code[ROWS_CODE];
+    rows_once once[REEL_FUSED_NUMBERS * 2]; /* numbers that loops want spread */
+    reel_loop_op op[REEL_FUSED_PARTS];
+    reel_reduce_plan reduction[REEL_FUSED_REDUCTIONS];
+    size_t part_bytes[REEL_FUSED_REDUCTIONS], part_at[REEL_FUSED_REDUCTIONS];
+    reel_walk walk[REEL_FUSED_IN];
+} rows_program;
+
+int reel_rows_compile_(const reel_fused *f, rows_program **out, size_t *workspace); /* raises */
+void reel_rows_free_(rows_program *p);
+#endif
