@@ -96,7 +96,7 @@ static int mse(reel_tensor *const in[], reel_tensor *out[])
 static void test_shapes(void)
 {
     static const reel_dtype dtypes[] = {REEL_F32, REEL_F64, REEL_F16, REEL_BF16};
-    static const int64_t sizes[][2] = {{1, 2},     {2, 1},     {3, 7},     {64, 10},    {1, 4096},   {5, 4097},
+    static const int64_t sizes[][2] = {{1, 2},     {2, 1},    {3, 7},     {64, 10},    {1, 4096},   {5, 4097},
                                        {130, 512}, {300, 33}, {9, 70000}, {40000, 16}, {1, 200001}, {33, 2049}};
     for (int d = 0; d < 4; d++)
         for (int i = 0; i < (d < 2 ? 12 : 7); i++) {
@@ -159,7 +159,8 @@ static int any_dtype(reel_tensor *const in[], reel_tensor *out[])
     reel_tensor *a = reel_maximum(in[0], in[1]);
     out[0] = reel_sub(reel_max_axes(a, REEL_AXES(1), true), reel_min_axes(a, REEL_AXES(1), true));
     out[1] = reel_logical_not(reel_any_axes(a, REEL_AXES(1), false));
-    out[2] = reel_logical_and(reel_all_axes(a, REEL_AXES(1), false), reel_all_axes(reel_greater(a, in[1]), REEL_AXES(1), false));
+    out[2] = reel_logical_and(reel_all_axes(a, REEL_AXES(1), false),
+                              reel_all_axes(reel_greater(a, in[1]), REEL_AXES(1), false));
     out[3] = reel_add(reel_count_nonzero_axes(a, REEL_AXES(1), false), reel_num(1));
     return reel_status();
 }
@@ -297,7 +298,8 @@ static void test_apart(void)
     TAP_OK(agrees(apart, 3, x, y), "turned, multiplied, summed again: %d steps", info.steps);
     TAP_OK(agrees(same_type, 1, x, y) && reductions == 1, "no row result over what the next row still reads");
     TAP_OK(agrees(crowded, 2, x, y), "more than a group takes: %d steps", info.steps);
-    TAP_OK(agrees(crowded, 2, reel_randn(REEL_F32, REEL_SHAPE(3, 9000)), reel_num(0.5)), "of long rows: %d", info.steps);
+    TAP_OK(agrees(crowded, 2, reel_randn(REEL_F32, REEL_SHAPE(3, 9000)), reel_num(0.5)), "of long rows: %d",
+           info.steps);
     TAP_OK(agrees(many_temporaries, 1, x, y), "many temporaries: %d steps", info.steps);
     TAP_OK(agrees(many_temporaries, 1, reel_randn(REEL_F64, REEL_SHAPE(5, 4000)), y), "more than there is room for: %d",
            info.steps);
@@ -322,7 +324,8 @@ static void test_gradient(void)
 {
     REEL_SCOPED;
     for (int64_t c = 5; c < 9000; c *= 9) {
-        reel_tensor *x = reel_randn(REEL_F32, REEL_SHAPE(50, c)), *y = reel_softmax(reel_randn(REEL_F32, REEL_SHAPE(50, c)), -1);
+        reel_tensor *x = reel_randn(REEL_F32, REEL_SHAPE(50, c)),
+                    *y = reel_softmax(reel_randn(REEL_F32, REEL_SHAPE(50, c)), -1);
         const bool ok = agrees(trained, 2, x, y);
         TAP_OK(ok && reductions >= 2, "cross-entropy of a softmax by hand, %d classes: %d steps, %d reductions", (int)c,
                info.steps, (int)reductions);

@@ -73,24 +73,29 @@ typedef struct reel_fused_rows {
     int64_t n, cols;
     int rank, axis; /* of what is whole; a row is the axes from axis on */
     int64_t dims[REEL_MAX_RANK];
-    bool whole[REEL_FUSED_OPERANDS];                /* numbers are not */
-    int64_t strides[REEL_FUSED_IN][REEL_MAX_RANK]; /* of inputs, elements, along dims (row operands: up to axis); 0: repeated */
+    bool whole[REEL_FUSED_OPERANDS]; /* numbers are not */
+    int64_t strides[REEL_FUSED_IN]
+                   [REEL_MAX_RANK]; /* of inputs, elements, along dims (row operands: up to axis); 0: repeated */
 } reel_fused_rows;
 typedef struct reel_fused {
     int n_parts, n_in, n_numbers, n_out, n_operands; /* n_in: without the numbers */
     reel_fused_part part[REEL_FUSED_PARTS];
     reel_fused_rows rows;
 } reel_fused;
-typedef enum { REEL_REDUCES_NOT, REEL_REDUCES_SHORT, REEL_REDUCES } reel_reduces; /* SHORT: rows up to REEL_FUSED_COLS */
+typedef enum {
+    REEL_REDUCES_NOT,
+    REEL_REDUCES_SHORT,
+    REEL_REDUCES
+} reel_reduces; /* SHORT: rows up to REEL_FUSED_COLS */
 
 typedef struct reel_device {
     const char *name;
     const reel_kernel *const *kernels; /* by op id */
     int n_kernels;
-    const reel_kernel *custom;        /* for ids beyond: runs op->def.cpu on dense copies */
-    const reel_kernel *fused;         /* NULL: none */
-    const reel_kernel *fused_rows;    /* for groups by rows */
-    bool (*fuses)(const reel_op *op); /* may it be part of a fused kernel? */
+    const reel_kernel *custom;                  /* for ids beyond: runs op->def.cpu on dense copies */
+    const reel_kernel *fused;                   /* NULL: none */
+    const reel_kernel *fused_rows;              /* for groups by rows */
+    bool (*fuses)(const reel_op *op);           /* may it be part of a fused kernel? */
     reel_reduces (*reduces)(const reel_op *op); /* may it be a reduction of one by rows? */
     int (*fits)(const reel_fused *f);           /* has the kernel room for this group by rows? -1: raised */
 } reel_device;

@@ -23,14 +23,14 @@ static void gather(void *to, const void *from, const reel_walk *w, int64_t first
 }
 
 /* to[r][c] = from[r * step] */
-#define SPREAD_OUT(T)                                   \
-    do {                                                \
-        T *t = to;                                      \
-        const T *f = from;                              \
-        for (int64_t r = 0; r < rows; r++, t += cols) { \
-            const T v = f[r * step];                    \
+#define SPREAD_OUT(T)                                    \
+    do {                                                 \
+        T *t = to;                                       \
+        const T *f = from;                               \
+        for (int64_t r = 0; r < rows; r++, t += cols) {  \
+            const T v = f[r * step];                     \
             for (int64_t c = 0; c < cols; c++) t[c] = v; \
-        }                                               \
+        }                                                \
     } while (0)
 static void spread_out(void *to, const void *from, int64_t rows, int64_t step, int64_t cols, int size)
 {
@@ -77,7 +77,8 @@ static void begin_tiles(tile *t, const job *j, char *whole, char *row, int64_t r
     for (int i = 0; i < p->n_once; i++) {
         const rows_reg *to = &p->r[p->once[i].to];
         if (to->kind == OF_WHOLE && !whole) continue;
-        spread_out(t->reg[p->once[i].to], t->reg[p->once[i].from], rows, 0, to->kind == OF_WHOLE ? p->len : 1, to->size);
+        spread_out(t->reg[p->once[i].to], t->reg[p->once[i].from], rows, 0, to->kind == OF_WHOLE ? p->len : 1,
+                   to->size);
     }
 }
 
@@ -143,7 +144,8 @@ static void reduce(const tile *t, const rows_instr *c)
 static void reduce_piece(const tile *t, const rows_instr *c, char *work)
 {
     const rows_program *p = t->p;
-    const int64_t chunk = t->row * p->chunks + t->col / REEL_RED_CHUNK, n = (t->len + REEL_RED_CHUNK - 1) / REEL_RED_CHUNK;
+    const int64_t chunk = t->row * p->chunks + t->col / REEL_RED_CHUNK,
+                  n = (t->len + REEL_RED_CHUNK - 1) / REEL_RED_CHUNK;
     void *to = work + p->part_at[c->op] + (size_t)chunk * p->part_bytes[c->op];
     reel_reduce_plan piece = p->reduction[c->op];
     piece.n_red = t->len;

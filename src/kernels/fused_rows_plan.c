@@ -9,11 +9,11 @@ enum { SLOTS = 64 };
 typedef struct compiler {
     const reel_fused *f;
     rows_program *p;
-    double cost;                       /* of an element, in threads' worth */
-    int16_t reg[REEL_FUSED_OPERANDS];  /* -1: none yet */
-    int16_t last[REEL_FUSED_OPERANDS]; /* the last part that reads it */
+    double cost;                         /* of an element, in threads' worth */
+    int16_t reg[REEL_FUSED_OPERANDS];    /* -1: none yet */
+    int16_t last[REEL_FUSED_OPERANDS];   /* the last part that reads it */
     int16_t wide[REEL_FUSED_NUMBERS][2]; /* of a number spread over a tile: over its rows, over all of it */
-    bool busy[SLOTS];                  /* temporaries of the whole */
+    bool busy[SLOTS];                    /* temporaries of the whole */
 } compiler;
 
 /* ---- registers ----------------------------------------------------------------------------------------- */

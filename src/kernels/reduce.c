@@ -386,7 +386,8 @@ _Static_assert(sizeof(reel_reduce_plan) <= REEL_PLAN_STACK, "a cheap kernel's pl
 reel_reduces reel_reduces_(const reel_op *op)
 {
     const reel_kernel *k = reel_kernel_(&reel_cpu_device_, op);
-    if (op->id == REEL_OP_argmax || op->id == REEL_OP_argmin) return REEL_REDUCES_SHORT; /* pieces would need their places */
+    if (op->id == REEL_OP_argmax || op->id == REEL_OP_argmin)
+        return REEL_REDUCES_SHORT; /* pieces would need their places */
     return k == &reel_k_sum_ || k == &reel_k_max_ || k == &reel_k_product_ || k == &reel_k_norm_ ||
                    k == &reel_k_variance_ || k == &reel_k_logsumexp_ || k == &reel_k_count_nonzero_ ||
                    k == &reel_k_sum_like_

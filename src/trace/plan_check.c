@@ -240,7 +240,7 @@ static int read_fused(checker *c, const pstep *s)
             int by = -1; /* the member that makes it */
             for (int m = 0; m < f->n_parts; m++)
                 if (f->part[m].out == o) by = m;
-            if (by < 0 ? has != value
+            if (by < 0                       ? has != value
                 : c->p->v[value].root != has ? true
                 : f->rows.n                  ? !alike_by_rows(c, f, i, o, value)
                                              : value != has && !alike(&c->p->v[value], &c->p->v[has]))
@@ -321,7 +321,8 @@ static bool may_go_over(const checker *c, const pstep *s, int in, int out)
             for (int k = 0; k < part->n_in; k++)
                 if (part->in[k] == in) read = i;
         }
-        const bool apart = s->fused->rows.n && in < s->fused->n_in && s->fused->rows.whole[in] != s->fused->rows.whole[out];
+        const bool apart =
+            s->fused->rows.n && in < s->fused->n_in && s->fused->rows.whole[in] != s->fused->rows.whole[out];
         return read <= written && !apart;
     }
     const reel_op *op = c->g->nodes[s->node].op;

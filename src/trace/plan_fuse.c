@@ -47,7 +47,8 @@ static unsigned reduced_axes(const fuser *f, const reel_node *n)
 static bool reducible(const fuser *f, const pstep *s, space *out)
 {
     const reel_node *n = reel_fuser_node_(f, s);
-    if (!f->by_rows || s->kind != STEP_RUN || !reel_fuser_reduces_(f, s) || s->n_out != 1 || !made_whole(f, s)) return false;
+    if (!f->by_rows || s->kind != STEP_RUN || !reel_fuser_reduces_(f, s) || s->n_out != 1 || !made_whole(f, s))
+        return false;
     const reel_reduces how = f->device->reduces(n->op);
     if (how == REEL_REDUCES_NOT || f->p->slots[s->slot].value < 0) return false;
     *out = (space){.whole = *reel_shape_of_value_(f, f->p->slots[s->slot].value), .rows = 1, .cols = 1};
@@ -67,8 +68,7 @@ void reel_space_strides_(const planner *p, int32_t v, const reel_shape *of, int 
 {
     const pvalue *x = &p->v[v];
     const int lead = of->rank - x->type.shape.rank;
-    for (int d = 0; d < n; d++)
-        strides[d] = d < lead || x->type.shape.dims[d - lead] == 1 ? 0 : x->strides[d - lead];
+    for (int d = 0; d < n; d++) strides[d] = d < lead || x->type.shape.dims[d - lead] == 1 ? 0 : x->strides[d - lead];
 }
 
 /* One element a row? Axes of length 1 may be there or not. */

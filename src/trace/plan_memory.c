@@ -28,8 +28,8 @@ static bool same_places(const planner *p, const pstep *s, int in, int out)
     const reel_fused *f = s->fused;
     const pslot *slot = &p->slots[s->slot];
     return !f->rows.n || in >= f->n_in ||
-           (f->rows.whole[in] == f->rows.whole[out] && reel_count_(&p->v[slot[in].value].type.shape) ==
-                                                           reel_count_(&p->v[slot[out].value].type.shape));
+           (f->rows.whole[in] == f->rows.whole[out] &&
+            reel_count_(&p->v[slot[in].value].type.shape) == reel_count_(&p->v[slot[out].value].type.shape));
 }
 
 bool reel_only_alike_(const planner *p, const pstep *s, const pvalue *v, int j)

@@ -320,7 +320,7 @@ typedef struct reel_plan {
     int n_reports;
     reel_plan_ways ways;
     size_t found[REEL_N_STEPS]; /* how much each pass over its steps found */
-    size_t work; /* operations that the passes took, for tests */
+    size_t work;                /* operations that the passes took, for tests */
     uint8_t debug;
     /* replay */
     reel_step *steps;

@@ -130,10 +130,19 @@ int reel_pass_register(const reel_pass_def *given)
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
 /* views once more: what simplify and share put together may leave views of the same elements. */
-static const reel_pass *const by_default[] = {&reel_pass_prune_,    &reel_pass_views_, &reel_pass_fold_,
-                                              &reel_pass_simplify_, &reel_pass_sink_,  &reel_pass_share_,
-                                              &reel_pass_views_,    &reel_pass_prune_, &of_steps[REEL_STEPS_FUSE], &of_steps[REEL_STEPS_REDUCE], &of_steps[REEL_STEPS_EPILOGUE], &of_steps[REEL_STEPS_SWEEP],
-                                            &of_steps[REEL_STEPS_SCHEDULE]};
+static const reel_pass *const by_default[] = {&reel_pass_prune_,
+                                              &reel_pass_views_,
+                                              &reel_pass_fold_,
+                                              &reel_pass_simplify_,
+                                              &reel_pass_sink_,
+                                              &reel_pass_share_,
+                                              &reel_pass_views_,
+                                              &reel_pass_prune_,
+                                              &of_steps[REEL_STEPS_FUSE],
+                                              &of_steps[REEL_STEPS_REDUCE],
+                                              &of_steps[REEL_STEPS_EPILOGUE],
+                                              &of_steps[REEL_STEPS_SWEEP],
+                                              &of_steps[REEL_STEPS_SCHEDULE]};
 
 static int add(const char *fn, reel_pipeline *p, const reel_pass *pass)
 {
