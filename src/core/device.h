@@ -33,6 +33,8 @@ typedef struct reel_kernel {
        threads at once with different ptr and work. Raises with reel_fail (say: a label out of range). */
     int (*run)(const void *plan, void *const *ptr, void *work);
     void (*drop)(void *plan); /* NULL: nothing to drop */
+    /* What it has chosen, for people: "OpenBLAS gemm". Lives as long as the plan. NULL: there is nothing to choose. */
+    const char *(*name)(const void *plan);
 } reel_kernel;
 
 /* The kernel of an op flagged DYNAMIC. count: the number that stands for every dimension the shape rule left unknown. It comes

@@ -99,6 +99,10 @@ struct reel_op {
     reel_op_def def;                        /* custom ops: what the user gave */
 };
 
+/* Floating-point operations that it does (src/ops/flops.c): a multiply-add is two, an elementwise op one an element. Shapes are known. */
+double reel_flops_(const reel_op *op, const void *attr, const reel_type *const *in, int n_in, const reel_type *out,
+                   int n_out);
+
 /* The registry: rows of ops.def, then custom ops. */
 const reel_op *reel_op_at_(int id); /* NULL: no such op */
 int reel_op_total_(void);

@@ -103,5 +103,11 @@ static int conv_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
+static const char *conv_name(const void *plan)
+{
+    const conv_plan *p = plan;
+    return p->out_count == 0 ? "nothing" : p->dnn ? reel_conv_dnn_name_(p->dnn) : "own patches x weights";
+}
+
 const reel_kernel reel_k_conv_ = {
-    .plan_size = sizeof(conv_plan), .prepare = conv_prepare, .run = conv_run, .drop = conv_drop};
+    .plan_size = sizeof(conv_plan), .prepare = conv_prepare, .run = conv_run, .drop = conv_drop, .name = conv_name};

@@ -581,5 +581,17 @@ static int einsum_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
-const reel_kernel reel_k_einsum_ = {
-    .plan_size = sizeof(einsum_plan), .prepare = einsum_prepare, .run = einsum_run, .drop = einsum_drop};
+/* What its biggest kind of step has chosen: the last product's. */
+static const char *einsum_name(const void *plan)
+{
+    const einsum_plan *p = plan;
+    for (int i = p->n; i-- > 0;)
+        if (p->steps[i].kernel->name) return p->steps[i].kernel->name(p->steps[i].plan);
+    return "own sums";
+}
+
+const reel_kernel reel_k_einsum_ = {.plan_size = sizeof(einsum_plan),
+                                    .prepare = einsum_prepare,
+                                    .run = einsum_run,
+                                    .drop = einsum_drop,
+                                    .name = einsum_name};

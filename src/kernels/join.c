@@ -248,8 +248,12 @@ static int undiagonal_prepare(const reel_ksig *sig, void *plan, size_t *workspac
     return 0;
 }
 
-const reel_kernel reel_k_concat_ = {sizeof(join_plan), 0, concat_prepare, concat_run, join_drop};
-const reel_kernel reel_k_split_ = {sizeof(join_plan), 0, split_prepare, split_run, join_drop};
-const reel_kernel reel_k_unslice_ = {sizeof(unslice_plan), REEL_K_CHEAP, unslice_prepare, unslice_run, NULL};
-const reel_kernel reel_k_undiagonal_ = {sizeof(unslice_plan), REEL_K_CHEAP, undiagonal_prepare, unslice_run, NULL};
+const reel_kernel reel_k_concat_ = {
+    .plan_size = sizeof(join_plan), .prepare = concat_prepare, .run = concat_run, .drop = join_drop};
+const reel_kernel reel_k_split_ = {
+    .plan_size = sizeof(join_plan), .prepare = split_prepare, .run = split_run, .drop = join_drop};
+const reel_kernel reel_k_unslice_ = {
+    .plan_size = sizeof(unslice_plan), .flags = REEL_K_CHEAP, .prepare = unslice_prepare, .run = unslice_run};
+const reel_kernel reel_k_undiagonal_ = {
+    .plan_size = sizeof(unslice_plan), .flags = REEL_K_CHEAP, .prepare = undiagonal_prepare, .run = unslice_run};
 _Static_assert(sizeof(unslice_plan) <= REEL_PLAN_STACK, "a cheap kernel's plan lives on the stack");

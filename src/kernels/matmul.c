@@ -457,5 +457,23 @@ static int matmul_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
-const reel_kernel reel_k_matmul_ = {
-    .plan_size = sizeof(matmul_plan), .prepare = matmul_prepare, .run = matmul_run, .drop = matmul_drop};
+static const char *matmul_name(const void *plan)
+{
+    const matmul_plan *p = plan;
+    switch (p->route) {
+    case MATMUL_NOTHING: return "zeros";
+    case MATMUL_VECTOR: return p->dots ? "own dot products" : "own vector times matrix";
+    case MATMUL_BLAS: return "OpenBLAS gemm";
+    case MATMUL_ONEDNN: break;
+    default: return reel_is_float_(p->compute) ? "own gemm" : "own integer gemm";
+    }
+    for (int i = 0; i < 4; i++)
+        if (p->dnn[i]) return reel_onednn_name_(p->dnn[i]);
+    return "oneDNN";
+}
+
+const reel_kernel reel_k_matmul_ = {.plan_size = sizeof(matmul_plan),
+                                    .prepare = matmul_prepare,
+                                    .run = matmul_run,
+                                    .drop = matmul_drop,
+                                    .name = matmul_name};

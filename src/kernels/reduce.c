@@ -369,16 +369,19 @@ static int sum_like_run(const void *plan, void *const *ptr, void *work)
     return run_to(plan, ptr[0], ptr[2], work);
 }
 
-#define KERNEL(name) \
-    const reel_kernel reel_k_##name##_ = {sizeof(reel_reduce_plan), REEL_K_CHEAP, name##_prepare, reduce_run, NULL}
+#define KERNEL(name)                       \
+    const reel_kernel reel_k_##name##_ = { \
+        .plan_size = sizeof(reel_reduce_plan), .flags = REEL_K_CHEAP, .prepare = name##_prepare, .run = reduce_run}
 KERNEL(sum);
 KERNEL(max);
 KERNEL(product);
 KERNEL(norm);
 KERNEL(variance);
 KERNEL(logsumexp);
-const reel_kernel reel_k_count_nonzero_ = {sizeof(reel_reduce_plan), REEL_K_CHEAP, count_prepare, reduce_run, NULL};
-const reel_kernel reel_k_sum_like_ = {sizeof(reel_reduce_plan), REEL_K_CHEAP, sum_like_prepare, sum_like_run, NULL};
+const reel_kernel reel_k_count_nonzero_ = {
+    .plan_size = sizeof(reel_reduce_plan), .flags = REEL_K_CHEAP, .prepare = count_prepare, .run = reduce_run};
+const reel_kernel reel_k_sum_like_ = {
+    .plan_size = sizeof(reel_reduce_plan), .flags = REEL_K_CHEAP, .prepare = sum_like_prepare, .run = sum_like_run};
 _Static_assert(sizeof(reel_reduce_plan) <= REEL_PLAN_STACK, "a cheap kernel's plan lives on the stack");
 
 /* ---- as a part of a fused kernel ------------------------------------------------------------------------ */

@@ -106,5 +106,6 @@ static int scan_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
-const reel_kernel reel_k_scan_ = {sizeof(scan_plan), REEL_K_CHEAP, scan_prepare, scan_run, NULL};
+const reel_kernel reel_k_scan_ = {
+    .plan_size = sizeof(scan_plan), .flags = REEL_K_CHEAP, .prepare = scan_prepare, .run = scan_run};
 _Static_assert(sizeof(scan_plan) <= REEL_PLAN_STACK, "a cheap kernel's plan lives on the stack");

@@ -160,7 +160,8 @@ static int search_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
-const reel_kernel reel_k_searchsorted_ = {sizeof(search_plan), REEL_K_CHEAP, search_prepare, search_run, NULL};
+const reel_kernel reel_k_searchsorted_ = {
+    .plan_size = sizeof(search_plan), .flags = REEL_K_CHEAP, .prepare = search_prepare, .run = search_run};
 
 /* ---- bincount and histogram: counts a block of the input, then their sums ---------------------------------- */
 enum { BINS_WORK = 1 << 15, BINS_BLOCKS = 16 };
@@ -298,7 +299,8 @@ static int bins_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
-const reel_kernel reel_k_bins_ = {sizeof(bins_plan), REEL_K_CHEAP, bins_prepare, bins_run, NULL};
+const reel_kernel reel_k_bins_ = {
+    .plan_size = sizeof(bins_plan), .flags = REEL_K_CHEAP, .prepare = bins_prepare, .run = bins_run};
 
 /* ---- bincount of as many bins as there are ids ------------------------------------------------------------- */
 static int grow_prepare(const reel_ksig *sig, void *plan, size_t *workspace)

@@ -203,5 +203,6 @@ static int segment_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
-const reel_kernel reel_k_segment_ = {sizeof(segment_plan), REEL_K_CHEAP, segment_prepare, segment_run, NULL};
+const reel_kernel reel_k_segment_ = {
+    .plan_size = sizeof(segment_plan), .flags = REEL_K_CHEAP, .prepare = segment_prepare, .run = segment_run};
 _Static_assert(sizeof(segment_plan) <= REEL_PLAN_STACK, "a cheap kernel's plan lives on the stack");

@@ -215,7 +215,8 @@ static int topk_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
-const reel_kernel reel_k_topk_ = {sizeof(topk_plan), REEL_K_CHEAP, topk_prepare, topk_run, NULL};
+const reel_kernel reel_k_topk_ = {
+    .plan_size = sizeof(topk_plan), .flags = REEL_K_CHEAP, .prepare = topk_prepare, .run = topk_run};
 
 /* ---- quantiles ----------------------------------------------------------------------------------------- */
 typedef struct quantile_plan {
@@ -301,6 +302,7 @@ static int quantile_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
-const reel_kernel reel_k_quantile_ = {sizeof(quantile_plan), REEL_K_CHEAP, quantile_prepare, quantile_run, NULL};
+const reel_kernel reel_k_quantile_ = {
+    .plan_size = sizeof(quantile_plan), .flags = REEL_K_CHEAP, .prepare = quantile_prepare, .run = quantile_run};
 _Static_assert(sizeof(topk_plan) <= REEL_PLAN_STACK && sizeof(quantile_plan) <= REEL_PLAN_STACK,
                "a cheap kernel's plan lives on the stack");

@@ -150,10 +150,14 @@ static int cross_entropy_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
-const reel_kernel reel_k_softmax_ = {sizeof(reel_softmax_plan), REEL_K_CHEAP, softmax_prepare, softmax_run, NULL};
-const reel_kernel reel_k_softmax_grad_ = {sizeof(reel_softmax_plan), REEL_K_CHEAP, grad_prepare, grad_run, NULL};
-const reel_kernel reel_k_cross_entropy_ = {sizeof(reel_softmax_plan), REEL_K_CHEAP, cross_entropy_prepare,
-                                           cross_entropy_run, NULL};
+const reel_kernel reel_k_softmax_ = {
+    .plan_size = sizeof(reel_softmax_plan), .flags = REEL_K_CHEAP, .prepare = softmax_prepare, .run = softmax_run};
+const reel_kernel reel_k_softmax_grad_ = {
+    .plan_size = sizeof(reel_softmax_plan), .flags = REEL_K_CHEAP, .prepare = grad_prepare, .run = grad_run};
+const reel_kernel reel_k_cross_entropy_ = {.plan_size = sizeof(reel_softmax_plan),
+                                           .flags = REEL_K_CHEAP,
+                                           .prepare = cross_entropy_prepare,
+                                           .run = cross_entropy_run};
 
 /* ---- pick: the label's element of each row ------------------------------------------------------------------ */
 typedef struct pick_plan {
@@ -198,5 +202,6 @@ static int pick_run(const void *plan, void *const *ptr, void *work)
     }
     return 0;
 }
-const reel_kernel reel_k_pick_ = {sizeof(pick_plan), REEL_K_CHEAP, pick_prepare, pick_run, NULL};
+const reel_kernel reel_k_pick_ = {
+    .plan_size = sizeof(pick_plan), .flags = REEL_K_CHEAP, .prepare = pick_prepare, .run = pick_run};
 _Static_assert(sizeof(reel_softmax_plan) <= REEL_PLAN_STACK, "a cheap kernel's plan lives on the stack");

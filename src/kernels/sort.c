@@ -232,5 +232,6 @@ static int sort_run(const void *plan, void *const *ptr, void *work)
     return 0;
 }
 
-const reel_kernel reel_k_sort_ = {sizeof(sort_plan), REEL_K_CHEAP, sort_prepare, sort_run, NULL};
+const reel_kernel reel_k_sort_ = {
+    .plan_size = sizeof(sort_plan), .flags = REEL_K_CHEAP, .prepare = sort_prepare, .run = sort_run};
 _Static_assert(sizeof(sort_plan) <= REEL_PLAN_STACK, "a cheap kernel's plan lives on the stack");

@@ -9,7 +9,8 @@
 /* Of every step of every plan. */
 typedef struct reel_step_note {
     size_t bytes; /* of its operands */
-    char *ops;    /* of a fused step: "mul+add+tanh"; otherwise NULL */
+    double flops;
+    char *ops; /* of a fused step: "mul+add+tanh"; otherwise NULL */
 } reel_step_note;
 
 /* Where a value lies, once it has been made. */
@@ -102,6 +103,15 @@ void reel_profile_note_(reel_profile_run *r, const reel_plan *plan, const reel_h
 void reel_profile_end_(reel_profile_run *r, const reel_plan *plan, double end_seconds);
 /* Seconds a run of a node; ops of the fused step that ends with it, or NULL; the last node of the step it is a member of, or -1. */
 typedef double (*reel_node_times)(const void *own, int32_t node, const char **ops, int32_t *member);
+/* Mean seconds of a step that ends with that node of that graph; -1: it has not been timed. */
+double reel_profile_seconds_(struct reel_profile *p, const reel_graph *g, int32_t node);
+/* What the machine can do, measured when first asked for: operations a second (an f32 product of 768 x 768) and bytes a second (a copy
+   of 64 MB), with all threads. Raises. */
+typedef struct reel_peak {
+    double flops, bytes;
+} reel_peak;
+int reel_peak_measure_(reel_peak *out); /* plan_cost.c */
+int reel_profile_peak_(struct reel_profile *p, reel_peak *out);
 /* Calls look with the graph that was planned for the session's last profiled run. */
 int reel_profile_last_(const char *fn, FILE *f, const reel_session *s,
                        int (*look)(void *arg, const reel_graph *g, reel_node_times times, const void *own), void *arg);

@@ -43,6 +43,7 @@ struct reel_profile {
     size_t n_events, cap_events, left_out;
     int64_t runs;
     double seconds, began; /* of all runs, steps and what lies between */
+    reel_peak peak;        /* 0: not measured yet */
 };
 
 struct reel_profile_run {
@@ -370,6 +371,31 @@ int reel_session_profile_trace(FILE *f, const reel_session *s)
     for (size_t i = 0; i < p->n_events; i++) put_event(f, p, &p->events[i]);
     fputs("\n]}\n", f);
     return done_with(FN, f, s, p, d);
+}
+
+double reel_profile_seconds_(struct reel_profile *p, const reel_graph *g, int32_t node)
+{
+    double seconds = -1;
+    pthread_mutex_lock(&p->lock);
+    for (int k = 0; k < p->n_graphs; k++) {
+        const node_time *t = p->graphs[k].graph == g ? row_of(&p->graphs[k], node) : NULL;
+        if (t && t->calls) seconds = t->seconds / (double)t->calls;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return seconds;
+}
+
+int reel_profile_peak_(struct reel_profile *p, reel_peak *out)
+{
+    pthread_mutex_lock(&p->lock);
+    *out = p->peak;
+    pthread_mutex_unlock(&p->lock);
+    if (out->flops > 0) return 0;
+    const int rc = reel_peak_measure_(out);
+    pthread_mutex_lock(&p->lock);
+    if (!rc) p->peak = *out;
+    pthread_mutex_unlock(&p->lock);
+    return rc;
 }
 
 static double node_times(const void *own, int32_t node, const char **ops, int32_t *member)

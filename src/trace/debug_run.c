@@ -318,14 +318,41 @@ static int run_all(reel_run *r, const reel_debug *d, bool check, reel_profile_ru
     }
 }
 
+/* The late steps are a part of the end. */
+static int end_timed(reel_run *r, reel_profile_run *times)
+{
+    reel_frame *f = r->frame;
+    const reel_plan *plan = f->plan;
+    const size_t bytes = ((size_t)plan->n_late + 1) * sizeof *f->late_seconds;
+    double late = 0, *seconds = reel_zalloc_(bytes);
+    if (!seconds) (void)reel_take_error(NULL);
+    f->late_seconds = seconds;
+    const double start = reel_now_();
+    const int rc = reel_run_end_(r);
+    const double end = reel_now_() - start;
+    for (int i = 0; seconds && i < plan->n_late; i++) {
+        const int32_t step = plan->n_steps + i;
+        const reel_happened h = {
+            .node = plan->steps[step].node, .step = step, .start = start + late, .seconds = seconds[i]};
+        reel_profile_note_(times, plan, &h);
+        late += seconds[i];
+    }
+    f->late_seconds = NULL;
+    reel_profile_end_(times, plan, end > late ? end - late : 0);
+    reel_free_(seconds, bytes);
+    return rc;
+}
+
 static int run_locked(reel_run *r, const reel_debug *d, bool check)
 {
     reel_profile_run *times = d && d->profile ? reel_profile_begin_(d->profile) : NULL;
     int rc = run_all(r, d, check, times);
-    const double start = times ? reel_now_() : 0;
-    if (!rc) rc = reel_run_end_(r);
-    reel_profile_end_(times, r->frame->plan, times ? reel_now_() - start : 0);
-    return rc;
+    if (rc || !times) {
+        if (!rc) rc = reel_run_end_(r);
+        reel_profile_end_(times, r->frame->plan, 0);
+        return rc;
+    }
+    return end_timed(r, times);
 }
 
 static int run_in_scope(reel_player *p, const reel_request *rq, const reel_debug *d, bool check, const reel_type *truth,

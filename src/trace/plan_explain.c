@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/error.h"
-#include "trace.h"
+#include "debug.h"
 
 typedef struct report {
     FILE *f;
     bool failed;
+    struct reel_profile *profile; /* NULL: its runs are not timed */
+    reel_peak peak;
 } report;
 
 static void say(report *r, const char *fmt, ...) REEL_PRINTF(2, 3);
@@ -73,6 +75,46 @@ static void say_members(report *r, const reel_graph *g, const int32_t *member)
     }
 }
 
+/* 1234567 as 1.23M. */
+static const char *short_number(double n, char buf[16])
+{
+    static const char unit[] = " kMGT";
+    int i = 0;
+    while (n >= 999.5 && i < 4) {
+        n /= 1000;
+        i++;
+    }
+    if (i)
+        snprintf(buf, 16, n < 9.995 ? "%.2f%c" : n < 99.95 ? "%.1f%c" : "%.0f%c", n, unit[i]);
+    else
+        snprintf(buf, 16, "%.0f", n);
+    return buf;
+}
+
+/* What it does, and, once it has been timed, how fast: the greater of its shares of what the machine can compute and move. */
+static void say_cost(report *r, const reel_plan *plan, int i)
+{
+    const reel_step_note *note = &plan->step_notes[i];
+    char flops[16], bytes[16];
+    say(r, " %7s %7s", note->flops > 0 ? short_number(note->flops, flops) : "-",
+        short_number((double)note->bytes, bytes));
+    if (!r->profile) return;
+    const double seconds = reel_profile_seconds_(r->profile, plan->graph, plan->steps[i].node);
+    if (seconds <= 0 || plan->steps[i].node < 0) {
+        say(r, " %9s %5s", "-", "-");
+        return;
+    }
+    const double compute = note->flops / seconds / r->peak.flops, move = (double)note->bytes / seconds / r->peak.bytes;
+    say(r, " %9.2f %4.0f%c", 1e6 * seconds, 100 * (compute > move ? compute : move), compute > move ? 'c' : 'm');
+}
+
+static void say_kernel(report *r, const reel_plan *plan, int i)
+{
+    const reel_kernel *k = plan->kernels[i];
+    const char *name = k->name ? k->name(plan->kernel_plans[i]) : plan->member_at[i] >= 0 ? "own tiles" : "own loop";
+    say(r, "  %-24.24s", name);
+}
+
 static void say_step(report *r, const reel_plan *plan, int i)
 {
     const reel_graph *g = plan->graph;
@@ -100,11 +142,29 @@ static void say_step(report *r, const reel_plan *plan, int i)
         say(r, " %11zu", reel_type_bytes_(t));
     else
         say(r, " %11s", n->n_out ? "?" : "-");
+    say_cost(r, plan, i);
+    say_kernel(r, plan, i);
     say(r, member ? "  %s\n" : "  %-20s", n->n_out ? type_text(t, text) : "");
     if (member)
         say_members(r, g, member);
     else
         say_line(r, g, n);
+}
+
+static void say_totals(report *r, const reel_plan *plan)
+{
+    const int n = plan->n_steps + plan->n_late;
+    double flops = 0, bytes = 0;
+    char a[16], b[16];
+    for (int i = 0; i < n; i++) {
+        flops += plan->step_notes[i].flops;
+        bytes += (double)plan->step_notes[i].bytes;
+    }
+    say(r, "%s floating-point operations, %s bytes read and written\n", short_number(flops, a), short_number(bytes, b));
+    if (!r->profile) return;
+    say(r, "of peak: c: of %s operations a second (a product of 768 x 768 f32), ", short_number(r->peak.flops, a));
+    say(r, "m: of %s bytes a second (a copy of 32 MB), both measured just now or before\n",
+        short_number(r->peak.bytes, b));
 }
 
 static void say_plan(report *r, const reel_plan *plan, int segment)
@@ -113,27 +173,40 @@ static void say_plan(report *r, const reel_plan *plan, int segment)
     if (segment) say(r, "behind the count, where it was %lld:\n", (long long)plan->size);
     say(r, "%d steps, %d pointers, an arena of %zu bytes; at most %zu bytes are alive at once\n", n, plan->n_slots,
         plan->arena_bytes, plan->live_bytes);
-    if (n) say(r, "%5s  %-20s%11s %11s  %-20s  %s\n", "step", "op", "at", "bytes", "result", "line");
+    if (n) say_totals(r, plan);
+    if (n) say(r, "%5s  %-20s%11s %11s %7s %7s", "step", "op", "at", "bytes", "flops", "moved");
+    if (n && r->profile) say(r, " %9s %5s", "us", "% of");
+    if (n) say(r, "  %-24s  %-20s  %s\n", "kernel", "result", "line");
     for (int i = 0; i < n; i++) say_step(r, plan, i);
     if (plan->seam && plan->seam->plans) say_plan(r, plan->seam->plans, segment + 1);
+}
+
+static int explain(report *r, reel_player *p, const char *fn)
+{
+    pthread_mutex_lock(&p->lock); /* plans stay while it is held */
+    const reel_plan *plan = p->plans;
+    if (plan) {
+        const reel_plan_info *info = &plan->info;
+        say(r, "%d nodes traced, %d left out; %d values written over an input; %zu bytes without reuse\n", info->nodes,
+            info->pruned, info->in_place, info->unplanned_bytes);
+        say(r, "%d steps moved; %zu bytes of variables written over their old values\n\n", info->moved,
+            info->donated_bytes);
+        say_passes(r, plan);
+        say(r, "\n");
+        say_plan(r, plan, 0);
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (!plan) return reel_fail_at_("", REEL_EARG, "%s: it has not run yet, or it is closed", fn);
+    return r->failed ? reel_fail_at_("", REEL_EIO, "%s: the stream does not take the text", fn) : 0;
 }
 
 int reel_player_explain_(FILE *f, reel_player *p, const char *fn)
 {
     report r = {.f = f};
-    pthread_mutex_lock(&p->lock); /* plans stay while it is held */
-    const reel_plan *plan = p->plans;
-    if (plan) {
-        const reel_plan_info *info = &plan->info;
-        say(&r, "%d nodes traced, %d left out; %d values written over an input; %zu bytes without reuse\n", info->nodes,
-            info->pruned, info->in_place, info->unplanned_bytes);
-        say(&r, "%d steps moved; %zu bytes of variables written over their old values\n\n", info->moved,
-            info->donated_bytes);
-        say_passes(&r, plan);
-        say(&r, "\n");
-        say_plan(&r, plan, 0);
-    }
-    pthread_mutex_unlock(&p->lock);
-    if (!plan) return reel_fail_at_("", REEL_EARG, "%s: it has not run yet, or it is closed", fn);
-    return r.failed ? reel_fail_at_("", REEL_EIO, "%s: the stream does not take the text", fn) : 0;
+    reel_debug *d = reel_debug_retain_(p);
+    r.profile = d ? d->profile : NULL;
+    int rc = r.profile ? reel_profile_peak_(r.profile, &r.peak) : 0;
+    if (!rc) rc = explain(&r, p, fn);
+    reel_debug_release_(p, d);
+    return rc;
 }

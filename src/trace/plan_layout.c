@@ -321,6 +321,7 @@ int reel_plan_layout_(planner *p)
     int rc = lay_out(p);
     if (rc) return rc;
     place_pointers(p);
+    if (p->plan->ways.spoil) p->plan->ways.spoil(p, p->plan->ways.spoil_how);
     rc = p->plan->ways.check ? reel_plan_check_(p) : 0;
     if (!rc) rc = reel_plan_notes_(p);
     if (rc) return rc;

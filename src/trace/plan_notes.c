@@ -27,6 +27,25 @@ static char *fused_ops(const reel_fused *f)
     return reel_strdup_(text);
 }
 
+static double node_flops(const planner *p, int32_t node)
+{
+    const reel_node *n = &p->g->nodes[node];
+    const reel_type *in[REEL_MAX_IN];
+    reel_type out[REEL_MAX_OUT];
+    for (int k = 0; k < n->n_in; k++) in[k] = &p->v[p->g->ins[n->first_in + k]].type;
+    for (int k = 0; k < n->n_out; k++) out[k] = p->v[n->first_out + k].type;
+    return reel_flops_(n->op, reel_node_attr_(p->g, n), in, n->n_in, out, n->n_out);
+}
+
+static double flops_of(const planner *p, const pstep *s)
+{
+    double sum = 0;
+    if (s->node < 0 || s->kind == STEP_RESERVE || s->kind == STEP_COUNT || s->kind == STEP_CHECK) return 0;
+    if (!s->fused) return node_flops(p, s->node);
+    for (int i = 0; i < s->fused->n_parts; i++) sum += node_flops(p, s->fused->part[i].node);
+    return sum;
+}
+
 static int note_steps(planner *p)
 {
     reel_step_note *notes = reel_zalloc_((p->n_steps + 1) * sizeof *notes);
@@ -38,6 +57,7 @@ static int note_steps(planner *p)
             const int32_t value = p->slots[reel_first_operand_(s) + k].value;
             if (value >= 0) notes[i].bytes += reel_type_bytes_(&p->v[value].type);
         }
+        notes[i].flops = flops_of(p, s);
         if (s->fused && !(notes[i].ops = fused_ops(s->fused))) return REEL_ENOMEM;
     }
     return 0;

@@ -173,9 +173,12 @@ typedef enum {
     REEL_N_STEPS
 } reel_steps_pass;
 /* What the planner does, beyond what it must. */
+struct planner;
 typedef struct reel_plan_ways {
     unsigned steps; /* which passes work on its steps: bits of reel_steps_pass */
     bool check;     /* each plan is proved */
+    void (*spoil)(struct planner *p, int n); /* tests: breaks the plan before that, in way n */
+    int spoil_how;
 } reel_plan_ways;
 static inline bool reel_way_(const reel_plan_ways *w, reel_steps_pass pass)
 {
