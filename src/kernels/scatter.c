@@ -9,13 +9,14 @@
 #include "kernels/half.h"
 #include "kernels/index.h"
 #include "kernels/kernels.h"
+#include "kernels/regions.h"
 #include "kernels/walk.h"
 #include "ops/attrs.h"
 #include "ops/ids.h"
 #include "reel/index.h"
 #include "reel/tensor.h"
 
-enum { GRAIN = 1 << 14, LONG_ROW = 8, MAX_RANGES = 32, COLUMNS = 256, FEW_UNITS = 8, TOGETHER = 64 };
+enum { GRAIN = 1 << 14, LONG_ROW = 8, MAX_RANGES = 32, COLUMNS = 256, FEW_UNITS = 8, TOGETHER = 64, NEAR = 1 << 18 };
 enum { SORTED, WIDE, DIRECT };
 
 typedef void apply_fn(void *to, const void *updates, const int64_t *row, int64_t n, int64_t low, int64_t high,
@@ -33,6 +34,11 @@ typedef struct scatter_plan {
     bool has_x, packs, in_place; /* in_place: rows are summed from x where it lies */
     bool along, shared;          /* along: items have places of their own; shared: all batches use the same rows */
     bool lines;
+    int64_t step; /* between rows of the output along the axis */
+    int64_t
+        near; /* lines: rows of the output that a thread brings together while it writes some columns of them, or 0 */
+    size_t near_bytes;
+    int regions;
     int way, size, u_arg, i_arg, out_arg;
     reel_dtype dtype;
     struct way fn;
@@ -41,7 +47,7 @@ typedef struct scatter_plan {
     int axis;
     int64_t dims[REEL_MAX_RANK], base[REEL_MAX_RANK], index[REEL_MAX_RANK]; /* along: the items' shape, strides */
     int64_t item[REEL_MAX_RANK], units;                                     /* lines: of the updates; pieces of work */
-    size_t rows_at, scratch_at, updates_at, wide_at, sort_at;               /* in the workspace */
+    size_t rows_at, scratch_at, updates_at, wide_at, sort_at, near_at;      /* in the workspace */
 } scatter_plan;
 
 /* ---- one item after the other: rows low..high-1 of the output ------------------------------------------------------ */
@@ -160,6 +166,23 @@ static void plan_along(scatter_plan *p, const reel_kview *out, const reel_kview 
     p->lines = p->lines && (p->units >= FEW_UNITS || p->items < GRAIN);
 }
 
+/* Rows far apart share few places of a cache: columns of them are written where they lie close together, if most rows are
+   written at all. */
+static int plan_near(scatter_plan *p, const reel_kview *out, size_t *at)
+{
+    const int last = p->rank - 1;
+    const int64_t rows = out->dims[p->axis], width = p->way == WIDE ? 8 : p->size;
+    if (!p->lines || p->axis == last || p->base[last] != 1 || p->dims[p->axis] < rows / 2 || p->dims[last] < TOGETHER ||
+        rows > NEAR || rows * TOGETHER * width > NEAR || p->items < GRAIN)
+        return 0;
+    p->near = rows;
+    p->step = p->at.stride[0];
+    p->at.stride[0] = TOGETHER;
+    p->regions = reel_regions_plan_(p->units);
+    p->near_bytes = (size_t)(rows * TOGETHER * width);
+    return reel_reserve_(at, p->regions, p->near_bytes, &p->near_at);
+}
+
 /* Rows of the m axes from `axis` on; those before it are batches. */
 static void plan_rows(scatter_plan *p, const reel_kview *out, int axis, int m)
 {
@@ -233,6 +256,7 @@ static int scatter_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     p->wide_at = take(&at, p->way == WIDE ? (size_t)whole * 8 : 0);
     const size_t sorts = p->shared ? 1 : (size_t)p->batches;
     p->sort_at = take(&at, p->way == SORTED ? sorts * (size_t)(REEL_GROUPS_(p->rows) + p->items) * 8 : 0);
+    if (p->along && plan_near(p, out, &at)) return reel_status();
     *workspace = at;
     return reel_check_work_(p->at.n | p->updates.n | whole);
 }
@@ -247,6 +271,7 @@ typedef struct scatter_job {
     const int64_t *offset; /* along: the indices, resolved */
     int64_t *place;        /* along: what comes of them */
     int64_t *sorted;       /* first item of each row, then the items in order */
+    reel_regions near;
 } scatter_job;
 
 /* along: where the items begin to end go. */
@@ -274,13 +299,21 @@ static void find_places(void *arg, int64_t begin, int64_t end)
     }
 }
 
+/* n elements of so many rows from one place to another. */
+static void move_rows(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t rows, size_t bytes)
+{
+    for (int64_t r = 0; r < rows; r++) memcpy(to + r * to_step, from + r * from_step, bytes);
+}
+
 /* Lines along the axis, or columns of lines that lie side by side: as few as keep their part of the output in cache. */
 static void apply_lines(void *arg, int64_t begin, int64_t end)
 {
-    const scatter_job *j = arg;
+    scatter_job *j = arg;
     const scatter_plan *p = j->p;
     const int last = p->rank - 1, axis = p->axis;
     const bool across = axis != last;
+    int region = 0;
+    char *near = p->near ? reel_region_take_(&j->near, &region) : NULL;
     const int64_t width = p->way == WIDE ? 8 : p->size, columns = across ? p->dims[last] : 1;
     const int64_t chunks = (columns + TOGETHER - 1) / TOGETHER, rows = across ? p->dims[axis] : 1;
     for (int64_t unit = begin; unit < end; unit++) {
@@ -295,10 +328,14 @@ static void apply_lines(void *arg, int64_t begin, int64_t end)
             from += at * p->index[k];
             item += at * p->item[k];
         }
+        char *const place = j->out + to * width, *const target = near ? near : place;
+        if (near) move_rows(near, TOGETHER * width, place, p->step * width, p->near, (size_t)(n * width));
         for (int64_t i = 0; i < rows; i++)
-            p->fn.line(j->out + to * width, j->updates + (item + i * p->item[axis]) * p->size,
-                       j->offset + from + i * p->index[axis], n, p->base[last], p->index[last]);
+            p->fn.line(target, j->updates + (item + i * p->item[axis]) * p->size, j->offset + from + i * p->index[axis],
+                       n, p->base[last], p->index[last]);
+        if (near) move_rows(place, p->step * width, near, TOGETHER * width, p->near, (size_t)(n * width));
     }
+    if (near) reel_region_give_(&j->near, region);
 }
 
 /* A share of the rows of all batches. */
@@ -434,6 +471,7 @@ static int scatter_run(const void *plan, void *const *ptr, void *work)
     const int code = reel_indices_run_(&p->at, offset, w + p->scratch_at, ptr[p->i_arg]);
     if (code || whole == 0) return code;
     scatter_job j = {.p = p, .row = offset, .updates = ptr[p->u_arg], .out = out, .offset = offset};
+    reel_regions_init_(&j.near, w + p->near_at, p->near_bytes, p->regions);
     if (p->packs) {
         reel_copy_run_(&p->updates, w + p->updates_at, ptr[p->u_arg]);
         j.updates = w + p->updates_at;

@@ -146,7 +146,7 @@ static int check_there(const checker *c, int32_t value, const reel_place *at)
 
 static int read_value(checker *c, int32_t value, reel_dtype dtype, const reel_place *at, int32_t operand)
 {
-    reel_place want;
+    reel_place want = {0};
     int64_t low, high;
     const pvalue *v = &c->p->v[value];
     int rc = check_view(c, value);
@@ -439,7 +439,7 @@ static int check_result(const checker *c, int32_t value, const reel_result *r)
             return wrong(c, "a result is not what %%%d has made", c->g->values[value].node);
         return 0;
     }
-    reel_place want;
+    reel_place want = {0};
     const int rc = place_of(c, value, &want);
     if (rc) return rc;
     if (want.kind != r->place.kind || (want.kind == REEL_AT_EXT && want.ext != r->place.ext) ||
