@@ -221,6 +221,9 @@ static struct {
     size_t fired, programs;
 } passes[MAX_NAMES];
 
+/* By the passes over steps: members of groups, reductions in them, groups behind products, updates in sweeps. */
+static size_t steps_found[REEL_N_STEPS];
+
 /* How often each pass found something. */
 static bool count_passes(const program *p, const reel_session *s, const char *level)
 {
@@ -232,6 +235,7 @@ static bool count_passes(const program *p, const reel_session *s, const char *le
         passes[k].fired += plan->reports[i].fired;
         passes[k].programs += plan->reports[i].fired > 0;
     }
+    for (int k = 0; plan && k < REEL_N_STEPS; k++) steps_found[k] += plan->found[k];
     reel_error e;
     if (!plan || reel_graph_verify(plan->graph) == 0) return true;
     (void)reel_take_error(&e);
@@ -413,6 +417,9 @@ static void test_programs(void)
         found += passes[i].fired > 0;
         TAP_NOTE("pass %s found %zu places in %zu plans", passes[i].name, passes[i].fired, passes[i].programs);
     }
+    TAP_NOTE("passes over steps: %zu members of groups, %zu reductions in groups, %zu groups behind products",
+             steps_found[REEL_STEPS_FUSE], steps_found[REEL_STEPS_REDUCE], steps_found[REEL_STEPS_EPILOGUE]);
+    TAP_OK(n < 100 || (steps_found[REEL_STEPS_FUSE] && steps_found[REEL_STEPS_REDUCE]), "those over steps too");
     TAP_OK(n < 100 || found == 6, "each of the six passes found something");
     TAP_OK(after.tensors <= before.tensors, "no tensor is left over: %llu before, %llu after",
            (unsigned long long)before.tensors, (unsigned long long)after.tensors);

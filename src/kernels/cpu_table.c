@@ -2,6 +2,7 @@
 #include "core/device.h"
 #include "kernels.h"
 #include "kernels/cpu_table.h"
+#include "kernels/many.h"
 #include "ops/ids.h"
 
 #define K(op, kernel) [REEL_OP_##op] = &reel_k_##kernel##_
@@ -205,12 +206,14 @@ static const reel_kernel *const table[REEL_N_OPS] = {
     /* gradients */
     K(stop_gradient, copy),
 };
-const reel_device reel_cpu_device_ = {.name = "cpu",
-                                      .kernels = table,
-                                      .n_kernels = REEL_N_OPS,
-                                      .custom = &reel_k_custom_,
-                                      .fused = &reel_k_fused_,
-                                      .fused_rows = &reel_k_fused_rows_,
-                                      .fuses = reel_fuses_,
-                                      .reduces = reel_reduces_,
-                                      .fits = reel_fused_rows_fit_};
+const reel_fusing_device reel_cpu_ = {.device = {.name = "cpu",
+                                                 .kernels = table,
+                                                 .n_kernels = REEL_N_OPS,
+                                                 .custom = &reel_k_custom_,
+                                                 .fused = &reel_k_fused_,
+                                                 .fused_rows = &reel_k_fused_rows_,
+                                                 .fuses = reel_fuses_,
+                                                 .reduces = reel_reduces_,
+                                                 .fits = reel_fused_rows_fit_},
+                                      .many = &reel_k_many_,
+                                      .joins = reel_joins_};

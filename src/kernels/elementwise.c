@@ -4,6 +4,7 @@
 #include "core/compiler.h"
 #include "kernels/cpu_table.h"
 #include "kernels/kernels.h"
+#include "kernels/many.h"
 #include "kernels/vmath.h"
 #include "ops/attrs.h"
 #include "reel/base.h"
@@ -163,6 +164,19 @@ typedef struct update_plan {
 } update_plan;
 _Static_assert(sizeof(update_plan) <= REEL_PLAN_STACK, "cheap kernels are prepared on the stack");
 
+int reel_update_loop_(const reel_ksig *sig, reel_loop *loop)
+{
+    const reel_update_table *t = REEL_PICK(reel_update_table);
+    const reel_dtype d = sig->in[0].dtype;
+    reel_inner_fn *fn = sig->op->id == REEL_OP_adam_update ? t->adam[d] : t->sgd[d];
+    if (!fn) {
+        return no_loop(sig);
+    }
+    reel_ksig tensors = *sig; /* without the scalars behind them; a broadcast gradient is spread out */
+    tensors.n_in = sig->n_out + 1;
+    reel_loop_init_(loop, &tensors, fn, REEL_GRAIN_LIGHT / 4, false);
+    return 0;
+}
 static int update_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 {
     (void)workspace;
@@ -170,15 +184,7 @@ static int update_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     p->attr = *(const reel_attr_update *)sig->attr;
     p->dtype = sig->in[0].dtype;
     p->adam = sig->op->id == REEL_OP_adam_update;
-    const reel_update_table *t = REEL_PICK(reel_update_table);
-    reel_inner_fn *fn = p->adam ? t->adam[p->dtype] : t->sgd[p->dtype];
-    if (!fn) {
-        return no_loop(sig);
-    }
-    reel_ksig tensors = *sig; /* without the scalars behind them; a broadcast gradient is spread out */
-    tensors.n_in = sig->n_out + 1;
-    reel_loop_init_(&p->loop, &tensors, fn, REEL_GRAIN_LIGHT / 4, false);
-    return 0;
+    return reel_update_loop_(sig, &p->loop);
 }
 reel_update_step reel_update_step_(const reel_attr_update *a, bool adam, const void *lr, const void *t, reel_dtype d)
 {

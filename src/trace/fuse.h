@@ -30,9 +30,7 @@ typedef struct fuser {
     int32_t *reads;        /* by root: how often it is read */
     int32_t *reads_inside; /* by root: by the group at hand */
     int32_t *number;       /* by value: its operand in the group at hand; -1: none */
-    pstep *steps;          /* the new ones */
-    pslot *slots;
-    size_t n_steps, cap_steps, n_slots, cap_slots;
+    rewriting w;
 } fuser;
 
 static inline int32_t reel_fuser_find_(fuser *f, int32_t g)

@@ -487,6 +487,8 @@ static void planner_drop(planner *p)
     reel_free_(p->late, (p->g->n_nodes + 1) * sizeof *p->late);
     for (size_t i = 0; i < p->n_fused; i++) reel_free_(p->fused[i], sizeof *p->fused[i]);
     reel_free_(p->fused, p->cap_fused * sizeof *p->fused);
+    for (size_t i = 0; i < p->n_many; i++) reel_free_(p->many[i], sizeof *p->many[i]);
+    reel_free_(p->many, p->cap_many * sizeof *p->many);
     reel_free_(p->lates, p->cap_lates * sizeof *p->lates);
     reel_free_(p->changes, p->cap_changes * sizeof *p->changes);
     reel_free_(p->blocks, p->cap_blocks * sizeof *p->blocks);
@@ -556,7 +558,10 @@ static int keep_asked(reel_plan *plan, const reel_request *rq)
 static int step_passes(planner *p)
 {
     const reel_plan_ways *w = &p->plan->ways;
-    return reel_way_(w, REEL_STEPS_FUSE) ? reel_plan_fuse_(p, reel_way_(w, REEL_STEPS_REDUCE)) : 0;
+    int rc = 0;
+    if (reel_way_(w, REEL_STEPS_FUSE)) rc = reel_plan_fuse_(p, reel_way_(w, REEL_STEPS_REDUCE));
+    if (!rc && reel_way_(w, REEL_STEPS_SWEEP)) rc = reel_plan_sweep_(p);
+    return rc;
 }
 
 /* For speed and memory; not where people look at steps one by one. */

@@ -21,7 +21,7 @@ typedef struct span {
     int64_t from, to;
     int32_t operand; /* -1: workspace */
 } span;
-enum { MAX_SPANS = 2 * (REEL_MAX_IN + REEL_MAX_OUT) + 2 };
+enum { MAX_SPANS = REEL_MANY_CALLS * REEL_MANY_IN + 2 }; /* more than an op has */
 
 typedef struct checker {
     const planner *p;
@@ -256,6 +256,27 @@ static int read_fused(checker *c, const pstep *s)
     return 0;
 }
 
+static int read_many(checker *c, const pstep *s)
+{
+    for (int i = 0; i < s->many->n; i++) {
+        const reel_one_call *call = &s->many->call[i];
+        const reel_node *n = &c->g->nodes[call->node];
+        if (n->op != call->op) return wrong(c, "call %d is another op than %%%d", i, call->node);
+        for (int k = 0; k < n->n_in; k++) {
+            const int o = call->first_in + k;
+            if (c->p->slots[s->slot + o].value != c->g->ins[n->first_in + k])
+                return wrong(c, "call %d reads operand %d, which is not its input %d", i, o, k);
+            const int rc = read_value(c, c->g->ins[n->first_in + k], c->p->slots[s->slot + o].dtype,
+                                      &c->plan->slots[s->slot + o], o);
+            if (rc) return rc;
+        }
+        for (int k = 0; k < n->n_out; k++)
+            if (c->p->slots[s->slot + s->n_in + call->first_out + k].value != n->first_out + k)
+                return wrong(c, "call %d makes something else than %%%d", i, call->node);
+    }
+    return 0;
+}
+
 /* ---- what it writes ------------------------------------------------------------------------------------- */
 
 /* The variable whose old value a late step's operand goes over; NULL: none. */
@@ -273,7 +294,7 @@ static int write_value(checker *c, const pstep *s, int j)
 {
     const int32_t first = reel_first_operand_(s), slot = first + s->n_in + j;
     const reel_node *n = &c->g->nodes[s->node];
-    const int32_t value = s->fused ? c->p->slots[slot].value : n->first_out + j;
+    const int32_t value = s->fused || s->many ? c->p->slots[slot].value : n->first_out + j;
     const reel_place *at = &c->plan->slots[slot];
     const int64_t bytes = (int64_t)reel_type_bytes_(&c->p->v[value].type);
     const reel_change *change = change_of(c, slot - s->slot);
@@ -324,6 +345,12 @@ static bool may_go_over(const checker *c, const pstep *s, int in, int out)
         const bool apart =
             s->fused->rows.n && in < s->fused->n_in && s->fused->rows.whole[in] != s->fused->rows.whole[out];
         return read <= written && !apart;
+    }
+    if (s->many) {
+        const reel_one_call *call = s->many->call;
+        while (call->first_in + call->op->n_in <= in) call++;
+        out -= s->n_in + call->first_out; /* of the same call? */
+        return out >= 0 && out < call->op->n_out;
     }
     const reel_op *op = c->g->nodes[s->node].op;
     if (s->kind != STEP_RUN || !(op->flags & REEL_OPF_ELEMENTWISE)) return false;
@@ -401,13 +428,14 @@ static int check_step(checker *c)
     const pstep *s = &c->p->steps[c->step];
     int rc = 0;
     c->n_in = c->n_out = 0;
-    if (s->node >= 0 && s->kind != STEP_CHECK && !s->fused) rc = happened(c, s->node);
+    if (s->node >= 0 && s->kind != STEP_CHECK && !s->fused && !s->many) rc = happened(c, s->node);
     for (int i = 0; s->fused && i < s->fused->n_parts && !rc; i++) rc = happened(c, s->fused->part[i].node);
+    for (int i = 0; s->many && i < s->many->n && !rc; i++) rc = happened(c, s->many->call[i].node);
     if (rc || s->kind == STEP_RESERVE) return rc;
     if (s->node < 0)
         rc = read_value(c, s->from, c->p->v[s->from].type.dtype, &c->plan->slots[s->slot], 0);
     else
-        rc = s->fused ? read_fused(c, s) : read_node(c, s);
+        rc = s->fused ? read_fused(c, s) : s->many ? read_many(c, s) : read_node(c, s);
     return rc ? rc : write_all(c, s);
 }
 
@@ -419,7 +447,7 @@ static int check_late(checker *c)
     for (c->step = c->plan->n_steps; c->step < (int32_t)c->p->n_steps; c->step++) {
         const pstep *s = &c->p->steps[c->step];
         const reel_op *op = s->node >= 0 ? c->g->nodes[s->node].op : NULL;
-        if (s->kind == STEP_LATE || s->fused) continue;
+        if (s->kind == STEP_LATE || s->fused || s->many) continue;
         if (!op || s->kind != STEP_RUN || !(op->flags & REEL_OPF_ELEMENTWISE) || op->flags & REEL_OPF_RANDOM)
             return wrong(c, "it may fail when variables are being changed");
     }

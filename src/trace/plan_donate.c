@@ -74,7 +74,7 @@ static bool goes_over(const planner *p, const pstep *s, int32_t step, int j, con
 /* Kernels that write each element after all reads of its place, and never fail. */
 static bool is_update(const planner *p, const pstep *s)
 {
-    if (s->kind == STEP_FUSED) return true;
+    if (s->fused || s->many) return true;
     if (s->kind != STEP_RUN || s->node < 0) return false;
     const reel_op *op = p->g->nodes[s->node].op;
     return op->id >= 0 && op->id < REEL_N_OPS && op->flags & REEL_OPF_ELEMENTWISE && !(op->flags & REEL_OPF_RANDOM) &&

@@ -245,7 +245,7 @@ static int take_step(fuser *f, int32_t i)
 
 int reel_plan_fuse_(planner *p, bool reductions)
 {
-    fuser f = {.p = p, .device = reel_device_(0)};
+    fuser f = {.p = p, .device = reel_device_(0), .w.p = p};
     f.by_rows = reductions && f.device->fused_rows;
     const size_t ns = p->n_steps + 1, nv = p->g->n_values + 1;
     if (!f.device->fused || p->n_steps < 2) return 0;
@@ -271,7 +271,6 @@ int reel_plan_fuse_(planner *p, bool reductions)
     reel_free_(f.reads_inside, nv * sizeof *f.reads_inside);
     reel_free_(f.number, nv * sizeof *f.number);
     reel_free_(f.groups, f.cap_groups * sizeof *f.groups);
-    reel_free_(f.steps, f.cap_steps * sizeof *f.steps);
-    reel_free_(f.slots, f.cap_slots * sizeof *f.slots);
+    reel_rewriting_done_(&f.w, !rc);
     return rc;
 }

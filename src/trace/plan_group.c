@@ -5,6 +5,58 @@
 
 enum { ARGS = REEL_FUSED_ARGS, PARTS = REEL_FUSED_PARTS };
 
+/* ---- new steps for old ------------------------------------------------------------------------------- */
+
+int reel_rewriting_room_(rewriting *w, size_t slots)
+{
+    if (reel_grow_((void **)&w->steps, &w->cap_steps, w->n_steps + 1, sizeof *w->steps)) return REEL_ENOMEM;
+    return reel_grow_((void **)&w->slots, &w->cap_slots, w->n_slots + slots + 1, sizeof *w->slots);
+}
+
+void reel_rewriting_at_(rewriting *w, size_t i)
+{
+    const planner *p = w->p;
+    if (w->late < p->n_lates && p->lates[w->late].step == (int)i) p->lates[w->late++].step = (int)w->n_steps;
+}
+
+/* Its slots end where the next one's begin. */
+int reel_rewriting_keep_(rewriting *w, int32_t i)
+{
+    const planner *p = w->p;
+    const size_t from = (size_t)p->steps[i].slot,
+                 to = (size_t)i + 1 < p->n_steps ? (size_t)p->steps[i + 1].slot : p->n_slots;
+    if (reel_rewriting_room_(w, to - from)) return REEL_ENOMEM;
+    w->steps[w->n_steps] = p->steps[i];
+    w->steps[w->n_steps++].slot = (int32_t)w->n_slots;
+    if (to > from) memcpy(w->slots + w->n_slots, p->slots + from, (to - from) * sizeof *w->slots);
+    w->n_slots += to - from;
+    return 0;
+}
+
+void reel_rewriting_done_(rewriting *w, bool take)
+{
+    planner *p = w->p;
+    if (take) {
+        const rewriting old = {
+            .steps = p->steps, .slots = p->slots, .cap_steps = p->cap_steps, .cap_slots = p->cap_slots};
+        p->steps = w->steps;
+        p->slots = w->slots;
+        p->n_steps = w->n_steps;
+        p->n_slots = w->n_slots;
+        p->cap_steps = w->cap_steps;
+        p->cap_slots = w->cap_slots;
+        w->steps = old.steps;
+        w->slots = old.slots;
+        w->cap_steps = old.cap_steps;
+        w->cap_slots = old.cap_slots;
+        reel_planner_lasts_(p);
+    }
+    reel_free_(w->steps, w->cap_steps * sizeof *w->steps);
+    reel_free_(w->slots, w->cap_slots * sizeof *w->slots);
+}
+
+/* ---- operands ---------------------------------------------------------------------------------------- */
+
 /* Reads of what the group makes; a root that it makes is marked in f->number while this runs. */
 static void count_inside(fuser *f, const int32_t *member, int n)
 {
@@ -37,26 +89,6 @@ static bool leaves(const fuser *f, int32_t value)
 {
     const proot *r = &f->p->r[value];
     return r->kind != REEL_AT_ARENA || r->last == KEPT || f->reads[value] != f->reads_inside[value];
-}
-
-static int room(fuser *f, size_t n)
-{
-    if (reel_grow_((void **)&f->steps, &f->cap_steps, f->n_steps + 1, sizeof *f->steps)) return REEL_ENOMEM;
-    return reel_grow_((void **)&f->slots, &f->cap_slots, f->n_slots + n + 1, sizeof *f->slots);
-}
-
-/* Step i as it is; its slots end where the next one's begin. */
-static int keep_step(fuser *f, int32_t i)
-{
-    const planner *p = f->p;
-    const size_t from = (size_t)p->steps[i].slot,
-                 to = (size_t)i + 1 < p->n_steps ? (size_t)p->steps[i + 1].slot : p->n_slots;
-    if (room(f, to - from)) return REEL_ENOMEM;
-    f->steps[f->n_steps] = p->steps[i];
-    f->steps[f->n_steps++].slot = (int32_t)f->n_slots;
-    if (to > from) memcpy(f->slots + f->n_slots, p->slots + from, (to - from) * sizeof *f->slots);
-    f->n_slots += to - from;
-    return 0;
 }
 
 /* An operand from outside. In a group by rows: is it whole, and its steps along the space's axes. */
@@ -213,7 +245,7 @@ static bool needs_rows(const fuser *f, const int32_t *member, int n)
 
 static void add_slots(fuser *f, const operand *o, int n)
 {
-    for (int i = 0; i < n; i++) f->slots[f->n_slots++] = (pslot){.value = o[i].value, .dtype = o[i].dtype};
+    for (int i = 0; i < n; i++) f->w.slots[f->w.n_slots++] = (pslot){.value = o[i].value, .dtype = o[i].dtype};
 }
 
 /* The group's step; 0 parts: the kernel has no room for it. */
@@ -234,7 +266,7 @@ static int write_fused(fuser *f, const int32_t *member, int n, operands *o, reel
 /* Members that are more than the kernel takes are two groups, the first before the second. */
 static int write_group(fuser *f, const int32_t *member, int n, const space *s)
 {
-    if (n == 1) return keep_step(f, member[0]);
+    if (n == 1) return reel_rewriting_keep_(&f->w, member[0]);
     planner *p = f->p;
     operands o = {.s = s, .by_rows = needs_rows(f, member, n)};
     reel_fused *fused = NULL;
@@ -248,13 +280,13 @@ static int write_group(fuser *f, const int32_t *member, int n, const space *s)
         const int rc = write_group(f, member, n / 2, s);
         return rc ? rc : write_group(f, member + n / 2, n - n / 2, s);
     }
-    if (room(f, (size_t)o.n_in + (size_t)o.n_numbers + (size_t)o.n_out)) return REEL_ENOMEM;
-    f->steps[f->n_steps++] = (pstep){.node = p->steps[member[n - 1]].node,
-                                     .slot = (int32_t)f->n_slots,
-                                     .n_in = o.n_in + o.n_numbers,
-                                     .n_out = o.n_out,
-                                     .kind = STEP_FUSED,
-                                     .fused = fused};
+    if (reel_rewriting_room_(&f->w, (size_t)o.n_in + (size_t)o.n_numbers + (size_t)o.n_out)) return REEL_ENOMEM;
+    f->w.steps[f->w.n_steps++] = (pstep){.node = p->steps[member[n - 1]].node,
+                                         .slot = (int32_t)f->w.n_slots,
+                                         .n_in = o.n_in + o.n_numbers,
+                                         .n_out = o.n_out,
+                                         .kind = STEP_FUSED,
+                                         .fused = fused};
     add_slots(f, o.in, o.n_in);
     add_slots(f, o.number, o.n_numbers);
     add_slots(f, o.out, o.n_out);
@@ -268,13 +300,12 @@ static int write_group(fuser *f, const int32_t *member, int n, const space *s)
 static int write_all(fuser *f)
 {
     planner *p = f->p;
-    size_t late = 0;
     for (size_t i = 0; i < p->n_steps; i++) {
         int rc = 0;
         const int32_t g = f->group_of[i] < 0 ? -1 : reel_fuser_find_(f, f->group_of[i]);
-        if (late < p->n_lates && p->lates[late].step == (int)i) p->lates[late++].step = (int)f->n_steps;
+        reel_rewriting_at_(&f->w, i);
         if (g < 0) {
-            rc = keep_step(f, (int32_t)i);
+            rc = reel_rewriting_keep_(&f->w, (int32_t)i);
         } else if (f->groups[g].last == (int32_t)i) {
             int32_t member[PARTS];
             int n = 0;
@@ -286,27 +317,8 @@ static int write_all(fuser *f)
     return 0;
 }
 
-/* The new steps are the planner's; who reads what last is counted anew. */
-static void take_over(fuser *f)
-{
-    planner *p = f->p;
-    reel_free_(p->steps, p->cap_steps * sizeof *p->steps);
-    reel_free_(p->slots, p->cap_slots * sizeof *p->slots);
-    p->steps = f->steps;
-    p->slots = f->slots;
-    p->n_steps = f->n_steps;
-    p->n_slots = f->n_slots;
-    p->cap_steps = f->cap_steps;
-    p->cap_slots = f->cap_slots;
-    f->steps = NULL;
-    f->slots = NULL;
-    reel_planner_lasts_(p);
-}
-
 int reel_plan_groups_(fuser *f)
 {
     count_reads(f);
-    const int rc = write_all(f);
-    if (!rc) take_over(f);
-    return rc;
+    return write_all(f);
 }

@@ -102,15 +102,17 @@ static int prepare_op(const planner *p, const pstep *s, const reel_kernel *k, vo
     return rc;
 }
 
-static int prepare_fused(const planner *p, const pstep *s, const reel_kernel *k, void *kp, size_t *workspace)
+/* Of fused steps and of many calls. */
+static int prepare_several(const planner *p, const pstep *s, const reel_kernel *k, void *kp, size_t *workspace)
 {
-    reel_kview views[REEL_FUSED_IN + REEL_FUSED_NUMBERS + REEL_FUSED_OUT];
+    reel_kview views[REEL_MANY_CALLS * (REEL_MANY_IN + REEL_MANY_OUT)];
     for (int j = 0; j < s->n_in + s->n_out; j++) {
         const pslot *slot = &p->slots[s->slot + j];
         const pvalue *v = &p->v[slot->value];
         views[j] = (reel_kview){slot->dtype, v->type.shape.rank, v->type.shape.dims, v->strides, NULL};
     }
-    const reel_ksig sig = {.attr = s->fused, .n_in = s->n_in, .n_out = s->n_out, .in = views, .out = views + s->n_in};
+    const void *attr = s->fused ? (const void *)s->fused : s->many;
+    const reel_ksig sig = {.attr = attr, .n_in = s->n_in, .n_out = s->n_out, .in = views, .out = views + s->n_in};
     return k->prepare(&sig, kp, workspace);
 }
 
@@ -137,6 +139,7 @@ static const reel_kernel *kernel_of(const planner *p, const pstep *s)
     case STEP_COUNT:
     case STEP_CHECK: return &count_kernel;
     case STEP_FILL: return &fill_kernel;
+    case STEP_MANY: return reel_fusing_(reel_device_(0))->many;
     case STEP_FUSED: return s->fused->rows.n ? reel_device_(0)->fused_rows : reel_device_(0)->fused;
     default:
         return reel_kernel_(reel_device_(0),
@@ -145,15 +148,16 @@ static const reel_kernel *kernel_of(const planner *p, const pstep *s)
 }
 
 /* Which nodes a step is, for explain. */
-static int note_members(reel_plan *plan, size_t i, const reel_fused *f)
+static int note_members(reel_plan *plan, size_t i, const pstep *s)
 {
-    plan->member_at[i] = f ? (int32_t)plan->n_members : -1;
-    if (!f) return 0;
-    const size_t n = (size_t)f->n_parts + 1;
-    if (reel_grow_((void **)&plan->members, &plan->cap_members, plan->n_members + n, sizeof *plan->members))
+    const int n = s->fused ? s->fused->n_parts : s->many ? s->many->n : 0;
+    plan->member_at[i] = n ? (int32_t)plan->n_members : -1;
+    if (!n) return 0;
+    if (reel_grow_((void **)&plan->members, &plan->cap_members, plan->n_members + (size_t)n + 1, sizeof *plan->members))
         return REEL_ENOMEM;
-    plan->members[plan->n_members++] = f->n_parts;
-    for (int k = 0; k < f->n_parts; k++) plan->members[plan->n_members++] = f->part[k].node;
+    plan->members[plan->n_members++] = n;
+    for (int k = 0; k < n; k++)
+        plan->members[plan->n_members++] = s->fused ? s->fused->part[k].node : s->many->call[k].node;
     return 0;
 }
 
@@ -169,7 +173,7 @@ static int prepare(planner *p, size_t i, size_t *workspace)
     const size_t bytes = k->plan_size ? k->plan_size : 1;
     char *kp = reel_zalloc_(bytes);
     if (!kp) return REEL_ENOMEM;
-    int rc = note_members(plan, i, s->kind == STEP_FUSED ? s->fused : NULL);
+    int rc = note_members(plan, i, s);
     if (rc) {
         reel_free_(kp, bytes);
         return rc;
@@ -182,8 +186,8 @@ static int prepare(planner *p, size_t i, size_t *workspace)
         rc = prepare_count(p, s, own, (count_plan *)(void *)kp, workspace);
     } else if (s->kind == STEP_FILL) {
         memcpy(kp, &p->parent->kernel_plans[p->parent->n_steps - 1], sizeof(char *));
-    } else if (s->kind == STEP_FUSED) {
-        rc = prepare_fused(p, s, k, kp, workspace);
+    } else if (s->fused || s->many) {
+        rc = prepare_several(p, s, k, kp, workspace);
     } else {
         rc = prepare_op(p, s, k, kp, workspace);
     }

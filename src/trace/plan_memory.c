@@ -32,12 +32,20 @@ static bool same_places(const planner *p, const pstep *s, int in, int out)
             reel_count_(&p->v[slot[in].value].type.shape) == reel_count_(&p->v[slot[out].value].type.shape));
 }
 
+/* Of many calls: which one has that operand? Calls are of one op. */
+static int call_of(const pstep *s, int operand)
+{
+    const reel_op *op = s->many->call[0].op;
+    return operand < s->n_in ? operand / op->n_in : (operand - s->n_in) / op->n_out;
+}
+
 bool reel_only_alike_(const planner *p, const pstep *s, const pvalue *v, int j)
 {
     for (int k = 0; k < s->n_in; k++) {
         const int32_t other = p->slots[s->slot + k].value;
         if (other < 0 || p->v[other].root != v->root) continue;
         const pvalue *o = &p->v[other];
+        if (s->many && call_of(s, k) != call_of(s, s->n_in + j)) return false; /* another may come first */
         if (o->offset != 0 || !reel_same_type_(&o->type, &v->type) || !reel_is_dense_(&o->type.shape, o->strides) ||
             (s->fused && (!read_by_then(s->fused, k, s->n_in + j) || !same_places(p, s, k, s->n_in + j))))
             return false;

@@ -1,5 +1,6 @@
 /* plan_notes.c: what is kept of planning for people who look at runs: of each step its traffic and what was fused into it; and,
    where it was asked for, where each value lies and in which order nodes happen. */
+#include <stdio.h>
 #include <string.h>
 #include "core/alloc.h"
 #include "debug.h"
@@ -41,9 +42,17 @@ static double flops_of(const planner *p, const pstep *s)
 {
     double sum = 0;
     if (s->node < 0 || s->kind == STEP_RESERVE || s->kind == STEP_COUNT || s->kind == STEP_CHECK) return 0;
-    if (!s->fused) return node_flops(p, s->node);
+    for (int i = 0; s->many && i < s->many->n; i++) sum += node_flops(p, s->many->call[i].node);
+    if (!s->fused) return s->many ? sum : node_flops(p, s->node);
     for (int i = 0; i < s->fused->n_parts; i++) sum += node_flops(p, s->fused->part[i].node);
     return sum;
+}
+
+static char *many_ops(const reel_many *m)
+{
+    char text[96];
+    snprintf(text, sizeof text, "%d %.64s", m->n, m->call[0].op->name);
+    return reel_strdup_(text);
 }
 
 static int note_steps(planner *p)
@@ -59,6 +68,7 @@ static int note_steps(planner *p)
         }
         notes[i].flops = flops_of(p, s);
         if (s->fused && !(notes[i].ops = fused_ops(s->fused))) return REEL_ENOMEM;
+        if (s->many && !(notes[i].ops = many_ops(s->many))) return REEL_ENOMEM;
     }
     return 0;
 }
@@ -84,7 +94,7 @@ static int add_out(reel_notes *t, int32_t value)
 static int note_step(const planner *p, reel_notes *t, size_t i)
 {
     const pstep *s = &p->steps[i];
-    const bool done = s->node >= 0 && (s->kind == STEP_RUN || s->kind == STEP_FILL || s->kind == STEP_FUSED);
+    const bool done = s->node >= 0 && (s->kind == STEP_RUN || s->kind == STEP_FILL || s->fused || s->many);
     int rc = add_event(t, (reel_event){.node = s->node, .step = (int32_t)i, .done = done});
     for (int k = s->n_in; k < s->n_in + s->n_out && done && !rc; k++) {
         const int32_t value = p->slots[reel_first_operand_(s) + k].value;

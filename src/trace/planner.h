@@ -1,6 +1,7 @@
 /* planner.h: what plan.c, plan_results.c and plan_layout.c share: the state of planning one segment. */
 #ifndef REEL_TRACE_PLANNER_H
 #define REEL_TRACE_PLANNER_H
+#include "core/fusion.h"
 #include "trace.h"
 
 /* A value while planning. Its memory is that of its root, `offset` bytes in. */
@@ -40,9 +41,11 @@ typedef struct pstep {
         STEP_CHECK,   /* the first half of one that is made at the run's end: refuses what that would */
         STEP_LATE,    /* which is this */
         STEP_FILL,    /* and its second half, the next one's first: the workspace, inputs, outputs */
-        STEP_FUSED    /* several nodes as one kernel; node is the last of them */
+        STEP_FUSED,   /* several nodes as one kernel; node is the last of them */
+        STEP_MANY     /* calls that do not wait for each other as one kernel; node is the last of them */
     } kind;
-    const reel_fused *fused;
+    const reel_fused *fused; /* NULL: another kind */
+    const reel_many *many;
     size_t number; /* of a count: where in the arena */
     int32_t work;  /* the block of its workspace, -1: none */
     size_t workspace;
@@ -79,6 +82,8 @@ typedef struct planner {
     reel_type *fresh;
     reel_result *results;
     reel_fused **fused;
+    reel_many **many;
+    size_t n_many, cap_many;
     size_t n_slots, cap_slots, n_steps, cap_steps, n_vars, cap_vars, n_fresh, cap_fresh, n_results, cap_results,
         n_fused, cap_fused;
     pblock *blocks;
@@ -94,6 +99,19 @@ static inline int32_t reel_first_operand_(const pstep *s)
 }
 /* plan_results.c: what leaves the run. Before a seam only memory for it is set apart. */
 int reel_plan_results_(planner *p);
+/* New steps in the place of old ones (plan_group.c). */
+typedef struct rewriting {
+    planner *p;
+    pstep *steps;
+    pslot *slots;
+    size_t n_steps, cap_steps, n_slots, cap_slots, late;
+} rewriting;
+void reel_rewriting_at_(rewriting *w, size_t i);      /* what follows stands where old step i stood */
+int reel_rewriting_room_(rewriting *w, size_t slots); /* for one more step */
+int reel_rewriting_keep_(rewriting *w, int32_t i);    /* step i as it is */
+void reel_rewriting_done_(rewriting *w, bool take);   /* take: the new steps are the planner's */
+/* plan_sweep.c: updates of variables that do not wait for each other are one step. */
+int reel_plan_sweep_(planner *p);
 /* plan_fuse.c: elementwise steps that feed each other become one, and reductions with what they read and who reads them. */
 int reel_plan_fuse_(planner *p, bool reductions);
 void reel_planner_lasts_(planner *p); /* who reads what last, anew */
