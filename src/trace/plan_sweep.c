@@ -105,10 +105,10 @@ static int write_sweep(sweeper *f, const sweep *g)
     for (int32_t i = g->first; i >= 0; i = f->next[i]) {
         const reel_node *n = &p->g->nodes[p->steps[i].node];
         many->call[many->n] = (reel_one_call){.op = op,
-                                          .attr = reel_node_attr_(p->g, n),
-                                          .node = p->steps[i].node,
-                                          .first_in = many->n * op->n_in,
-                                          .first_out = many->n * op->n_out};
+                                              .attr = reel_node_attr_(p->g, n),
+                                              .node = p->steps[i].node,
+                                              .first_in = many->n * op->n_in,
+                                              .first_out = many->n * op->n_out};
         many->n++;
     }
     f->w.steps[f->w.n_steps++] = (pstep){.node = p->steps[g->last].node,
