@@ -105,7 +105,7 @@ static void elementwise(const tile *t, const rows_instr *c)
     const reel_loop_op *op = &p->op[c->op];
     const bool whole = p->r[c->out].kind == OF_WHOLE;
     void *arg[REEL_FUSED_ARGS + 1];
-    uint8_t step[REEL_FUSED_ARGS];
+    uint8_t step[REEL_FUSED_ARGS + 1] = {0};
     int64_t move[REEL_FUSED_ARGS + 1]; /* bytes to the next row */
     for (int j = 0; j <= c->n_in; j++) {
         const int k = j < c->n_in ? c->in[j] : c->out;
