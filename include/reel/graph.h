@@ -50,6 +50,17 @@ reel_tensor *reel_placeholder_at(const char *site, reel_dtype d, reel_shape s, c
 /* Gives y a name to fetch (or feed) it by. Of a variable it names the value of this moment; what a run leaves in the variable is
    fetched by the variable's own name, and fetching that makes its assignments. */
 int reel_output_at(const char *site, const char *name, reel_tensor *y);
+/* Gradients as nodes of the open graph (TensorFlow's tf.gradients): dxs[i] = the sum over all ys of grad_ys[j]^T d ys[j] / d xs[i]. xs may
+   be placeholders, variables (their value of this moment) or any tensor of the graph; call it again on what it gives for higher
+   orders. What ys do not depend on has a gradient of zeros. The same nodes, hence bits, as reel_vjp under a tape would give; custom
+   gradients and control flow work. A float without a gradient on the way is an error that names its node. */
+typedef struct {
+    size_t size;
+    reel_list grad_ys; /* one for each y, of its shape and dtype; NULL, or left out: ones */
+    reel_list stop;    /* tensors of the graph taken for constants, whatever they depend on */
+    bool null;         /* dxs[i] = NULL, without an error, where ys do not depend on it, instead of zeros */
+} reel_graph_grad_opts;
+int reel_graph_grad_at(const char *site, reel_list ys, reel_list xs, const reel_graph_grad_opts *o, reel_tensor *dxs[]);
 int reel_graph_print(FILE *f, const reel_graph *g); /* a line a node: name, op, inputs, shape, dtype, file:line */
 int reel_graph_nodes(const reel_graph *g);
 int reel_graph_verify(

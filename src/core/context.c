@@ -272,6 +272,14 @@ void reel_listeners_asked_(const char *site)
         if (!l->paused && l->asked) l->asked(l, site);
 }
 
+int reel_listeners_region_(bool begins)
+{
+    int rc = 0;
+    for (reel_listener *l = reel_ctx_()->listeners; l && !rc; l = l->next)
+        if (!l->paused && l->region) rc = l->region(l, begins);
+    return rc;
+}
+
 int reel_listeners_host_(reel_rec *r, bool made, const char *site, const char *what)
 {
     reel_listener *next;

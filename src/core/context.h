@@ -37,7 +37,8 @@ typedef struct reel_ctx {
     struct reel_ctx *next_ctx; /* all threads' contexts, for statistics */
     void *alloc_front;         /* alloc.c's */
     reel_generator *generator;
-    void *plan_cache; /* eager's */
+    struct reel_redirect *redirect; /* draws that are repeated: see random.h */
+    void *plan_cache;               /* eager's */
     void (*plan_cache_free)(void *);
     void *tape_cache; /* eager's */
     void (*tape_cache_free)(void *);

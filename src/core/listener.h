@@ -32,6 +32,13 @@ typedef struct reel_listener {
     int (*same)(struct reel_listener *self, const reel_rec *r, const reel_rec *old);
     /* The type of r as far as it does not depend on data, NULL: it is what the record says. May be NULL */
     const reel_type *(*type)(struct reel_listener *self, const reel_rec *r);
+    /* What follows until the matching false is the inside of one call, which is told as such at its end (unless it fails). May be
+       NULL. Raises. */
+    int (*region)(struct reel_listener *self, bool begins);
+    /* Takes f, which is called with in, as one op of its own, of which only the inputs are kept; fn: the public function. -1: it cannot, so
+       f is to be run like any other; otherwise 0 or the code of what was raised. May be NULL. */
+    int (*take)(struct reel_listener *self, const char *site, const char *fn, reel_fn f, reel_list in,
+                reel_tensor **out);
     /* A size that is unknown was asked for by the user's code. May be NULL */
     void (*asked)(struct reel_listener *self, const char *site);
     /* Its scope ends with it still open: unlink is done already; free everything. */
@@ -50,5 +57,6 @@ static inline const reel_type *reel_traced_type_(const reel_rec *r)
 }
 /* Tells every listener; first failure wins. */
 void reel_listeners_asked_(const char *site);
+int reel_listeners_region_(bool begins);
 int reel_listeners_host_(reel_rec *r, bool made, const char *site, const char *what);
 #endif

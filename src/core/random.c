@@ -96,9 +96,25 @@ int reel_seed(uint64_t seed)
     return reel_generator_seed(NULL, seed);
 }
 
+static reel_random_state *redirected(const reel_generator *g)
+{
+    const reel_ctx *c = reel_ctx_();
+    for (const reel_redirect *r = c->redirect; r; r = r->next)
+        for (int i = 0; i < r->n; i++)
+            if ((r->generator[i] ? r->generator[i] : c->generator) == g) return &r->state[i];
+    return NULL;
+}
+
 uint64_t reel_reserve_(reel_generator *g, uint64_t n, uint64_t *key)
 {
     g = or_default(g);
+    reel_random_state *own = g ? redirected(g) : NULL;
+    if (own) {
+        const uint64_t first = own->counter;
+        *key = own->key;
+        own->counter += n;
+        return first;
+    }
     if (!g) { /* no memory for the default one: raised */
         *key = 0;
         return 0;
@@ -117,6 +133,8 @@ reel_random_state reel_random_get_(reel_generator *g)
 {
     g = or_default(g);
     reel_random_state s = {0, 0};
+    const reel_random_state *own = g ? redirected(g) : NULL;
+    if (own) return *own;
     if (g) {
         s.key = atomic_load_explicit(&g->key, memory_order_relaxed);
         s.counter = atomic_load_explicit(&g->counter, memory_order_relaxed);

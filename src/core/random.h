@@ -17,4 +17,12 @@ typedef struct reel_random_state {
 } reel_random_state;
 reel_random_state reel_random_get_(reel_generator *g);
 void reel_random_put_(reel_generator *g, reel_random_state s);
+/* While one is linked into the thread's context (ctx->redirect), its draws from these generators come from the states, and go on
+   there: how draws are repeated. A generator NULL is the thread's own. */
+typedef struct reel_redirect {
+    struct reel_redirect *next;
+    int n;
+    reel_generator *const *generator;
+    reel_random_state *state;
+} reel_redirect;
 #endif

@@ -271,8 +271,9 @@ int reel_custom_grad_at(const char *site, reel_fn forward, reel_fn vjp, reel_lis
         reel_quiet_end_(&q);
         return rc;
     }
-    rc = reel_run_body_(site, fn, forward, in.t, out);
-    if (!rc && q.n) rc = reel_make_fresh_(site, first_id, false, forward.n_out, out);
+    rc = reel_listeners_region_(true);
+    if (!rc) rc = reel_run_body_(site, fn, forward, in.t, out);
+    if (!rc && (q.n || reel_traced_())) rc = reel_make_fresh_(site, first_id, false, forward.n_out, out);
     reel_quiet_end_(&q);
     for (int j = 0; !rc && j < forward.n_out; j++) made[j] = reel_rec_of_(out[j]);
     const custom_attr attr = {vjp};
@@ -286,6 +287,7 @@ int reel_custom_grad_at(const char *site, reel_fn forward, reel_fn vjp, reel_lis
                             .out = made};
     if (!rc) rc = reel_quiet_tell_(&q, &call);
     if (!rc) rc = tell_traces(&call);
+    (void)reel_listeners_region_(false);
     for (int i = 0; i < in.n; i++) reel_release_rec_(value[i]);
     for (int j = 0; rc && j < forward.n_out; j++) out[j] = NULL;
     return rc;

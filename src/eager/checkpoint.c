@@ -255,15 +255,22 @@ static int run_heard(const char *site, reel_fn f, reel_list in, reel_tensor *out
     return rc;
 }
 
-static int tapes_listening(void)
+/* Does a trace or graph take it as one op, -1: no, or was there an error? */
+static int take(const char *site, reel_fn f, reel_list in, reel_tensor *out[])
 {
-    int n = 0;
-    for (const reel_listener *l = reel_ctx_()->listeners; l; l = l->next) n += !l->paused && reel_is_tape_(l);
-    return n;
+    for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next)
+        if (!l->paused && l->take) return l->take(l, site, fn, f, in, out);
+    return -1;
 }
 
-/* While a trace listens the function is recorded like any other: a replay could not repeat its random draws. So it is
-   under several tapes: the outer ones will need the inside, for gradients of gradients. */
+static bool is_taped(void)
+{
+    for (const reel_listener *l = reel_ctx_()->listeners; l; l = l->next)
+        if (!l->paused && reel_is_tape_(l)) return true;
+    return false;
+}
+
+/* Several tapes all have the entry: what the backward of one runs again the others hear, for gradients of gradients. */
 int reel_checkpoint_at(const char *site, reel_fn f, reel_list in, reel_tensor *out[])
 {
     for (int j = 0; out && j < f.n_out; j++) out[j] = NULL;
@@ -272,8 +279,13 @@ int reel_checkpoint_at(const char *site, reel_fn f, reel_list in, reel_tensor *o
     if (rc) return rc;
     if (f.n_in > REEL_MAX_IN || f.n_out > REEL_MAX_OUT)
         return reel_fail_at_(site, REEL_EARG, "%s: at most %d inputs and %d outputs", fn, REEL_MAX_IN, REEL_MAX_OUT);
-    const int tapes = tapes_listening();
-    if (tapes != 1 || reel_traced_()) return run_heard(site, f, in, out, tapes > 0);
+    const bool taped = is_taped();
+    if (reel_traced_()) {
+        rc = take(site, f, in, out);
+        for (int j = 0; rc > 0 && j < f.n_out; j++) out[j] = NULL;
+        return rc >= 0 ? rc : run_heard(site, f, in, out, taped);
+    }
+    if (!taped) return run_heard(site, f, in, out, false);
     reel_quiet q;
     rc = reel_quiet_begin_(site, fn, &q);
     if (rc) return rc;

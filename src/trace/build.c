@@ -70,7 +70,7 @@ void reel_graph_free(reel_graph *g)
     reel_graph_release_(g);
 }
 
-static reel_capture *open_graph(const char *site, const char *fn)
+reel_capture *reel_open_graph_(const char *site, const char *fn)
 {
     reel_capture *c = reel_capture_now_();
     if (c && !c->function && !c->parent) return c;
@@ -97,7 +97,7 @@ static int check_placeholder(const char *site, reel_dtype d, reel_shape s, const
 reel_tensor *reel_placeholder_at(const char *site, reel_dtype d, reel_shape s, const char *name)
 {
     if (reel_pending_()) return NULL;
-    reel_capture *c = open_graph(site, "reel_placeholder");
+    reel_capture *c = reel_open_graph_(site, "reel_placeholder");
     if (!c || check_placeholder(site, d, s, name)) return NULL;
     reel_type type;
     memset(&type, 0, sizeof type);
@@ -117,7 +117,7 @@ reel_tensor *reel_placeholder_at(const char *site, reel_dtype d, reel_shape s, c
 int reel_output_at(const char *site, const char *name, reel_tensor *y)
 {
     if (reel_pending_()) return reel_pending_();
-    reel_capture *c = open_graph(site, "reel_output");
+    reel_capture *c = reel_open_graph_(site, "reel_output");
     reel_rec *r = c ? reel_live_(site, "reel_output", "y", y) : NULL;
     if (!r) return reel_status();
     const int32_t v = reel_capture_value_(c, site, "reel_output", "y", r);

@@ -70,10 +70,24 @@ static int keep_apart(reel_capture *c, reel_rec *cell)
     return own ? 0 : reel_status();
 }
 
+static bool is_changed(const reel_capture *c, const reel_rec *cell)
+{
+    for (size_t i = 0; i < c->n_changed; i++)
+        if (c->changed[i] == cell) return true;
+    return false;
+}
+
 /* value: the record a tape may keep for this read, so its id must lead to the same value. */
 static int32_t read_cell(reel_capture *c, reel_rec *cell, const reel_rec *value, const char *site)
 {
     int32_t v = reel_map_get_(&c->graph->cells, cell->id);
+    if (v >= 0 && c->taped && reel_is_float_(cell->type.dtype) && is_changed(c, cell)) {
+        reel_fail_at_(site, REEL_ETRACE,
+                      "variable \"%s\" is read behind its assignment inside control flow, under a tape that listens "
+                      "around it: use what was assigned, or carry it through the state",
+                      cell->name ? cell->name : "?");
+        return -1;
+    }
     if (v < 0) {
         if (c->parent) {
             v = read_cell(c->parent, cell, value, site);
@@ -124,7 +138,7 @@ static int32_t lookup(reel_capture *c, const char *site, const char *fn, const c
         }
         return reel_capture_const_(c, r, site);
     }
-    if (c->parent) {
+    if (c->parent && !c->closed) {
         const int32_t around = lookup(c->parent, site, fn, what, r, value);
         const int32_t in = around < 0 || r->state != REEL_LIVE ? -1 : from_parent(c, r, around, site);
         if (in >= 0 && reel_map_put_(&c->graph->ids, r->id, in)) return -1;
@@ -132,7 +146,7 @@ static int32_t lookup(reel_capture *c, const char *site, const char *fn, const c
             reel_fail_at_(site, REEL_ETRACE, "%s (made at %s) is dead inside control flow", what, r->made);
         return in;
     }
-    if (declared(c, r)) return reel_capture_const_(c, r, site);
+    if (c->anything || declared(c, r)) return reel_capture_const_(c, r, site);
     const char *made = r->made && *r->made ? r->made : "an unknown line", *dot = fn ? ": " : "";
     if (!fn) fn = "";
     if (r->flags & REEL_R_SYMBOLIC)
@@ -175,15 +189,33 @@ static reel_rec *read_assigned(reel_listener *self, const reel_rec *cell)
     return i >= 0 ? c->assigned_rec[i] : c->parent ? read_assigned(&c->parent->base, cell) : NULL;
 }
 
+int reel_capture_bind_(reel_capture *c, const reel_rec *cell, reel_rec *value)
+{
+    const int32_t v = reel_map_get_(&c->graph->ids, value->id);
+    if (v < 0)
+        return reel_fail_at_("", REEL_ETRACE, "variable \"%s\" has no value here", cell->name ? cell->name : "?");
+    return reel_map_put_(&c->graph->cells, cell->id, v) ? REEL_ENOMEM : note_assigned(c, cell, value);
+}
+
+reel_rec *reel_capture_bound_(const reel_capture *c, const reel_rec *cell)
+{
+    const int32_t i = reel_map_get_(&c->assigned, cell->id);
+    return i >= 0 ? c->assigned_rec[i] : NULL;
+}
+
+/* A sub-graph assigns nothing: its op gives the value, which is assigned behind it. */
+static int note_changed(reel_capture *c, reel_rec *cell)
+{
+    if (is_changed(c, cell)) return 0;
+    if (reel_grow_((void **)&c->changed, &c->cap_changed, c->n_changed + 1, sizeof *c->changed)) return REEL_ENOMEM;
+    reel_retain_rec_(cell);
+    c->changed[c->n_changed++] = cell;
+    return 0;
+}
+
 static int hear_assign(reel_capture *c, const reel_call *call)
 {
     reel_rec *cell = call->arg[0], *value = call->in[1], *arg = call->arg[1];
-    if (c->parent)
-        return reel_fail_at_(
-            call->site, REEL_ETRACE,
-            "reel_%s: variable \"%s\" is assigned inside control flow that is traced (since %s): carry its "
-            "value through the body's inputs and outputs, and assign it behind",
-            call->op->name, cell->name ? cell->name : "?", c->base.site);
     if (value->flags & REEL_R_NUM) { /* a variable's value is never weak */
         const reel_tensor *strong =
             reel_full_at(call->site, cell->type.dtype, cell->type.shape, reel_load_number_(value->data, REEL_F64));
@@ -192,6 +224,11 @@ static int hear_assign(reel_capture *c, const reel_call *call)
     }
     char fn[80];
     snprintf(fn, sizeof fn, "reel_%s", call->op->name);
+    if (c->parent) {
+        const int32_t v = lookup(c, call->site, fn, "value", arg, value);
+        if (v < 0 || note_changed(c, cell)) return reel_status();
+        return reel_map_put_(&c->graph->cells, cell->id, v) ? REEL_ENOMEM : note_assigned(c, cell, value);
+    }
     const int32_t in[2] = {first_read(c, cell, call->site), lookup(c, call->site, fn, "value", arg, value)};
     if (in[0] < 0 || in[1] < 0) return reel_status();
     c->graph->own_vjp = true; /* to a tape, a variable read after it is the variable still */
@@ -231,19 +268,44 @@ static const reel_type *known_type(reel_listener *self, const reel_rec *r)
     return i >= 0 ? c->sized_type[i] : NULL;
 }
 
+static int begin_or_end(reel_listener *self, bool begins)
+{
+    reel_capture *c = (reel_capture *)self;
+    if (!begins) {
+        c->n_regions -= c->n_regions > 0;
+        return 0;
+    }
+    if (reel_grow_((void **)&c->regions, &c->cap_regions, c->n_regions + 1, sizeof *c->regions)) return REEL_ENOMEM;
+    c->regions[c->n_regions++] = c->graph ? (int32_t)c->graph->n_nodes : 0;
+    return 0;
+}
+
+/* A call whose ops were heard one by one: tapes are to be told of it alone. Its vjp may be the first to read a variable's value. */
+static int hear_summary(reel_capture *c, const reel_call *call)
+{
+    reel_graph *g = c->graph;
+    int32_t in[REEL_MAX_IN], out[REEL_MAX_OUT];
+    g->own_vjp = true;
+    if (call->n_in > REEL_MAX_IN || call->n_out > REEL_MAX_OUT || !c->n_regions) return 0;
+    const reel_summary s = {.op = call->op,
+                            .site = call->site,
+                            .n_in = call->n_in,
+                            .n_out = call->n_out,
+                            .begin = c->regions[c->n_regions - 1],
+                            .end = (int32_t)g->n_nodes};
+    for (int i = 0; i < call->n_in; i++) {
+        in[i] = lookup(c, call->site, call->op->name, "an input", call->arg[i], call->in[i]);
+        if (in[i] < 0) return reel_status();
+    }
+    for (int j = 0; j < call->n_out; j++) out[j] = reel_map_get_(&g->ids, call->out[j]->id);
+    return reel_graph_summary_(g, &s, call->attr, in, out);
+}
+
 static int hear(reel_listener *self, const reel_call *call)
 {
     reel_capture *c = (reel_capture *)self;
     if (call->n_out == 1 && (call->out[0]->flags & REEL_R_NUM)) return 0; /* a constant, when it is used */
-    if (all_known(c, call)) { /* a summary for tapes: its ops were heard one by one */
-        c->graph->own_vjp = true;
-        for (int i = 0; i < call->n_in; i++) { /* its vjp may be the first to read a variable's value */
-            reel_rec *cell = call->arg[i];
-            if (!(cell->flags & REEL_R_CELL) || reel_map_get_(&c->graph->ids, call->in[i]->id) >= 0) continue;
-            if (read_cell(c, cell, call->in[i], call->site) < 0) return reel_status();
-        }
-        return 0;
-    }
+    if (all_known(c, call)) return hear_summary(c, call);
     if (call->op->flags & REEL_OPF_CELL0) return hear_assign(c, call);
     if (call->n_in > REEL_MAX_IN || call->n_out > REEL_MAX_OUT)
         return reel_fail_at_(call->site, REEL_ETRACE, "reel_%s: a trace takes at most %d operands", call->op->name,
@@ -256,7 +318,6 @@ static int hear(reel_listener *self, const reel_call *call)
         in[i] = lookup(c, call->site, fn, reel_arg_name_(call->op, i, buf), call->arg[i], call->in[i]);
         if (in[i] < 0) return reel_status();
     }
-    c->graph->own_vjp |= (call->op->flags & REEL_OPF_EFFECT) != 0; /* a body that draws: its nodes would draw again */
     reel_type type[REEL_MAX_OUT];
     const bool sized = is_sized_by_data(c, call, in);
     if (sized && reel_graph_infer_(c->graph, call->op, call->attr, call->site, in, call->n_in, type, call->n_out))
@@ -331,7 +392,7 @@ static void drop(reel_listener *self)
 {
     reel_capture *c = (reel_capture *)self;
     c->open = false;
-    if (c->function || c->parent) return; /* its call goes on and sees it */
+    if (c->function || c->parent || c->anything) return; /* its call goes on and sees it */
     c->graph->capture = NULL;
     reel_graph_release_(c->graph);
     reel_capture_end_(c);
@@ -343,10 +404,13 @@ void reel_capture_end_(reel_capture *c)
     for (size_t i = 0; i < c->n_assigned; i++) reel_release_rec_(c->assigned_rec[i]);
     for (size_t i = 0; i < c->n_captured && !c->keep_captured; i++) reel_release_rec_(c->captured[i].rec);
     if (!c->keep_captured) reel_free_(c->captured, c->cap_captured * sizeof *c->captured);
+    for (size_t i = 0; i < c->n_changed && !c->keep_captured; i++) reel_release_rec_(c->changed[i]);
+    if (!c->keep_captured) reel_free_(c->changed, c->cap_changed * sizeof *c->changed);
     reel_free_(c->assigned_rec, c->cap_assigned * sizeof *c->assigned_rec);
     reel_map_free_(&c->assigned);
     for (size_t i = 0; i < c->n_sized; i++) reel_free_(c->sized_type[i], sizeof *c->sized_type[i]);
     reel_free_(c->sized_type, c->cap_sized * sizeof *c->sized_type);
+    reel_free_(c->regions, c->cap_regions * sizeof *c->regions);
     reel_map_free_(&c->sized);
 }
 
@@ -362,6 +426,8 @@ void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool 
     c->base.same = same_value;
     c->base.type = known_type;
     c->base.asked = asked;
+    c->base.region = begin_or_end;
+    c->base.take = reel_capture_take_;
     c->base.drop = drop;
     reel_listener_push_(&c->base);
 }

@@ -100,7 +100,7 @@ static int compare_op(const reel_fn_call *c, const reel_graph *old, const reel_g
             char name[REEL_ARG_TEXT];
             return changed(c, b, "reel_%s takes another tensor as %s", b->op->name, reel_arg_name_(b->op, k, name));
         }
-    if (a->op->kernel)
+    if (a->op->attr_release == reel_control_attr_release_)
         return compare_parts(c, b, ((const reel_control_attr *)reel_node_attr_(old, a))->control,
                              ((const reel_control_attr *)reel_node_attr_(g, b))->control);
     if (a->op->attr_size && !a->op->attr_release &&

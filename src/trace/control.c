@@ -1,5 +1,5 @@
-/* control.c: reel_cond and reel_while. Eagerly their bodies run; where a trace or graph listens each is traced into a sub-graph, and
-   one op with these goes through the door. */
+/* control.c: reel_cond and reel_while. Eagerly their bodies run; where a trace or graph listens they become ops with sub-graphs
+   (control_trace.c). */
 #include <stdio.h>
 #include <string.h>
 #include "control.h"
@@ -16,14 +16,34 @@ static reel_tensor *as_tensor(const char *site, reel_tensor *t, reel_dtype d)
     return reel_rec_of_(t)->flags & REEL_R_NUM ? reel_cast_at(site, t, d) : t;
 }
 
+/* The body with its own inputs and outputs, among which those of the cells stand. */
+static int run_body(const reel_strong *s, reel_tensor *const in[], reel_tensor *made[])
+{
+    reel_tensor *given[REEL_MAX_IN + 1];
+    const int n = s->cells && s->cells_in >= 0 ? s->cells->n : 0;
+    for (int k = 0; k < n; k++) {
+        const int rc = reel_capture_bind_(s->capture, s->cells->cell[k], reel_rec_of_(in[s->cells_in + k]));
+        if (rc) return rc;
+    }
+    for (int i = 0; i < s->fn.n_in; i++) given[i] = in[n && i >= s->cells_in ? i + n : i];
+    const int rc = reel_body_check_(s->site, s->what, s->fn, s->fn.body(s->fn.self, given, made), made);
+    return rc ? rc : reel_body_dense_(s->site, s->fn.n_out, made);
+}
+
 static int strong_body(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     const reel_strong *s = self;
-    int rc = reel_body_check_(s->site, s->what, s->fn, s->fn.body(s->fn.self, in, out), out);
-    if (!rc) rc = reel_body_dense_(s->site, s->fn.n_out, out);
+    reel_tensor *made[REEL_MAX_OUT + 1] = {NULL};
+    const int n = s->cells && s->cells_out >= 0 ? s->cells->n : 0;
+    const int rc = run_body(s, in, made);
     for (int j = 0; j < s->fn.n_out && !rc; j++) {
-        out[j] = as_tensor(s->site, out[j], j < s->n_state ? s->state[j].dtype : reel_widened_(REEL_F32));
-        if (!out[j]) return reel_status();
+        made[j] = as_tensor(s->site, made[j], j < s->n_state ? s->state[j].dtype : reel_widened_(REEL_F32));
+        if (!made[j]) return reel_status();
+        out[n && j >= s->cells_out ? j + n : j] = made[j];
+    }
+    for (int k = 0; k < n && !rc; k++) {
+        const reel_rec *left = reel_capture_bound_(s->capture, s->cells->cell[k]);
+        out[s->cells_out + k] = reel_handle_(left ? left : s->cells->cell[k]);
     }
     return rc;
 }
@@ -98,142 +118,6 @@ static int read_condition(const char *site, const char *fn, reel_tensor *t, bool
     return reel_status();
 }
 
-/* ---- sub-graphs -------------------------------------------------------------------------------------------- */
-
-typedef struct inputs {
-    reel_tensor *t[REEL_MAX_IN]; /* of the op, without a condition; those captured come last */
-    int n;
-} inputs;
-
-static int add_input(inputs *all, const char *site, const char *fn, int first, const reel_rec *r, int32_t *number)
-{
-    for (int i = first; i < all->n; i++) {
-        if (reel_rec_of_(all->t[i])->id != r->id) continue;
-        *number = i;
-        return 0;
-    }
-    if (all->n + 1 >= REEL_MAX_IN)
-        return reel_fail_at_(site, REEL_ETRACE, "%s: the bodies use more than %d tensors from around them", fn,
-                             REEL_MAX_IN - 1 - first);
-    *number = all->n;
-    all->t[all->n++] = reel_handle_(r);
-    return 0;
-}
-
-/* What the body took from around it becomes inputs of its graph, behind the others. */
-static int adopt(reel_control *c, reel_part *p, reel_graph *g, const reel_capture *capture, inputs *all,
-                 const char *site, const char *fn)
-{
-    const int n = c->n_own + (int)capture->n_captured;
-    int32_t *in = reel_alloc_array_((size_t)n + 1, sizeof *in);
-    p->from = reel_alloc_array_((size_t)n + 1, sizeof *p->from);
-    if (!in || !p->from) {
-        reel_free_(in, ((size_t)n + 1) * sizeof *in);
-        reel_free_(p->from, ((size_t)n + 1) * sizeof *p->from);
-        p->from = NULL;
-        return REEL_ENOMEM;
-    }
-    p->n_in = n;
-    memcpy(in, g->inputs, (size_t)c->n_own * sizeof *in);
-    reel_free_(g->inputs, ((size_t)g->n_inputs + 1) * sizeof *g->inputs);
-    g->inputs = in;
-    g->n_inputs = n;
-    int rc = n > REEL_MAX_IN ? reel_fail_at_(site, REEL_ETRACE, "%s: a body uses too many tensors", fn) : 0;
-    for (int k = 0; k < n && !rc; k++) {
-        p->from[k] = k;
-        if (k < c->n_own) continue;
-        const reel_captured *cap = &capture->captured[k - c->n_own];
-        in[k] = cap->value;
-        rc = add_input(all, site, fn, c->n_own, cap->rec, &p->from[k]);
-    }
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const reel_op *op = g->nodes[i].op;
-        c->draws |= op && (op->flags & (REEL_OPF_RANDOM | REEL_OPF_EFFECT)) != 0;
-    }
-    return rc;
-}
-
-static int trace_part(reel_control *c, reel_part *p, reel_capture *around, reel_fn f, const reel_type *types,
-                      inputs *all, reel_captured **keep, size_t *n_keep, size_t *cap_keep, const char *site,
-                      const char *fn)
-{
-    reel_capture capture = {
-        .function = around->function, .allow_reads = around->allow_reads, .parent = around, .keep_captured = true};
-    reel_graph *g = reel_trace_symbolic_(site, fn, f, types, NULL, &capture);
-    *keep = capture.captured;
-    *n_keep = capture.n_captured;
-    *cap_keep = capture.cap_captured;
-    around->asked = around->asked ? around->asked : capture.asked;
-    if (!g) return reel_status();
-    reel_pipeline passes;
-    int rc = adopt(c, p, g, &capture, all, site, fn);
-    if (!rc && around->function)
-        passes = around->function->passes;
-    else if (!rc)
-        rc = reel_pipeline_parse_(fn, NULL, (reel_graph_math)0, &passes);
-    if (!rc) rc = reel_player_init_(&p->player, g, 8, 0, &passes);
-    reel_graph_release_(g);
-    return rc;
-}
-
-static int through_door(const reel_traced *t, reel_control *c, const inputs *all, reel_tensor **out)
-{
-    static const reel_op *const ops[] = {reel_cond_ops_, reel_while_ops_, reel_scan_ops_};
-    reel_tensor *in[REEL_MAX_IN + 1];
-    int n = 0;
-    if (t->pred) in[n++] = t->pred;
-    for (int i = 0; i < all->n; i++) in[n++] = all->t[i];
-    reel_control_attr attr;
-    memset(&attr, 0, sizeof attr);
-    attr.control = c;
-    attr.stored = t->store;
-    return reel_door_(&ops[c->kind][c->draws], &attr, in, n, out, t->n_out, t->site);
-}
-
-/* What the bodies see of input i: of a sequence, one element. */
-static int input_type(const reel_traced *t, int i, reel_type *type)
-{
-    char what[32];
-    snprintf(what, sizeof what, "in[%d]", i);
-    const int32_t v = reel_capture_value_(t->around, t->site, t->fn, what, reel_rec_of_(t->in.t[i]));
-    if (v < 0) return reel_status();
-    *type = t->around->graph->values[v].type;
-    if (t->kind != REEL_SCAN || i < t->n_carry) return 0;
-    type->shape.rank--;
-    memmove(type->shape.dims, type->shape.dims + 1, (size_t)type->shape.rank * sizeof type->shape.dims[0]);
-    type->shape.dims[type->shape.rank] = 0;
-    return 0;
-}
-
-int reel_control_trace_(const reel_traced *t, reel_tensor **out)
-{
-    reel_type types[REEL_MAX_IN];
-    inputs all = {.n = t->in.n};
-    reel_captured *keep[2] = {NULL, NULL};
-    size_t n_keep[2] = {0, 0}, cap_keep[2] = {0, 0};
-    reel_control *c = reel_control_new_(t->kind, t->in.n);
-    int rc = c ? 0 : REEL_ENOMEM;
-    if (c) c->max_steps = t->max_steps, c->n_carry = t->n_carry;
-    for (int i = 0; i < t->in.n && !rc; i++) {
-        all.t[i] = t->in.t[i];
-        rc = input_type(t, i, &types[i]);
-    }
-    for (int k = 0; k < 2 && !rc; k++) {
-        reel_strong s;
-        if (!t->f[k].body) continue;
-        const int n = t->kind == REEL_SCAN ? t->n_carry : t->kind == REEL_WHILE && k == 1 ? t->in.n : 0;
-        const reel_fn f = reel_strong_fn_(&s, t->site, t->fn, t->f[k], types, n);
-        rc = trace_part(c, &c->part[k], t->around, f, types, &all, &keep[k], &n_keep[k], &cap_keep[k], t->site, t->fn);
-    }
-    if (!rc) rc = through_door(t, c, &all, out);
-    for (int k = 0; k < 2; k++) {
-        for (size_t i = 0; i < n_keep[k]; i++) reel_release_rec_(keep[k][i].rec);
-        reel_free_(keep[k], cap_keep[k] * sizeof *keep[k]);
-    }
-    reel_control_release_(c);
-    return rc;
-}
-
 int reel_control_strong_(const char *site, reel_list in, reel_tensor **t)
 {
     for (int i = 0; i < in.n; i++)
@@ -276,8 +160,7 @@ int reel_cond_at(const char *site, reel_tensor *pred, reel_fn yes, reel_fn no, r
                        .around = reel_capture_now_(),
                        .pred = pred,
                        .f = {yes, no},
-                       .in = {in.n, t},
-                       .n_out = yes.n_out};
+                       .in = {in.n, t}};
     if (!rc) rc = how.around ? reel_control_trace_(&how, out) : cond_eager(site, pred, yes, no, how.in, out);
     if (!rc) reel_control_give_(outer, yes.n_out, out);
     reel_scope_end(scope);
@@ -336,21 +219,13 @@ static int while_eager(const char *site, reel_fn cond, reel_fn body, int n, reel
     return 0;
 }
 
-static bool taped(void)
-{
-    for (const reel_listener *l = reel_ctx_()->listeners; l; l = l->next)
-        if (!l->paused && !reel_is_capture_(l)) return true;
-    return false;
-}
-
 static int while_traced(reel_traced *how, const reel_while_opts *o, reel_tensor **state)
 {
-    reel_tensor *out[REEL_MAX_OUT + REEL_MAX_IN];
+    reel_tensor *out[REEL_MAX_OUT];
     how->max_steps = o->max_steps;
-    how->store = o->max_steps > 0 && !o->recompute && taped() && 2 * how->in.n + 1 <= REEL_MAX_OUT;
-    for (int i = 0; i < how->in.n; i++)
-        how->store = how->store && reel_rec_of_(how->in.t[i])->type.shape.rank < REEL_MAX_RANK;
-    how->n_out = how->in.n + 1 + (how->store ? how->in.n : 0);
+    how->store = o->recompute || !reel_control_taped_() ? REEL_STORE_NONE
+                 : o->max_steps > 0                     ? REEL_STORE_ALL
+                                                        : REEL_STORE_SLOTS;
     const int rc = reel_control_trace_(how, out);
     if (!rc) memcpy(state, out, (size_t)how->in.n * sizeof *state);
     return rc;

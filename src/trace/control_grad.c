@@ -1,15 +1,10 @@
-/* control_grad.c: the gradients of cond and while are a cond and a while themselves, whose bodies run the nodes of the sub-graphs again
-   under a tape. So they work in every mode, and have gradients. */
+/* control_grad.c: the gradient of an op with sub-graphs runs their nodes again under a tape: of a cond within a cond, of a loop within a
+   loop (control_while.c). So gradients work in every mode, and have gradients. What was drawn is drawn again (redraw.c). */
 #include <string.h>
 #include "control.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "reel/reel.h"
-
-static bool is_float(const reel_tensor *t)
-{
-    return reel_is_float_(reel_rec_of_(t)->type.dtype);
-}
 
 /* x itself under a new id, so that equal inputs have gradients of their own. */
 static reel_tensor *renamed(const char *site, reel_tensor *x)
@@ -17,6 +12,13 @@ static reel_tensor *renamed(const char *site, reel_tensor *x)
     reel_axes axes = {.n = reel_rec_of_(x)->type.shape.rank};
     for (int i = 0; i < axes.n; i++) axes.axis[i] = i;
     return reel_transpose_at(site, x, axes);
+}
+
+bool reel_given_before_(reel_tensor *const *in, int i)
+{
+    for (int k = 0; k < i; k++)
+        if (in[k] == in[i]) return true;
+    return false;
 }
 
 /* ---- a sub-graph's nodes once more ------------------------------------------------------------------------- */
@@ -49,33 +51,38 @@ static void again_end(again *a)
     reel_free_(a->tensors, (g->n_values + 1) * sizeof *a->tensors);
 }
 
-/* All of its outputs, or those that are wanted. */
-static int again_run(again *a, reel_tensor *const *wanted, reel_tensor **out)
+/* All of its outputs, or those that are wanted. What draws goes on, read or not. */
+static int again_run(again *a, reel_tensor *const *wanted, reel_redraw *draws, reel_tensor **out)
 {
     const reel_graph *g = a->part->player.graph;
+    reel_generator *gens[REEL_MAX_DRAWN];
+    for (size_t i = 0; i < g->n_nodes && draws->n; i++)
+        if (g->nodes[i].op && reel_draws_of_(g->nodes[i].op, reel_node_attr_(g, &g->nodes[i]), gens))
+            a->need[i] = REEL_NEED_VALUE;
     for (int k = 0; k < g->n_inputs; k++) {
         a->tensors[g->inputs[k]] = a->in[a->part->from[k]];
         a->fed[g->inputs[k]] = true;
     }
     for (int j = 0; j < g->n_outputs; j++)
         if ((!wanted || wanted[j]) && !a->fed[g->outputs[j]]) a->need[g->values[g->outputs[j]].node] = REEL_NEED_VALUE;
-    reel_prune_(g, a->fed, a->need);
-    const int rc = reel_rerun_(g, a->need, a->tensors);
+    reel_prune_taped_(g, a->fed, a->need);
+    const int rc = reel_rerun_(g, a->need, a->tensors, draws->n ? draws : NULL);
     for (int j = 0; j < g->n_outputs && !rc; j++) out[j] = a->tensors[g->outputs[j]];
     return rc;
 }
 
-int reel_part_again_(const char *site, const reel_part *part, reel_tensor *const *in, int n, reel_tensor **out)
+int reel_part_again_(const char *site, const reel_part *part, reel_tensor *const *in, int n, reel_redraw *draws,
+                     reel_tensor **out)
 {
     again a;
     int rc = again_begin(&a, site, part, in, n);
-    if (!rc) rc = again_run(&a, NULL, out);
+    if (!rc) rc = again_run(&a, NULL, draws, out);
     again_end(&a);
     return rc;
 }
 
 int reel_pull_(const char *site, const reel_part *part, reel_tensor *const *in, int n, const bool *need,
-               reel_tensor *const *from, reel_tensor *const *dout, reel_tensor **din)
+               reel_tensor *const *from, reel_tensor *const *dout, reel_redraw *draws, reel_tensor **din)
 {
     const int n_out = part->player.graph->n_outputs;
     reel_tensor *xs[REEL_MAX_IN], *start[REEL_MAX_IN], *dxs[REEL_MAX_IN], *out[REEL_MAX_OUT], *ys[REEL_MAX_OUT],
@@ -88,7 +95,7 @@ int reel_pull_(const char *site, const reel_part *part, reel_tensor *const *in, 
         bool used = false;
         for (int k = 0; k < part->n_in; k++) used |= part->from[k] == i;
         if (!need[i] || !used) continue;
-        a.in[i] = renamed(site, in[i]);
+        if (!part->as_it_is || reel_given_before_(in, i)) a.in[i] = renamed(site, in[i]);
         if (!a.in[i]) rc = reel_status();
         at[nx] = i;
         start[nx] = from[i];
@@ -99,9 +106,9 @@ int reel_pull_(const char *site, const reel_part *part, reel_tensor *const *in, 
     if (!rc && nx && any) {
         reel_tape *tape = reel_tape_begin_at(site, REEL_OPTS(tape, .no_variables = true));
         rc = tape ? reel_watch_at(site, tape, (reel_list){nx, xs}) : reel_status();
-        if (!rc) rc = again_run(&a, dout, out);
+        if (!rc) rc = again_run(&a, dout, draws, out);
         for (int j = 0; j < n_out && !rc; j++) {
-            if (!dout[j] || !is_float(out[j])) continue;
+            if (!dout[j] || !reel_is_float_tensor_(out[j])) continue;
             ys[ny] = out[j];
             dys[ny++] = dout[j];
         }
@@ -114,16 +121,6 @@ int reel_pull_(const char *site, const reel_part *part, reel_tensor *const *in, 
     return rc;
 }
 
-int reel_control_draws_(const reel_vjp_args *v, const reel_control *c)
-{
-    if (!c->draws) return 0;
-    return reel_fail_at_(
-        v->site, REEL_ETRACE,
-        "reel_%s: a traced body that draws random numbers has no gradient, as running it again would draw "
-        "others: draw them before, and pass them in",
-        v->op->name);
-}
-
 static reel_tensor *or_zeros(const char *site, reel_tensor *d, reel_tensor *like)
 {
     return d ? d : reel_zeros_like_at(site, like);
@@ -131,8 +128,15 @@ static reel_tensor *or_zeros(const char *site, reel_tensor *d, reel_tensor *like
 
 /* ---- cond ------------------------------------------------------------------------------------------------- */
 
+/* What is assigned to variables behind the op gives it no gradient: to a tape, a variable read later is the variable. */
+static int values_of(const reel_control *c)
+{
+    return c->n_out - c->n_cells;
+}
+
 typedef struct branch {
     const reel_vjp_args *v;
+    const reel_control *c;
     const reel_part *part;
     const bool *need;
     reel_tensor *const *from;
@@ -145,8 +149,9 @@ static int branch_body(void *self, reel_tensor *const in[], reel_tensor *out[])
     const reel_vjp_args *v = b->v;
     reel_tensor *dout[REEL_MAX_OUT], *din[REEL_MAX_IN];
     int k = 0;
-    for (int j = 0; j < v->n_out; j++) dout[j] = v->dout[j] ? in[k++] : NULL;
-    int rc = reel_pull_(v->site, b->part, v->in + 1, v->n_in - 1, b->need, b->from, dout, din);
+    for (int j = 0; j < b->c->n_out; j++) dout[j] = j < values_of(b->c) && v->dout[j] ? in[k++] : NULL;
+    reel_redraw draws = reel_redraw_of_(b->c, v->out + b->c->n_out);
+    int rc = reel_pull_(v->site, b->part, v->in + 1, v->n_in - 1, b->need, b->from, dout, &draws, din);
     k = 0;
     for (int i = 0; i < v->n_in - 1 && !rc; i++)
         if (b->need[i] && !(out[k++] = or_zeros(v->site, din[i], v->in[i + 1]))) rc = reel_status();
@@ -159,19 +164,19 @@ int reel_cond_vjp_(const reel_vjp_args *v)
     bool need[REEL_MAX_IN] = {false};
     reel_tensor *from[REEL_MAX_IN], *dys[REEL_MAX_OUT], *out[REEL_MAX_OUT];
     int n = 0, ny = 0;
-    int rc = reel_control_draws_(v, c);
+    int rc = 0;
     for (int i = 0; i < v->n_in - 1; i++) {
-        need[i] = v->need[i + 1] && is_float(v->in[i + 1]);
+        need[i] = v->need[i + 1] && reel_is_float_tensor_(v->in[i + 1]);
         from[i] = v->sum[i + 1];
         n += need[i];
     }
-    for (int j = 0; j < v->n_out; j++)
+    for (int j = 0; j < values_of(c); j++)
         if (v->dout[j]) dys[ny++] = v->dout[j];
-    if (rc || !n || !ny) return rc;
+    if (!n || !ny) return 0;
     branch b[2];
     reel_fn fn[2];
     for (int k = 0; k < 2; k++) {
-        b[k] = (branch){.v = v, .part = &c->part[k], .need = need, .from = from};
+        b[k] = (branch){.v = v, .c = c, .part = &c->part[k], .need = need, .from = from};
         fn[k] = (reel_fn){branch_body, &b[k], ny, n, "gradient"};
     }
     rc = reel_cond_at(v->site, v->in[0], fn[0], fn[1], (reel_list){ny, dys}, out);
@@ -180,127 +185,6 @@ int reel_cond_vjp_(const reel_vjp_args *v)
         if (!need[i]) continue;
         v->din[i + 1] = out[n++];
         v->total[i + 1] = true;
-    }
-    return rc;
-}
-
-/* ---- while ------------------------------------------------------------------------------------------------- */
-
-/* The backward loop's state: how many steps are left; the gradients of the float states; those of the tensors around, as far as they
-   are needed. */
-typedef struct back {
-    const reel_vjp_args *v;
-    const reel_control *c;
-    int n_own, n;           /* states, all inputs */
-    bool need[REEL_MAX_IN]; /* of a step's body: all float states, and what is needed of the rest */
-    bool stored;
-    reel_tensor *const *stacks, *const *dstacks;
-} back;
-
-static int positive(void *self, reel_tensor *const in[], reel_tensor *out[])
-{
-    const back *b = self;
-    out[0] = reel_greater_at(b->v->site, in[0], reel_num_at(b->v->site, 0));
-    return reel_status();
-}
-
-/* The first steps again: the number of the step and the states. */
-typedef struct forth {
-    const back *b;
-    reel_tensor *until;
-} forth;
-
-static int earlier(void *self, reel_tensor *const in[], reel_tensor *out[])
-{
-    const forth *f = self;
-    out[0] = reel_less_at(f->b->v->site, in[0], f->until);
-    return reel_status();
-}
-
-static int one_step(void *self, reel_tensor *const in[], reel_tensor *out[])
-{
-    const back *b = ((const forth *)self)->b;
-    reel_tensor *all[REEL_MAX_IN];
-    for (int i = 0; i < b->n; i++) all[i] = i < b->n_own ? in[i + 1] : b->v->in[i];
-    const int rc = reel_part_again_(b->v->site, &b->c->part[1], all, b->n, out + 1);
-    out[0] = reel_add_at(b->v->site, in[0], reel_num_at(b->v->site, 1));
-    return rc ? rc : reel_status();
-}
-
-/* The states before step i. */
-static int states_before(const back *b, reel_tensor *i, reel_tensor **state)
-{
-    const char *site = b->v->site;
-    reel_tensor *first[REEL_MAX_IN + 1], *last[REEL_MAX_IN + 1];
-    if (b->stored) {
-        for (int k = 0; k < b->n_own; k++)
-            if (!(state[k] = reel_gather_at(site, b->stacks[k], i, 0))) return reel_status();
-        return 0;
-    }
-    forth f = {b, i};
-    first[0] = reel_zeros_like_at(site, i);
-    if (!first[0]) return reel_status();
-    memcpy(first + 1, b->v->in, (size_t)b->n_own * sizeof *first);
-    const int n = b->n_own + 1;
-    const int rc = reel_while_at(site, (reel_fn){earlier, &f, n, 1, "earlier"}, (reel_fn){one_step, &f, n, n, "step"},
-                                 (reel_list){n, first}, NULL, last);
-    if (!rc) memcpy(state, last + 1, (size_t)b->n_own * sizeof *state);
-    return rc;
-}
-
-static int one_back(void *self, reel_tensor *const in[], reel_tensor *out[])
-{
-    const back *b = self;
-    const char *site = b->v->site;
-    reel_tensor *all[REEL_MAX_IN], *from[REEL_MAX_IN], *dout[REEL_MAX_OUT], *din[REEL_MAX_IN];
-    reel_tensor *i = reel_sub_at(site, in[0], reel_num_at(site, 1));
-    if (!i) return reel_status();
-    int rc = states_before(b, i, all);
-    int k = 1;
-    for (int j = 0; j < b->n; j++) {
-        const bool own = j < b->n_own;
-        if (!own) all[j] = b->v->in[j];
-        from[j] = !own && b->need[j] ? in[k++] : NULL;
-        if (own) dout[j] = b->need[j] ? in[k++] : NULL;
-    }
-    if (!rc) rc = reel_pull_(site, &b->c->part[1], all, b->n, b->need, from, dout, din);
-    out[0] = i;
-    k = 1;
-    for (int j = 0; j < b->n && !rc; j++) {
-        if (!b->need[j]) continue;
-        reel_tensor *d = or_zeros(site, din[j], all[j]);
-        if (d && j < b->n_own && b->dstacks[j]) d = reel_add_at(site, d, reel_gather_at(site, b->dstacks[j], i, 0));
-        out[k++] = d;
-        if (!d) rc = reel_status();
-    }
-    return rc;
-}
-
-int reel_while_vjp_(const reel_vjp_args *v)
-{
-    const reel_control_attr *a = v->attr;
-    const reel_control *c = a->control;
-    reel_tensor *none[REEL_MAX_IN] = {NULL}, *start[REEL_MAX_IN + 1], *end[REEL_MAX_IN + 1];
-    back b = {.v = v, .c = c, .n_own = c->n_own, .n = v->n_in, .stored = a->stored != 0, .dstacks = none};
-    int n = 1, rc = reel_control_draws_(v, c);
-    if (b.stored) b.stacks = v->out + c->n_own + 1, b.dstacks = v->dout + c->n_own + 1;
-    start[0] = v->out[c->n_own];
-    for (int i = 0; i < v->n_in && !rc; i++) {
-        const bool own = i < c->n_own;
-        b.need[i] = is_float(v->in[i]) && (own || v->need[i]);
-        if (!b.need[i]) continue;
-        start[n] = or_zeros(v->site, own ? v->dout[i] : v->sum[i], v->in[i]);
-        if (!start[n]) return reel_status();
-        n++;
-    }
-    if (rc || n == 1) return rc;
-    rc = reel_while_at(v->site, (reel_fn){positive, &b, n, 1, "left"}, (reel_fn){one_back, &b, n, n, "gradient"},
-                       (reel_list){n, start}, REEL_OPTS(while, .max_steps = c->max_steps), end);
-    n = 1;
-    for (int i = 0; i < v->n_in && !rc; i++) {
-        if (!b.need[i]) continue;
-        v->total[i] = i >= c->n_own;
-        v->din[i] = end[n++];
     }
     return rc;
 }

@@ -1,10 +1,11 @@
-/* control_ops.c: cond and while as ops: their shape rules, and kernels that replay the sub-graphs. These allocate: what a loop keeps
-   from step to step is as many tensors as it has states. */
+/* control_ops.c: cond and calls as ops: their shape rules, and kernels that replay the sub-graphs; and what all ops with sub-graphs
+   share. */
 #include <stdio.h>
 #include <string.h>
 #include "control.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/random.h"
 #include "reel/tensor.h"
 
 /* ---- life ------------------------------------------------------------------------------------------- */
@@ -14,7 +15,10 @@ reel_control *reel_control_new_(int kind, int n_own)
     reel_control *c = reel_zalloc_(sizeof *c);
     if (!c) return NULL;
     atomic_init(&c->refs, 1);
-    c->kind = kind == REEL_COND ? REEL_COND : kind == REEL_WHILE ? REEL_WHILE : REEL_SCAN;
+    c->kind = kind == REEL_COND    ? REEL_COND
+              : kind == REEL_WHILE ? REEL_WHILE
+              : kind == REEL_SCAN  ? REEL_SCAN
+                                   : REEL_CALL;
     c->n_own = n_own;
     c->no_effects = reel_alloc_array_(REEL_MAX_OUT + 1, sizeof *c->no_effects);
     if (!c->no_effects) {
@@ -66,9 +70,10 @@ int reel_check_state_(const char *what, int i, const reel_type *old, const reel_
                      reel_shape_text_(&now->shape, b));
 }
 
-static const char *name_of(const reel_control *c)
+const char *reel_control_name_(const reel_control *c)
 {
-    return c->kind == REEL_COND ? "reel_cond" : c->kind == REEL_WHILE ? "reel_while" : "reel_scan";
+    static const char *const names[] = {"reel_cond", "reel_while", "reel_scan", "reel_function_call"};
+    return names[c->kind];
 }
 
 int reel_part_types_(const reel_control *c, const reel_part *p, const reel_type *const *in, reel_type *out)
@@ -78,7 +83,7 @@ int reel_part_types_(const reel_control *c, const reel_part *p, const reel_type 
     const reel_ctx *ctx = reel_ctx_();
     for (int k = 0; k < p->n_in; k++) feeds[k] = *in[p->from[k]];
     const reel_request rq = {.site = ctx->site,
-                             .fn = name_of(c),
+                             .fn = reel_control_name_(c),
                              .n_feeds = g->n_inputs,
                              .n_fetches = g->n_outputs,
                              .feed = g->inputs,
@@ -87,7 +92,7 @@ int reel_part_types_(const reel_control *c, const reel_part *p, const reel_type 
     return reel_plan_types_(g, &rq, feeds, out);
 }
 
-static int check_condition(const reel_type *t)
+int reel_check_condition_(const reel_type *t)
 {
     char shape[REEL_SHAPE_TEXT];
     bool one = t->dtype == REEL_BOOL;
@@ -108,48 +113,35 @@ int reel_control_known_(const reel_infer *io)
     return 0;
 }
 
+/* The last outputs: where the generators stood. */
+void reel_put_drawn_(const reel_control *c, reel_type *out)
+{
+    for (int i = 0; i < c->n_drawn; i++) out[i] = reel_state_type_();
+}
+
 static int infer_cond(const reel_infer *io)
 {
     const reel_control *c = ((const reel_control_attr *)io->attr)->control;
     reel_type no[REEL_MAX_OUT];
-    int rc = check_condition(io->in[0]);
+    int rc = reel_check_condition_(io->in[0]);
     if (!rc) rc = reel_part_types_(c, &c->part[0], io->in + 1, io->out);
     if (!rc) rc = reel_part_types_(c, &c->part[1], io->in + 1, no);
-    for (int j = 0; j < io->n_out && !rc; j++) {
+    for (int j = 0; j < c->n_out && !rc; j++) {
         if (!types_fit(&io->out[j], &no[j])) rc = reel_check_state_("the branches differ: out", j, &io->out[j], &no[j]);
         for (int k = 0; k < no[j].shape.rank && !rc; k++)
             if (no[j].shape.dims[k] == REEL_ANY) io->out[j].shape.dims[k] = REEL_ANY;
     }
+    reel_put_drawn_(c, io->out + c->n_out);
     return rc ? rc : reel_control_known_(io);
 }
 
-static int infer_while(const reel_infer *io)
+/* A function called as one node. */
+static int infer_call(const reel_infer *io)
 {
-    const reel_control_attr *a = io->attr;
-    const reel_control *c = a->control;
-    reel_type now[REEL_MAX_OUT], pred;
-    int rc = reel_part_types_(c, &c->part[0], io->in, &pred);
-    if (!rc) rc = check_condition(&pred);
-    if (!rc) rc = reel_part_types_(c, &c->part[1], io->in, now);
-    for (int i = 0; i < c->n_own && !rc; i++) {
-        rc = reel_check_state_("the body changes state", i, io->in[i], &now[i]);
-        io->out[i] = *io->in[i];
-    }
-    if (rc) return rc;
-    reel_type *more = &io->out[c->n_own];
-    memset(more, 0, sizeof *more);
-    more->dtype = REEL_I64; /* how many steps */
-    for (int i = 0; i < c->n_own && a->stored; i++) {
-        reel_type *t = &more[1 + i];
-        memset(t, 0, sizeof *t);
-        t->dtype = io->in[i]->dtype;
-        t->shape.rank = io->in[i]->shape.rank + 1;
-        t->shape.dims[0] = c->max_steps;
-        for (int k = 1; k < t->shape.rank; k++) t->shape.dims[k] = io->in[i]->shape.dims[k - 1];
-        rc = reel_shape_check_(t->shape, true);
-        if (rc) return rc;
-    }
-    return reel_control_known_(io);
+    const reel_control *c = ((const reel_control_attr *)io->attr)->control;
+    const int rc = reel_part_types_(c, &c->part[0], io->in, io->out);
+    reel_put_drawn_(c, io->out + c->n_out);
+    return rc ? rc : reel_control_known_(io);
 }
 
 /* ---- kernels ------------------------------------------------------------------------------------------- */
@@ -160,7 +152,7 @@ int reel_control_prepare_(const reel_ksig *sig, void *plan, size_t *workspace)
     reel_control_plan *p = plan;
     (void)workspace;
     *p = (reel_control_plan){
-        .c = a->control, .site = reel_ctx_()->site, .stored = a->stored != 0, .n_in = sig->n_in, .n_out = sig->n_out};
+        .c = a->control, .site = reel_ctx_()->site, .stored = a->stored, .n_in = sig->n_in, .n_out = sig->n_out};
     p->operand = reel_zalloc_((size_t)(p->n_in + p->n_out) * sizeof *p->operand);
     if (!p->operand) return REEL_ENOMEM;
     for (int i = 0; i < p->n_in + p->n_out; i++) {
@@ -193,7 +185,7 @@ int reel_part_run_(const reel_control_plan *p, const reel_part *part, reel_rec *
     reel_rec *given[REEL_MAX_IN];
     for (int k = 0; k < part->n_in; k++) given[k] = in[part->from[k]];
     const reel_request rq = {.site = p->site,
-                             .fn = name_of(p->c),
+                             .fn = reel_control_name_(p->c),
                              .n_feeds = g->n_inputs,
                              .n_fetches = g->n_outputs,
                              .feed = g->inputs,
@@ -226,6 +218,15 @@ void reel_copy_out_(void *dst, const reel_rec *r)
         copy_strided(dst, r->data, r, 0, reel_size_(r->type.dtype));
 }
 
+void reel_note_drawn_(const reel_control_plan *p, void *const *ptr)
+{
+    const reel_control *c = p->c;
+    for (int i = 0; i < c->n_drawn; i++) {
+        const reel_random_state s = reel_random_get_(c->generator[i]);
+        memcpy(ptr[p->n_in + p->n_out - c->n_drawn + i], &s, sizeof s);
+    }
+}
+
 static int cond_in(const reel_control_plan *p, void *const *ptr)
 {
     reel_rec *in[REEL_MAX_IN];
@@ -233,8 +234,9 @@ static int cond_in(const reel_control_plan *p, void *const *ptr)
     for (int i = 1; i < p->n_in; i++)
         if (!(in[i - 1] = reel_operand_rec_(p, &p->operand[i], ptr[i]))) return REEL_ENOMEM;
     const reel_part *part = &p->c->part[*(const char *)ptr[0] ? 0 : 1];
+    reel_note_drawn_(p, ptr);
     int rc = reel_part_run_(p, part, in, out);
-    for (int j = 0; j < p->n_out && !rc; j++) {
+    for (int j = 0; j < p->c->n_out && !rc; j++) {
         const reel_rec *r = reel_rec_of_(out[j]);
         rc = reel_check_state_("data changes out", j, &p->operand[p->n_in + j].type, &r->type);
         if (!rc) reel_copy_out_(ptr[p->n_in + j], r);
@@ -252,70 +254,28 @@ static int cond_run(const void *plan, void *const *ptr, void *work)
     return rc;
 }
 
-static int holds(const reel_control_plan *p, reel_rec *const *in, bool *yes)
+static int call_in(const reel_control_plan *p, void *const *ptr)
 {
-    reel_tensor *out[1];
-    reel_scope *scope = reel_scope_begin(p->site, "reel_while");
-    int rc = scope ? reel_part_run_(p, &p->c->part[0], in, out) : REEL_ENOMEM;
-    if (!rc) {
-        const reel_rec *r = reel_rec_of_(out[0]);
-        if (reel_count_(&r->type.shape) == 1)
-            *yes = *r->data != 0;
-        else
-            rc = reel_fail(REEL_ESHAPE, "the condition has %lld elements", (long long)reel_count_(&r->type.shape));
-    }
-    reel_scope_end(scope);
-    return rc;
-}
-
-/* in: the states of this step, which those of the next one replace. */
-static int step(const reel_control_plan *p, reel_rec **in, bool first)
-{
-    reel_tensor *out[REEL_MAX_OUT];
-    const int n = p->c->n_own;
-    int rc = reel_part_run_(p, &p->c->part[1], in, out);
-    for (int i = 0; i < n && !rc; i++)
-        rc = reel_check_state_("the body changes state", i, &p->operand[i].type, &reel_rec_of_(out[i])->type);
-    for (int i = 0; i < n && !rc; i++) {
-        if (!first) reel_disown_(in[i]);
-        in[i] = reel_rec_of_(out[i]);
-    }
-    return rc;
-}
-
-static int while_in(const reel_control_plan *p, void *const *ptr)
-{
-    const int n = p->c->n_own;
     reel_rec *in[REEL_MAX_IN];
-    int64_t steps = 0;
-    int rc = 0;
+    reel_tensor *out[REEL_MAX_OUT];
     for (int i = 0; i < p->n_in; i++)
         if (!(in[i] = reel_operand_rec_(p, &p->operand[i], ptr[i]))) return REEL_ENOMEM;
-    for (int i = 0; i < n && p->stored; i++)
-        memset(ptr[p->n_in + n + 1 + i], 0, reel_type_bytes_(&p->operand[p->n_in + n + 1 + i].type));
-    while (!p->c->max_steps || steps < p->c->max_steps) {
-        bool yes = false;
-        rc = holds(p, in, &yes);
-        if (rc || !yes) break;
-        for (int i = 0; i < n && p->stored; i++) {
-            char *stack = ptr[p->n_in + n + 1 + i];
-            reel_copy_out_(stack + (size_t)steps * reel_type_bytes_(&p->operand[i].type), in[i]);
-        }
-        rc = step(p, in, steps == 0);
-        if (rc) break;
-        steps++;
+    reel_note_drawn_(p, ptr);
+    int rc = reel_part_run_(p, &p->c->part[0], in, out);
+    for (int j = 0; j < p->c->n_out && !rc; j++) {
+        const reel_rec *r = reel_rec_of_(out[j]);
+        rc = reel_check_state_("data changes out", j, &p->operand[p->n_in + j].type, &r->type);
+        if (!rc) reel_copy_out_(ptr[p->n_in + j], r);
     }
-    for (int i = 0; i < n && !rc; i++) reel_copy_out_(ptr[p->n_in + i], in[i]);
-    memcpy(ptr[p->n_in + n], &steps, sizeof steps);
     return rc;
 }
 
-static int while_run(const void *plan, void *const *ptr, void *work)
+static int call_run(const void *plan, void *const *ptr, void *work)
 {
     const reel_control_plan *p = plan;
     (void)work;
-    reel_scope *scope = reel_scope_begin(p->site, "reel_while");
-    const int rc = scope ? while_in(p, ptr) : REEL_ENOMEM;
+    reel_scope *scope = reel_scope_begin(p->site, "reel_function_call");
+    const int rc = scope ? call_in(p, ptr) : REEL_ENOMEM;
     reel_scope_end(scope);
     return rc;
 }
@@ -324,17 +284,20 @@ static const reel_kernel cond_kernel = {.plan_size = sizeof(reel_control_plan),
                                         .prepare = reel_control_prepare_,
                                         .run = cond_run,
                                         .drop = reel_control_drop_};
-static const reel_kernel while_kernel = {.plan_size = sizeof(reel_control_plan),
-                                         .prepare = reel_control_prepare_,
-                                         .run = while_run,
-                                         .drop = reel_control_drop_};
+static const reel_kernel call_kernel = {.plan_size = sizeof(reel_control_plan),
+                                        .prepare = reel_control_prepare_,
+                                        .run = call_run,
+                                        .drop = reel_control_drop_};
 
-#define CONTROL(kind, arg, more)                                                                                      \
+#define CONTROL(kind, says, arg, more, kept)                                                                          \
     {                                                                                                                 \
-        .size = sizeof(reel_op), .id = -1, .name = #kind, .args = arg, .n_in = -1, .n_out = -1,                       \
-        .flags = REEL_OPF_SUMS | (more), .keep = 0xffffffffu, .attr_size = sizeof(reel_control_attr),                 \
+        .size = sizeof(reel_op), .id = -1, .name = (says), .args = (arg), .n_in = -1, .n_out = -1,                    \
+        .flags = REEL_OPF_SUMS | (more), .keep = (kept), .attr_size = sizeof(reel_control_attr),                      \
         .infer = infer_##kind, .grad = REEL_VJP, .vjp = reel_##kind##_vjp_, .attr_retain = reel_control_attr_retain_, \
         .attr_release = reel_control_attr_release_, .kernel = &kind##_kernel                                          \
     }
-const reel_op reel_cond_ops_[2] = {CONTROL(cond, "pred,in", 0), CONTROL(cond, "pred,in", REEL_OPF_EFFECT)};
-const reel_op reel_while_ops_[2] = {CONTROL(while, "state", 0), CONTROL(while, "state", REEL_OPF_EFFECT)};
+const reel_op reel_cond_ops_[2] = {CONTROL(cond, "cond", "pred,in", 0, REEL_KEEP_ALL_IN),
+                                   CONTROL(cond, "cond", "pred,in", REEL_OPF_EFFECT, 0xffffffffu)};
+/* Its inside is not kept: the gradient runs it again. */
+const reel_op reel_call_ops_[2] = {CONTROL(call, "function_call", "in", 0, REEL_KEEP_ALL_IN),
+                                   CONTROL(call, "function_call", "in", REEL_OPF_EFFECT, 0xffffffffu)};

@@ -49,7 +49,7 @@ static int infer_scan(const reel_infer *io)
         in[i] = &elements[i];
     }
     rc = reel_part_types_(c, &c->part[0], in, io->out);
-    for (int j = 0; j < io->n_out && !rc; j++) {
+    for (int j = 0; j < c->n_out && !rc; j++) {
         reel_type *t = &io->out[j];
         if (j < c->n_carry) {
             rc = reel_check_state_("the body changes state", j, io->in[j], t);
@@ -63,7 +63,30 @@ static int infer_scan(const reel_infer *io)
         t->shape.dims[0] = length;
         rc = reel_shape_check_(t->shape, true);
     }
+    reel_put_drawn_(c, io->out + c->n_out);
     return rc ? rc : reel_control_known_(io);
+}
+
+/* One element: in[] are the carries, the elements and the rest; own[j]: a slow step has left us that carry's record. */
+static int scan_step(const reel_control_plan *p, reel_runner *r, reel_rec **in, bool *own, void *const *ptr, int64_t t)
+{
+    const int n = p->c->n_carry;
+    reel_rec *out[REEL_MAX_OUT];
+    int rc = reel_runner_step_(r, in, out);
+    for (int j = 0; j < p->c->n_out && !rc; j++) {
+        const reel_operand *o = &p->operand[p->n_in + j];
+        const reel_type want = j < n ? o->type : element(&o->type);
+        rc = reel_check_state_("data changes out", j, &want, &out[j]->type);
+        if (rc || j < n) continue;
+        reel_copy_out_((char *)ptr[p->n_in + j] + (size_t)t * reel_type_bytes_(&want), out[j]);
+        if (r->slow) reel_disown_(out[j]);
+    }
+    for (int j = 0; j < n && !rc; j++) {
+        if (r->slow && own[j]) reel_disown_(in[j]);
+        own[j] = r->slow;
+        in[j] = out[j];
+    }
+    return rc;
 }
 
 static int scan_in(const reel_control_plan *p, void *const *ptr)
@@ -72,36 +95,32 @@ static int scan_in(const reel_control_plan *p, void *const *ptr)
     const int n = c->n_carry, m = c->n_own;
     const int64_t length = p->operand[n].type.shape.dims[0];
     reel_rec *in[REEL_MAX_IN];
+    bool own[REEL_MAX_OUT] = {false};
     int rc = 0;
-    for (int i = 0; i < p->n_in; i++)
-        if ((i < n || i >= m) && !(in[i] = reel_operand_rec_(p, &p->operand[i], ptr[i]))) return REEL_ENOMEM;
-    for (int64_t t = 0; t < length && !rc; t++) {
-        reel_tensor *out[REEL_MAX_OUT];
-        reel_scope *scope = reel_scope_begin(p->site, "reel_scan");
-        if (!scope) return REEL_ENOMEM;
-        reel_scope_rec *inner = reel_ctx_()->scope;
-        for (int i = n; i < m && !rc; i++) {
-            const reel_operand *o = &p->operand[i];
-            reel_operand e = {.type = element(&o->type)};
-            memcpy(e.strides, o->strides + 1, (REEL_MAX_RANK - 1) * sizeof e.strides[0]);
-            char *at = (char *)ptr[i] + t * o->strides[0] * (int64_t)reel_size_(o->type.dtype);
-            if (!(in[i] = reel_operand_rec_(p, &e, at))) rc = REEL_ENOMEM;
+    for (int i = 0; i < p->n_in && length; i++) {
+        reel_operand e = p->operand[i];
+        if (i >= n && i < m) {
+            e.type = element(&e.type);
+            memmove(e.strides, e.strides + 1, (REEL_MAX_RANK - 1) * sizeof e.strides[0]);
         }
-        if (!rc) rc = reel_part_run_(p, &c->part[0], in, out);
-        for (int j = 0; j < p->n_out && !rc; j++) {
-            const reel_operand *o = &p->operand[p->n_in + j];
-            const reel_type want = j < n ? o->type : element(&o->type);
-            const reel_rec *r = reel_rec_of_(out[j]);
-            rc = reel_check_state_("data changes out", j, &want, &r->type);
-            if (!rc && j >= n) reel_copy_out_((char *)ptr[p->n_in + j] + (size_t)t * reel_type_bytes_(&want), r);
-        }
-        for (int j = 0; j < n && !rc; j++) {
-            in[j] = reel_rec_of_(out[j]);
-            reel_scope_move_(in[j], inner->parent);
-        }
-        reel_scope_end(scope);
+        if (!(in[i] = reel_operand_rec_(p, &e, ptr[i]))) return REEL_ENOMEM;
     }
-    for (int j = 0; j < n && !rc; j++) reel_copy_out_(ptr[p->n_in + j], in[j]);
+    reel_note_drawn_(p, ptr);
+    reel_runner r = {.p = p, .part = &c->part[0]};
+    for (int64_t t = 0; t < length && !rc; t++) {
+        rc = scan_step(p, &r, in, own, ptr, t);
+        for (int i = n; i < m; i++) /* the record of an element moves along the sequence */
+            in[i]->data += p->operand[i].strides[0] * (int64_t)reel_size_(p->operand[i].type.dtype);
+    }
+    for (int j = 0; j < n && !rc; j++) {
+        if (length)
+            reel_copy_out_(ptr[p->n_in + j], in[j]);
+        else if (!(in[j] = reel_operand_rec_(p, &p->operand[j], ptr[j])))
+            rc = REEL_ENOMEM;
+        else
+            reel_copy_out_(ptr[p->n_in + j], in[j]);
+    }
+    reel_runner_end_(&r);
     return rc;
 }
 
@@ -119,14 +138,14 @@ static const reel_kernel scan_kernel = {.plan_size = sizeof(reel_control_plan),
                                         .prepare = reel_control_prepare_,
                                         .run = scan_run,
                                         .drop = reel_control_drop_};
-#define SCAN(more)                                                                                              \
-    {                                                                                                           \
-        .size = sizeof(reel_op), .id = -1, .name = "scan", .args = "in", .n_in = -1, .n_out = -1,               \
-        .flags = REEL_OPF_SUMS | (more), .keep = REEL_KEEP_ALL_IN, .attr_size = sizeof(reel_control_attr),      \
-        .infer = infer_scan, .grad = REEL_VJP, .vjp = reel_scan_vjp_, .attr_retain = reel_control_attr_retain_, \
-        .attr_release = reel_control_attr_release_, .kernel = &scan_kernel                                      \
+#define SCAN(more, kept)                                                                                              \
+    {                                                                                                                 \
+        .size = sizeof(reel_op), .id = -1, .name = "scan", .args = "in", .n_in = -1, .n_out = -1,                     \
+        .flags = REEL_OPF_SUMS | (more), .keep = (kept), .attr_size = sizeof(reel_control_attr), .infer = infer_scan, \
+        .grad = REEL_VJP, .vjp = reel_scan_vjp_, .attr_retain = reel_control_attr_retain_,                            \
+        .attr_release = reel_control_attr_release_, .kernel = &scan_kernel                                            \
     }
-const reel_op reel_scan_ops_[2] = {SCAN(0), SCAN(REEL_OPF_EFFECT)};
+const reel_op reel_scan_ops_[2] = {SCAN(0, REEL_KEEP_ALL_IN), SCAN(REEL_OPF_EFFECT, 0xffffffffu)};
 
 /* ---- its gradient ---------------------------------------------------------------------------------------------- */
 
@@ -136,40 +155,45 @@ typedef struct back {
     bool need[REEL_MAX_IN]; /* of an element's body: every float carry, and what is needed of the rest */
 } back;
 
-static bool is_float(const reel_tensor *t)
+/* A carry that is a variable's value: its gradients of all steps add up, see control_while.c. */
+static bool adds(const reel_control *c, int i)
 {
-    return reel_is_float_(reel_rec_of_(t)->type.dtype);
+    return i >= c->n_carry - c->n_cells && i < c->n_carry;
 }
 
-/* Carry and elements once more: the carry, and its value before each step. */
+/* in: carries, generators, elements. Once more: carries and generators, then what they were before each step. */
 static int forth(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     const back *b = self;
+    const int n = b->c->n_carry, g = b->c->n_drawn;
     reel_tensor *all[REEL_MAX_IN], *made[REEL_MAX_OUT];
-    for (int i = 0; i < b->v->n_in; i++) all[i] = i < b->c->n_own ? in[i] : b->v->in[i];
-    const int rc = reel_part_again_(b->v->site, &b->c->part[0], all, b->v->n_in, made);
-    for (int j = 0; j < b->c->n_carry && !rc; j++) {
-        out[j] = made[j];
-        out[b->c->n_carry + j] = in[j];
+    for (int i = 0; i < b->v->n_in; i++) all[i] = i < n ? in[i] : i < b->c->n_own ? in[i + g] : b->v->in[i];
+    reel_redraw draws = reel_redraw_of_(b->c, in + n);
+    const int rc = reel_part_again_(b->v->site, &b->c->part[0], all, b->v->n_in, &draws, made);
+    for (int j = 0; j < n + g && !rc; j++) {
+        out[j] = j < n ? made[j] : draws.state[j - n];
+        out[n + g + j] = in[j];
     }
     return rc;
 }
 
-/* in: gradients of the float carries and of the tensors around; then elements: the carries before, xs, and what dys there are. */
+/* in: gradients of the tensors around, of the float carries; then elements: the carries before, xs, what dys there are, the
+   generators before. */
 static int one_back(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     const back *b = self;
     const reel_vjp_args *v = b->v;
     const int n = b->c->n_carry, m = b->c->n_own;
-    reel_tensor *all[REEL_MAX_IN], *from[REEL_MAX_IN], *dout[REEL_MAX_OUT], *din[REEL_MAX_IN];
+    reel_tensor *all[REEL_MAX_IN], *from[REEL_MAX_IN], *dout[REEL_MAX_OUT] = {NULL}, *din[REEL_MAX_IN];
     int k = 0;
     for (int i = 0; i < v->n_in; i++) {
-        from[i] = i >= m && b->need[i] ? in[k++] : NULL;
-        if (i < n) dout[i] = b->need[i] ? in[k++] : NULL;
+        from[i] = (i >= m || adds(b->c, i)) && b->need[i] ? in[k++] : NULL;
+        if (i < n && !adds(b->c, i)) dout[i] = b->need[i] ? in[k++] : NULL;
     }
     for (int i = 0; i < v->n_in; i++) all[i] = i < m ? in[k++] : v->in[i];
-    for (int j = n; j < v->n_out; j++) dout[j] = v->dout[j] ? in[k++] : NULL;
-    int rc = reel_pull_(v->site, &b->c->part[0], all, v->n_in, b->need, from, dout, din);
+    for (int j = n; j < b->c->n_out; j++) dout[j] = v->dout[j] ? in[k++] : NULL;
+    reel_redraw draws = reel_redraw_of_(b->c, in + k);
+    int rc = reel_pull_(v->site, &b->c->part[0], all, v->n_in, b->need, from, dout, &draws, din);
     k = 0;
     for (int part = 0; part < 2; part++) /* carries, then elements */
         for (int i = 0; i < v->n_in && !rc; i++) {
@@ -180,28 +204,40 @@ static int one_back(void *self, reel_tensor *const in[], reel_tensor *out[])
     return rc;
 }
 
+static int run_forth(const back *b, reel_tensor **twice)
+{
+    const reel_vjp_args *v = b->v;
+    const int n = b->c->n_carry, m = b->c->n_own, g = b->c->n_drawn;
+    reel_tensor *init[REEL_MAX_IN + REEL_MAX_DRAWN];
+    const reel_fn fn = {forth, (void *)b, m + g, 2 * (n + g), "forth"};
+    if (2 * (n + g) > REEL_MAX_OUT)
+        return reel_fail_at_(v->site, REEL_ETRACE, "reel_scan: %d states are too many for a gradient", n);
+    for (int i = 0; i < n; i++) init[i] = v->in[i];
+    for (int i = 0; i < g; i++) init[n + i] = v->out[b->c->n_out + i];
+    return reel_scan_at(v->site, fn, (reel_list){n + g, init}, (reel_list){m - n, v->in + n}, twice);
+}
+
 static int back_inputs(const back *b, reel_tensor **in, int *n_carry, int *n_in, int *n_out)
 {
     const reel_vjp_args *v = b->v;
-    const int n = b->c->n_carry, m = b->c->n_own;
+    const int n = b->c->n_carry, m = b->c->n_own, g = b->c->n_drawn;
     const reel_axes first = {.n = 1};
     reel_tensor *twice[2 * REEL_MAX_OUT];
     int k = 0, rc = 0;
     for (int i = 0; i < v->n_in; i++) {
         if (!b->need[i] || (i >= n && i < m)) continue;
-        reel_tensor *d = i < n ? v->dout[i] : v->sum[i];
+        reel_tensor *d = i < n && !adds(b->c, i) ? v->dout[i] : v->sum[i];
         in[k] = d ? d : reel_zeros_like_at(v->site, v->in[i]);
         if (!in[k++]) return reel_status();
     }
     *n_carry = *n_out = k;
-    if (n) {
-        const reel_fn fn = {forth, (void *)b, m, 2 * n, "forth"};
-        rc = reel_scan_at(v->site, fn, (reel_list){n, v->in}, (reel_list){m - n, v->in + n}, twice);
-    }
+    if (n + g) rc = run_forth(b, twice);
     for (int i = 0; i < m && !rc; i++, k++)
-        if (!(in[k] = reel_flip_at(v->site, i < n ? twice[n + i] : v->in[i], first))) rc = reel_status();
-    for (int j = n; j < v->n_out && !rc; j++)
+        if (!(in[k] = reel_flip_at(v->site, i < n ? twice[n + g + i] : v->in[i], first))) rc = reel_status();
+    for (int j = n; j < b->c->n_out && !rc; j++)
         if (v->dout[j] && !(in[k++] = reel_flip_at(v->site, v->dout[j], first))) rc = reel_status();
+    for (int i = 0; i < g && !rc; i++)
+        if (!(in[k++] = reel_flip_at(v->site, twice[2 * n + g + i], first))) rc = reel_status();
     for (int i = n; i < m; i++) *n_out += b->need[i];
     *n_in = k;
     return rc;
@@ -213,9 +249,9 @@ int reel_scan_vjp_(const reel_vjp_args *v)
     const int n = b.c->n_carry, m = b.c->n_own;
     reel_tensor *in[2 * REEL_MAX_IN + REEL_MAX_OUT], *out[REEL_MAX_IN];
     int n_carry = 0, n_in = 0, n_out = 0;
-    int rc = reel_control_draws_(v, b.c);
-    for (int i = 0; i < v->n_in; i++) b.need[i] = is_float(v->in[i]) && (i < n || v->need[i]);
-    if (!rc) rc = back_inputs(&b, in, &n_carry, &n_in, &n_out);
+    for (int i = 0; i < v->n_in; i++)
+        b.need[i] = reel_is_float_tensor_(v->in[i]) && ((i < n && !adds(b.c, i)) || v->need[i]);
+    int rc = back_inputs(&b, in, &n_carry, &n_in, &n_out);
     if (rc || !n_out) return rc;
     if (n_in > REEL_MAX_IN - 1)
         return reel_fail_at_(v->site, REEL_ETRACE, "reel_scan: its gradient has %d operands, more than %d", n_in,
@@ -227,7 +263,7 @@ int reel_scan_vjp_(const reel_vjp_args *v)
         for (int i = 0; i < v->n_in && !rc; i++) {
             if (!b.need[i] || (part == 1) != (i >= n && i < m)) continue;
             v->din[i] = part == 1 ? reel_flip_at(v->site, out[k++], (reel_axes){.n = 1}) : out[k++];
-            v->total[i] = i >= m;
+            v->total[i] = i >= m || adds(b.c, i);
             if (!v->din[i]) rc = reel_status();
         }
     return rc;
@@ -285,6 +321,39 @@ static int scan_steps(const char *site, reel_fn body, reel_list init, reel_list 
     return rc;
 }
 
+/* No elements: the body is traced, so that it is known what it would give. */
+static int scan_nothing(const char *site, reel_fn body, reel_list init, reel_list xs, reel_tensor **out)
+{
+    static const char fn[] = "reel_scan";
+    reel_type types[REEL_MAX_IN];
+    reel_strong s;
+    for (int i = 0; i < init.n + xs.n; i++)
+        types[i] = i < init.n ? reel_rec_of_(init.t[i])->type : element(&reel_rec_of_(xs.t[i - init.n])->type);
+    reel_capture capture = {.anything = true};
+    reel_graph *g =
+        reel_trace_symbolic_(site, fn, reel_strong_fn_(&s, site, fn, body, types, init.n), types, NULL, &capture);
+    int rc = g ? 0 : reel_status();
+    for (int j = 0; j < body.n_out && !rc; j++) {
+        reel_type t = g->values[g->outputs[j]].type;
+        if (j < init.n) {
+            rc = reel_control_changes_(site, "scan", j, &types[j], &t);
+            out[j] = init.t[j];
+            continue;
+        }
+        if (t.shape.rank == REEL_MAX_RANK || !reel_shape_known_(&t.shape)) {
+            rc = reel_fail_at_(site, REEL_ESHAPE, "%s: the sequences are empty, and the body's out[%d] has %s", fn, j,
+                               t.shape.rank == REEL_MAX_RANK ? "8 dimensions already" : "a size that depends on data");
+            continue;
+        }
+        memmove(t.shape.dims + 1, t.shape.dims, (size_t)t.shape.rank * sizeof t.shape.dims[0]);
+        t.shape.rank++;
+        t.shape.dims[0] = 0;
+        if (!(out[j] = reel_zeros_at(site, t.dtype, t.shape))) rc = reel_status();
+    }
+    reel_graph_release_(g);
+    return rc;
+}
+
 static int scan_eager(const char *site, reel_fn body, reel_list init, reel_list xs, reel_tensor **out)
 {
     const reel_type *types[REEL_MAX_IN];
@@ -299,9 +368,7 @@ static int scan_eager(const char *site, reel_fn body, reel_list init, reel_list 
     c->op = op;
     if (rc) return rc;
     const int n_y = body.n_out - init.n;
-    if (length == 0 && n_y)
-        return reel_fail_at_(site, REEL_ESHAPE,
-                             "reel_scan: the sequences are empty: nobody knows what the body would give");
+    if (length == 0 && n_y) return scan_nothing(site, body, init, xs, out);
     const size_t room = (size_t)length * (size_t)n_y + 1;
     reel_tensor **ys = reel_alloc_array_(room, sizeof(reel_tensor *));
     if (!ys) return REEL_ENOMEM;
@@ -340,8 +407,7 @@ static int scan(const char *site, const char *fn, reel_fn body, reel_list init, 
                              .around = reel_capture_now_(),
                              .f = {body},
                              .in = {init.n + xs.n, in},
-                             .n_carry = init.n,
-                             .n_out = body.n_out};
+                             .n_carry = init.n};
     if (!rc)
         rc = how.around ? reel_control_trace_(&how, out)
                         : scan_eager(site, body, (reel_list){init.n, in}, (reel_list){xs.n, in + init.n}, out);

@@ -82,6 +82,9 @@ void reel_graph_release_(reel_graph *g)
         if (n->rec) reel_release_rec_(n->rec);
         if (n->op && n->op->attr_release) n->op->attr_release(reel_node_attr_(g, n));
     }
+    for (size_t i = 0; i < g->n_summaries; i++)
+        if (g->summaries[i].op->attr_release) g->summaries[i].op->attr_release(g->attrs + g->summaries[i].attr);
+    reel_free_(g->summaries, g->cap_summaries * sizeof *g->summaries);
     for (size_t i = 0; i < g->n_names; i++) reel_strfree_(g->names[i].text);
     reel_free_(g->nodes, g->cap_nodes * sizeof *g->nodes);
     reel_free_(g->values, g->cap_values * sizeof *g->values);
@@ -162,6 +165,35 @@ int32_t reel_graph_append_(reel_graph *g, const reel_node *node, const void *att
     if (n.rec) reel_retain_rec_(n.rec);
     g->nodes[g->n_nodes++] = n;
     return n.n_out ? n.first_out : (int32_t)g->n_nodes - 1;
+}
+
+int reel_graph_summary_(reel_graph *g, const reel_summary *s, const void *attr, const int32_t *in, const int32_t *out)
+{
+    const size_t attr_at = (g->n_attrs + 15) & ~(size_t)15, n = (size_t)(s->n_in + s->n_out);
+    if (reel_grow_((void **)&g->summaries, &g->cap_summaries, g->n_summaries + 1, sizeof *g->summaries) ||
+        reel_grow_((void **)&g->ins, &g->cap_ins, g->n_ins + n + 1, sizeof *g->ins) ||
+        reel_grow_((void **)&g->attrs, &g->cap_attrs, attr_at + s->op->attr_size + 1, 1))
+        return REEL_ENOMEM;
+    reel_summary *to = &g->summaries[g->n_summaries++];
+    *to = *s;
+    to->attr = attr_at;
+    to->first = (int32_t)g->n_ins;
+    if (s->op->attr_size) memcpy(g->attrs + attr_at, attr, s->op->attr_size);
+    g->n_attrs = attr_at + s->op->attr_size;
+    if (s->op->attr_retain) s->op->attr_retain(g->attrs + attr_at);
+    for (int i = 0; i < s->n_in; i++) g->ins[g->n_ins++] = in[i];
+    for (int i = 0; i < s->n_out; i++) g->ins[g->n_ins++] = out[i];
+    return 0;
+}
+
+int32_t *reel_graph_owners_(const reel_graph *g)
+{
+    int32_t *owner = reel_alloc_array_(g->n_nodes + 1, sizeof *owner);
+    if (!owner) return NULL;
+    memset(owner, 0xff, (g->n_nodes + 1) * sizeof *owner);
+    for (size_t k = 0; k < g->n_summaries; k++)
+        for (int32_t i = g->summaries[k].begin; i < g->summaries[k].end; i++) owner[i] = (int32_t)k;
+    return owner;
 }
 
 reel_generator *reel_node_generator_(const reel_graph *g, const reel_node *n)

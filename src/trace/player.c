@@ -398,19 +398,29 @@ REEL_NOINLINE static int commit_all(const reel_frame *f, const reel_request *rq)
     return rc;
 }
 
-static inline int run_segment(const reel_request *rq, const reel_type *cut, reel_frame *f)
+static inline int run_steps(const reel_request *rq, reel_frame *f)
 {
     const reel_plan *plan = f->plan;
-    int rc = reel_make_results_(plan, rq, cut, f);
-    if (rc) return rc;
     reel_ctx *c = reel_ctx_();
     const char *site = c->site, *op = c->op;
     const reel_step *failed = NULL;
+    (void)rq;
     c->site = c->op = NULL;
-    rc = walk(plan, f, &failed);
+    const int rc = walk(plan, f, &failed);
     c->site = site;
     c->op = op;
     return rc ? reel_step_failed_(plan->graph, failed, rc) : 0;
+}
+
+static inline int run_segment(const reel_request *rq, const reel_type *cut, reel_frame *f)
+{
+    const int rc = reel_make_results_(f->plan, rq, cut, f);
+    return rc ? rc : run_steps(rq, f);
+}
+
+int reel_run_steps_(const reel_request *rq, reel_frame *f)
+{
+    return run_steps(rq, f);
 }
 
 int reel_commit_(const reel_frame *f, const reel_request *rq)

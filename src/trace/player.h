@@ -25,6 +25,7 @@ int reel_in_hook_(const reel_request *rq); /* raises */
 /* The present values of all variables, each with a reference. */
 int reel_read_variables_(const reel_plan *plan, const reel_request *rq, reel_rec **recs);
 int reel_make_results_(const reel_plan *plan, const reel_request *rq, const reel_type *cut, reel_frame *f);
+int reel_run_steps_(const reel_request *rq, reel_frame *f); /* feeds and results are in its records */
 int reel_commit_(const reel_frame *f, const reel_request *rq);
 int reel_step_failed_(const reel_graph *g, const reel_step *s,
                       int rc); /* puts the op's name and line before what it raised */

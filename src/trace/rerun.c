@@ -25,34 +25,107 @@ static bool all_given(const reel_node *n, reel_tensor *const *tensors)
     return n->n_out > 0;
 }
 
-int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors)
+static int rerun_one(const reel_graph *g, size_t i, reel_tensor **tensors, reel_redraw *again)
 {
-    for (size_t i = 0; i < g->n_nodes; i++) {
+    const reel_node *n = &g->nodes[i];
+    reel_generator *gens[REEL_MAX_DRAWN];
+    if (n->kind == REEL_NODE_OP) {
+        if (again && reel_draws_of_(n->op, reel_node_attr_(g, n), gens)) return reel_redraw_node_(g, n, tensors, again);
+        return reel_rerun_node_(g, n, tensors);
+    }
+    if (n->kind == REEL_NODE_INPUT)
+        return reel_fail_at_(n->site, REEL_ETRACE, "\"%s\" is not fed", reel_node_name_(g, (int)i));
+    if (n->kind == REEL_NODE_CONST && !n->weak) {
+        reel_capture *c = reel_capture_now_();
+        if (c && reel_capture_const_(c, n->rec, n->site) < 0) return reel_status();
+    }
+    tensors[n->first_out] = reel_handle_(n->rec);
+    return 0;
+}
+
+static int rerun_range(const reel_graph *g, size_t from, size_t to, const uint8_t *need, reel_tensor **tensors,
+                       reel_redraw *again)
+{
+    for (size_t i = from; i < to; i++) {
         const reel_node *n = &g->nodes[i];
         if (!need[i] || all_given(n, tensors) || reel_is_assign_(n)) continue;
-        if (n->kind == REEL_NODE_OP) {
-            const int rc = reel_rerun_node_(g, n, tensors);
-            if (rc) return rc;
-            continue;
-        }
-        if (n->kind == REEL_NODE_INPUT)
-            return reel_fail_at_(n->site, REEL_ETRACE, "\"%s\" is not fed", reel_node_name_(g, (int)i));
-        if (n->kind == REEL_NODE_CONST && !n->weak) {
-            reel_capture *c = reel_capture_now_();
-            if (c && reel_capture_const_(c, n->rec, n->site) < 0) return reel_status();
-        }
-        tensors[n->first_out] = reel_handle_(n->rec);
+        const int rc = rerun_one(g, i, tensors, again);
+        if (rc) return rc;
     }
-    for (size_t i = 0; i < g->n_nodes;
-         i++) { /* later reads of a variable go to the assigned value: all assigns can come last */
+    return 0;
+}
+
+/* ---- calls with a gradient of their own ------------------------------------------------------------- */
+
+static bool all_there(const reel_graph *g, const reel_summary *s, reel_tensor *const *tensors)
+{
+    for (int k = 0; k < s->n_in + s->n_out; k++)
+        if (!tensors[g->ins[s->first + k]]) return false;
+    return true;
+}
+
+/* The call as it was made, to those tapes. */
+static int tell(const reel_graph *g, const reel_summary *s, reel_tensor *const *tensors, const reel_hush *tapes)
+{
+    reel_rec *arg[REEL_MAX_IN], *in[REEL_MAX_IN], *out[REEL_MAX_OUT];
+    for (int k = 0; k < s->n_in; k++) {
+        arg[k] = reel_rec_of_(tensors[g->ins[s->first + k]]);
+        in[k] = arg[k]->flags & REEL_R_CELL && arg[k]->value ? arg[k]->value : arg[k];
+    }
+    for (int k = 0; k < s->n_out; k++) out[k] = reel_rec_of_(tensors[g->ins[s->first + s->n_in + k]]);
+    const reel_call call = {.op = s->op,
+                            .attr = g->attrs + s->attr,
+                            .site = s->site,
+                            .n_in = s->n_in,
+                            .n_out = s->n_out,
+                            .arg = arg,
+                            .in = in,
+                            .out = out};
+    int rc = 0;
+    for (int i = 0; i < tapes->n && !rc; i++) rc = tapes->l[i]->hear(tapes->l[i], &call);
+    return rc;
+}
+
+/* Its nodes while no tape listens, then the call itself. */
+static int rerun_summary(const reel_graph *g, const reel_summary *s, const uint8_t *need, reel_tensor **tensors,
+                         reel_redraw *again)
+{
+    reel_hush tapes = {.n = 0};
+    for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next)
+        if (!l->paused && !reel_is_capture_(l) && tapes.n < REEL_HUSH_MAX) tapes.l[tapes.n++] = l;
+    for (int i = 0; i < tapes.n; i++) tapes.l[i]->paused = true;
+    const int rc = rerun_range(g, (size_t)s->begin, (size_t)s->end, need, tensors, again);
+    for (int i = 0; i < tapes.n; i++) tapes.l[i]->paused = false;
+    return rc || !all_there(g, s, tensors) ? rc : tell(g, s, tensors, &tapes);
+}
+
+static int rerun_all(const reel_graph *g, const uint8_t *need, reel_tensor **tensors, reel_redraw *again)
+{
+    if (!g->n_summaries) return rerun_range(g, 0, g->n_nodes, need, tensors, again);
+    int32_t *owner = reel_graph_owners_(g);
+    int rc = owner ? 0 : REEL_ENOMEM;
+    for (size_t i = 0; i < g->n_nodes && !rc;) {
+        const reel_summary *s = owner[i] >= 0 ? &g->summaries[owner[i]] : NULL;
+        rc = s ? rerun_summary(g, s, need, tensors, again) : rerun_range(g, i, i + 1, need, tensors, again);
+        i = s ? (size_t)s->end : i + 1;
+    }
+    reel_free_(owner, (g->n_nodes + 1) * sizeof *owner);
+    return rc;
+}
+
+int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors, reel_redraw *again)
+{
+    const int rc = rerun_all(g, need, tensors, again);
+    /* later reads of a variable go to the assigned value: all assigns can come last */
+    for (size_t i = 0; i < g->n_nodes && !rc; i++) {
         if (!need[i] || !reel_is_assign_(&g->nodes[i])) continue;
         const reel_node *n = &g->nodes[i];
         reel_tensor *in[2] = {reel_handle_(g->nodes[g->values[g->ins[n->first_in]].node].rec),
                               tensors[g->ins[n->first_in + 1]]};
-        const int rc = reel_door_(n->op, reel_node_attr_(g, n), in, 2, NULL, 0, n->site);
-        if (rc) return rc;
+        const int code = reel_door_(n->op, reel_node_attr_(g, n), in, 2, NULL, 0, n->site);
+        if (code) return code;
     }
-    return 0;
+    return rc;
 }
 
 /* ---- the call of a replayed function, as tapes see it ------------------------------------------------ */
@@ -76,15 +149,18 @@ static size_t state_bytes(int n)
     return sizeof(reel_call_state) + (size_t)n * sizeof(struct drawn);
 }
 
-static bool is_random(const reel_node *n)
+static bool is_random(const reel_graph *g, const reel_node *n)
 {
-    return n->op && (n->op->flags & REEL_OPF_RANDOM);
+    reel_generator *gens[REEL_MAX_DRAWN];
+    return n->op && reel_draws_of_(n->op, reel_node_attr_(g, n), gens) > 0;
 }
 
 reel_call_state *reel_call_state_new_(reel_graph *g)
 {
     int n = 0;
-    for (size_t i = 0; i < g->n_nodes; i++) n += is_random(&g->nodes[i]);
+    reel_generator *gens[REEL_MAX_DRAWN];
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i].op) n += reel_draws_of_(g->nodes[i].op, reel_node_attr_(g, &g->nodes[i]), gens);
     reel_call_state *s = reel_zalloc_(state_bytes(n));
     if (!s) return NULL;
     atomic_init(&s->refs, 1);
@@ -92,10 +168,12 @@ reel_call_state *reel_call_state_new_(reel_graph *g)
     s->n = n;
     int k = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
-        if (!is_random(&g->nodes[i])) continue;
-        reel_generator *gen = reel_node_generator_(g, &g->nodes[i]);
-        if (!gen) gen = reel_generator_default();
-        s->drawn[k++] = (struct drawn){gen, reel_random_get_(gen)};
+        const reel_node *node = &g->nodes[i];
+        const int m = node->op ? reel_draws_of_(node->op, reel_node_attr_(g, node), gens) : 0;
+        for (int j = 0; j < m; j++) {
+            reel_generator *gen = gens[j] ? gens[j] : reel_generator_default();
+            s->drawn[k++] = (struct drawn){gen, reel_random_get_(gen)};
+        }
     }
     return s;
 }
@@ -178,7 +256,7 @@ static int backward(const reel_vjp_args *v, const reel_graph *g, const uint8_t *
     reel_tape *tape = reel_tape_begin_at(v->site, REEL_OPTS(tape, .no_variables = true));
     if (!tape) return reel_status();
     int rc = reel_watch_at(v->site, tape, (reel_list){nx, xs});
-    if (!rc) rc = reel_rerun_(g, need, tensors);
+    if (!rc) rc = reel_rerun_(g, need, tensors, NULL);
     for (int j = 0; j < v->n_out; j++) {
         if (!v->dout[j] || !is_float_value(g, g->outputs[j])) continue;
         ys[ny] = tensors[g->outputs[j]];
@@ -205,8 +283,8 @@ static int call_vjp(const reel_vjp_args *v)
         for (int j = 0; j < v->n_out; j++)
             if (v->dout[j]) need[g->values[g->outputs[j]].node] = REEL_NEED_VALUE;
         for (size_t i = 0; i < g->n_nodes; i++) /* in their order, so that each draws what it drew */
-            if (is_random(&g->nodes[i])) need[i] = REEL_NEED_VALUE;
-        reel_prune_(g, fed, need);
+            if (is_random(g, &g->nodes[i])) need[i] = REEL_NEED_VALUE;
+        reel_prune_taped_(g, fed, need);
         reel_scope *scope = reel_scope_begin(v->site, "call");
         swap_generators(s, now);
         rc = scope ? backward(v, g, need, tensors) : reel_status();

@@ -315,14 +315,14 @@ static int rerun_into(const reel_graph *g, const reel_request *rq, const reel_wa
     }
     for (size_t i = 0; i < g->n_nodes && rq->effects; i++)
         if (g->nodes[i].op && (g->nodes[i].op->flags & (REEL_OPF_EFFECT | REEL_OPF_RANDOM))) need[i] = REEL_NEED_VALUE;
-    reel_prune_(g, fed, need);
+    reel_prune_taped_(g, fed, need);
     for (size_t i = 0; i < g->n_nodes; i++) {
         const reel_node *n = &g->nodes[i];
         if (need[i] && n->kind == REEL_NODE_INPUT && !tensors[n->first_out])
             return reel_fail_at_(rq->site, REEL_ETRACE, "%s: feed \"%s\" is missing: a placeholder made at %s", FN,
                                  reel_node_name_(g, (int)i), n->site);
     }
-    const int rc = reel_rerun_(g, need, tensors);
+    const int rc = reel_rerun_(g, need, tensors, NULL);
     for (int i = 0; i < w->n_fetches && !rc; i++) {
         out[i] = tensors[w->fetch[i]];
         if (reel_rec_of_(out[i])->flags & REEL_R_CELL)

@@ -51,6 +51,15 @@ typedef struct reel_frozen {
     bool made;
 } reel_frozen;
 
+/* A call that stands for several nodes and has a gradient of its own (a custom gradient): what tapes are told instead of these. */
+typedef struct reel_summary {
+    const reel_op *op;
+    const char *site;
+    size_t attr;                /* in graph->attrs */
+    int32_t first, n_in, n_out; /* in graph->ins: inputs, then outputs */
+    int32_t begin, end;         /* the nodes from begin on, before end */
+} reel_summary;
+
 #define REEL_FIRST_READ ((uint64_t)1 << 63)
 struct reel_capture;
 struct reel_graph {
@@ -65,8 +74,9 @@ struct reel_graph {
     char *attrs, *texts;
     reel_gname *names;
     reel_frozen *frozen;
-    size_t n_nodes, n_values, n_ins, n_attrs, n_texts, n_names, n_frozen;
-    size_t cap_nodes, cap_values, cap_ins, cap_attrs, cap_texts, cap_names, cap_frozen;
+    reel_summary *summaries; /* inner ones before those around them */
+    size_t n_nodes, n_values, n_ins, n_attrs, n_texts, n_names, n_frozen, n_summaries;
+    size_t cap_nodes, cap_values, cap_ins, cap_attrs, cap_texts, cap_names, cap_frozen, cap_summaries;
     int32_t *inputs, *outputs; /* of a function: the values of in[] and out[] */
     int n_inputs, n_outputs;
     reel_idmap ids;     /* tensor id -> value: how handles and later calls are recognised */
@@ -83,6 +93,9 @@ int32_t reel_graph_node_(reel_graph *g, const reel_node *node, const void *attr,
                          const reel_type *const *out);
 int32_t reel_graph_append_(reel_graph *g, const reel_node *node, const void *attr, const int32_t *in,
                            const reel_type *const *out); /* the same with the name scope that node says */
+int reel_graph_summary_(reel_graph *g, const reel_summary *s, const void *attr, const int32_t *in, const int32_t *out);
+/* By node: which summary it belongs to, the outermost one; -1: none. NULL: no memory. Room for n_nodes + 1. */
+int32_t *reel_graph_owners_(const reel_graph *g);
 int reel_graph_name_(reel_graph *g, const char *site, const char *fn, const char *name, int32_t value);
 int32_t reel_graph_find_(const reel_graph *g, const char *name); /* a value, -1: none */
 int32_t reel_graph_find_cell_(const reel_graph *g, const char *name,
@@ -115,6 +128,7 @@ typedef struct reel_capture {
     const reel_function *function; /* NULL for a graph being built */
     reel_list constants;
     bool allow_reads;
+    bool anything; /* tensors from outside are constants: nothing will be replayed */
     bool open;
     bool ambiguous;    /* two values of one id: the trace must not be kept */
     const char *asked; /* where the size of an unknown dimension was asked for; NULL: nowhere */
@@ -126,19 +140,33 @@ typedef struct reel_capture {
     reel_idmap assigned; /* of a graph being built: a cell's id -> assigned_rec */
     reel_rec **assigned_rec;
     size_t n_assigned, cap_assigned;
+    reel_rec **changed; /* of a sub-graph: cells that it assigns, retained */
+    size_t n_changed, cap_changed;
+    bool taped;                     /* of a sub-graph: tapes listen around it */
+    bool closed;                    /* of a called function: nothing from around it but variables */
     struct reel_rewriter *rewriter; /* of a user's pass; see passes/pass.h */
     reel_idmap sized; /* of a function: the id of a value whose sizes depend on data -> its type in the graph */
     reel_type **sized_type;
     size_t n_sized, cap_sized;
+    int32_t *regions; /* the nodes at which calls that will be summed up began */
+    size_t n_regions, cap_regions;
 } reel_capture;
 void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool symbolic);
 void reel_capture_end_(reel_capture *c); /* frees what it holds; it is off the listeners' list already */
+int reel_capture_take_(reel_listener *self, const char *site, const char *fn, reel_fn f, reel_list in,
+                       reel_tensor **out); /* control_call.c */
 /* The thread's innermost unpaused capture, or NULL. */
 reel_capture *reel_capture_now_(void);
 /* The value a handle has in the capture's graph: -1 and an error if it has none. */
 int32_t reel_capture_value_(reel_capture *c, const char *site, const char *fn, const char *what, reel_rec *r);
+/* From here on that is the value of the variable, in c's graph. */
+int reel_capture_bind_(reel_capture *c, const reel_rec *cell, reel_rec *value);
+/* What an assignment in c has given the variable: NULL: nothing. */
+reel_rec *reel_capture_bound_(const reel_capture *c, const reel_rec *cell);
 int32_t reel_capture_const_(reel_capture *c, reel_rec *r, const char *site); /* adopts r as a constant */
 bool reel_is_capture_(const reel_listener *l);
+reel_capture *reel_open_graph_(const char *site,
+                               const char *fn); /* build.c: that of the graph being built; NULL: raised */
 
 /* ---- bodies (symbolic.c) ------------------------------------------------------------------------------ */
 enum { REEL_HUSH_MAX = 64 };
@@ -161,6 +189,8 @@ reel_graph *reel_trace_symbolic_(const char *site, const char *fn, reel_fn f, co
 enum { REEL_NEED_VALUE = 1, REEL_NEED_SHAPE = 2 };
 /* need[node] comes with the wanted nodes marked; marks what they need. fed[value]: given from outside. */
 void reel_prune_(const reel_graph *g, const bool *fed, uint8_t *need);
+/* The same where tapes listen: what has a gradient of its own needs all its operands. */
+void reel_prune_taped_(const reel_graph *g, const bool *fed, uint8_t *need);
 /* Which passes a player runs before it plans, in order; none: the graph is planned as it was traced. */
 struct reel_pass;
 /* Those that work on the plan's steps, in the order in which the planner does them: the last ones of a list. */
@@ -405,9 +435,26 @@ const reel_plan *reel_session_plan_(const reel_session *s);        /* tests: the
 void reel_session_poison_(reel_session *s, bool on);               /* tests: fills arenas with NaN before each run */
 
 /* ---- rerun: the nodes of a graph through the door ---------------------------------------------------- */
-/* tensors[value] holds what is given; the rest of what need asks for is filled in. Assigns come last. */
-int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors);
+/* tensors[value] holds what is given; the rest of what need asks for is filled in. Assigns come last. Tapes hear of a custom
+   gradient as such. again: draws come from there; NULL: they are new ones. */
+struct reel_redraw;
+int reel_rerun_(const reel_graph *g, const uint8_t *need, reel_tensor **tensors, struct reel_redraw *again);
 int reel_rerun_node_(const reel_graph *g, const reel_node *n, reel_tensor **tensors); /* one op */
+/* redraw.c: draws repeated. The generators, and where each stood, as i64[2]; running a node that draws moves its state on. */
+enum { REEL_MAX_DRAWN = 8 };
+typedef struct reel_redraw {
+    int n;
+    reel_generator *generator[REEL_MAX_DRAWN]; /* NULL: the thread's */
+    reel_tensor *state[REEL_MAX_DRAWN];
+} reel_redraw;
+int reel_draws_of_(const reel_op *op, const void *attr, reel_generator *g[REEL_MAX_DRAWN]); /* how many */
+/* g joins the list: its place there, or -1: there are REEL_MAX_DRAWN already. */
+int reel_generator_join_(reel_generator **list, int *n, reel_generator *g);
+int reel_redraw_node_(const reel_graph *g, const reel_node *n, reel_tensor **tensors, reel_redraw *again);
+static inline reel_type reel_state_type_(void)
+{
+    return (reel_type){.dtype = REEL_I64, .shape = {.rank = 1, .dims = {2}}};
+}
 /* The call of a replayed function as an op with a gradient, for the listeners. */
 typedef struct reel_call_state reel_call_state;
 reel_call_state *reel_call_state_new_(reel_graph *g); /* takes note of the generators */

@@ -3,19 +3,40 @@
 #include "core/alloc.h"
 #include "pass.h"
 
+static void prune_node(const reel_graph *g, const bool *fed, uint8_t *need, size_t i)
+{
+    const reel_node *n = &g->nodes[i];
+    if (!need[i] || n->kind != REEL_NODE_OP) return;
+    if (n->op->flags & REEL_OPF_DYNAMIC) need[i] |= REEL_NEED_VALUE; /* its shape takes the data */
+    for (int k = 0; k < n->n_in; k++) {
+        const int32_t v = g->ins[n->first_in + k];
+        if (fed[v]) continue;
+        const bool cell = k == 0 && (n->op->flags & REEL_OPF_CELL0); /* an assign does not read what it replaces */
+        const bool whole = (need[i] & REEL_NEED_VALUE) && !cell && !reel_shape_only_(n->op->flags, k);
+        need[g->values[v].node] |= whole ? REEL_NEED_VALUE : REEL_NEED_SHAPE;
+    }
+}
+
 void reel_prune_(const reel_graph *g, const bool *fed, uint8_t *need)
 {
+    for (size_t i = g->n_nodes; i-- > 0;) prune_node(g, fed, need, i);
+}
+
+static void need_operands(const reel_graph *g, const bool *fed, uint8_t *need, const reel_summary *s)
+{
+    const int32_t *v = g->ins + s->first;
+    bool wanted = false;
+    for (int j = 0; j < s->n_out; j++) wanted = wanted || need[g->values[v[s->n_in + j]].node] & REEL_NEED_VALUE;
+    for (int i = 0; i < s->n_in + s->n_out && wanted; i++)
+        if (!fed[v[i]]) need[g->values[v[i]].node] |= REEL_NEED_VALUE;
+}
+
+void reel_prune_taped_(const reel_graph *g, const bool *fed, uint8_t *need)
+{
+    size_t k = g->n_summaries; /* in the order of their ends */
     for (size_t i = g->n_nodes; i-- > 0;) {
-        const reel_node *n = &g->nodes[i];
-        if (!need[i] || n->kind != REEL_NODE_OP) continue;
-        if (n->op->flags & REEL_OPF_DYNAMIC) need[i] |= REEL_NEED_VALUE; /* its shape takes the data */
-        for (int k = 0; k < n->n_in; k++) {
-            const int32_t v = g->ins[n->first_in + k];
-            if (fed[v]) continue;
-            const bool cell = k == 0 && (n->op->flags & REEL_OPF_CELL0); /* an assign does not read what it replaces */
-            const bool whole = (need[i] & REEL_NEED_VALUE) && !cell && !reel_shape_only_(n->op->flags, k);
-            need[g->values[v].node] |= whole ? REEL_NEED_VALUE : REEL_NEED_SHAPE;
-        }
+        for (; k > 0 && g->summaries[k - 1].end > (int32_t)i; k--) need_operands(g, fed, need, &g->summaries[k - 1]);
+        prune_node(g, fed, need, i);
     }
 }
 
