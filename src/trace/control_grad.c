@@ -14,6 +14,11 @@ static reel_tensor *renamed(const char *site, reel_tensor *x)
     return reel_transpose_at(site, x, axes);
 }
 
+reel_tensor *reel_nothing_like_(const char *site, reel_tensor *x)
+{
+    return reel_full_like_at(site, x, -0.0);
+}
+
 bool reel_given_before_(reel_tensor *const *in, int i)
 {
     for (int k = 0; k < i; k++)

@@ -227,7 +227,7 @@ static int back_inputs(const back *b, reel_tensor **in, int *n_carry, int *n_in,
     for (int i = 0; i < v->n_in; i++) {
         if (!b->need[i] || (i >= n && i < m)) continue;
         reel_tensor *d = i < n && !adds(b->c, i) ? v->dout[i] : v->sum[i];
-        in[k] = d ? d : reel_zeros_like_at(v->site, v->in[i]);
+        in[k] = d ? d : reel_nothing_like_(v->site, v->in[i]);
         if (!in[k++]) return reel_status();
     }
     *n_carry = *n_out = k;

@@ -369,7 +369,7 @@ int reel_while_vjp_(const reel_vjp_args *v)
         b.need[i] = reel_is_float_tensor_(v->in[i]) && (own || v->need[i]);
         if (!b.need[i]) continue;
         reel_tensor *d = own ? v->dout[i] : v->sum[i];
-        start[n] = d ? d : reel_zeros_like_at(v->site, v->in[i]);
+        start[n] = d ? d : reel_nothing_like_(v->site, v->in[i]);
         if (!start[n]) return reel_status();
         n++;
     }
