@@ -84,6 +84,8 @@ def main():
          r"^gradcheck: first and second order agree[\s\S]*^loss (\d+\.\d+) eagerly, \1 replayed[\s\S]*^a mistake: \S*custom_op\.c:\d+: reel_scaled: the factor is 0",
          build / "custom_op")
     says("newton finds the square root of two", r"eager 1\.4142135623\d* 1\.41421356", build / "newton")
+    says("graph_gradient: a training step, slopes and curvatures of one graph, its layer traced once",
+         r"^loss 0\.00\d+ after 1500 steps, 1 traces of the layer[\s\S]*curvature", build / "graph_gradient", "1500")
     says("control_flow: roots, slopes and one trace each for all sizes but two",
          r"^sqrt\(40\) = 6\.324555320, slope 0\.079057 \(0\.079057\)[\s\S]*^traces: 1 and 3", build / "control_flow")
     says("retrace explains itself, and notices a rate that changes",

@@ -226,6 +226,93 @@ static int control(void)
     reel_function_free(f);
     return reel_status();
 }
+/* Assignments and draws inside bodies, checkpoints, functions as nodes; gradients as nodes of a graph. */
+struct bodies {
+    reel_vars *vars;
+    reel_tensor *w;
+    reel_function *layer;
+};
+
+static int bump(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const struct bodies *b = self;
+    reel_assign(b->w, reel_add(b->w, reel_num(1)));
+    out[0] = reel_add(in[0], reel_mul(reel_dropout(in[1], 0.5, NULL), in[0]));
+    return reel_status();
+}
+
+static int smooth(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const struct bodies *b = self;
+    out[0] = reel_mul(reel_tanh(in[0]), b->w);
+    return reel_status();
+}
+
+static int everything(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct bodies *b = self;
+    reel_tensor *y[1], *z[1];
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_watch(t, REEL_LIST(in[0]));
+    reel_checkpoint(REEL_FN(smooth, b, 1, 1), REEL_LIST(in[0]), y);
+    reel_function_call(b->layer, REEL_LIST(y[0]), z);
+    reel_scan(REEL_FN(bump, b, 2, 1), REEL_LIST(reel_sum(z[0])), REEL_LIST(z[0]), y);
+    out[0] = reel_grad1(t, y[0], in[0]);
+    return reel_status();
+}
+
+static int bodies(void)
+{
+    struct bodies b = {.vars = reel_vars_new("v")};
+    b.w = b.vars ? reel_var(b.vars, "w", reel_ones(REEL_F32, REEL_SCALAR)) : NULL;
+    b.layer = reel_function_new(REEL_FN(smooth, &b, 1, 1), REEL_OPTS(function, .call = true));
+    reel_function *f = reel_function_new(REEL_FN(everything, &b, 1, 1), NULL);
+    reel_seed(1);
+    for (int i = 0; i < 2 && reel_status() == 0; i++) {
+        REEL_SCOPED;
+        reel_tensor *out[1] = {NULL};
+        reel_function_call(f, REEL_LIST(reel_arange(REEL_F32, 0, 3, 1)), out);
+        value = reel_item(reel_sum(out[0]));
+    }
+    reel_function_free(f);
+    reel_function_free(b.layer);
+    reel_vars_free(b.vars);
+    return reel_status();
+}
+
+static int twice(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_mul(in[0], reel_num(2));
+    return reel_status();
+}
+
+static int slope(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_mul(in[2], reel_num(3));
+    return reel_status();
+}
+
+static int graph_gradient(void)
+{
+    REEL_SCOPED;
+    reel_tensor *y[1], *d[1], *out[1] = {NULL};
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(REEL_ANY), "x");
+    reel_custom_grad(REEL_FN(twice, NULL, 1, 1), REEL_FN(slope, NULL, 3, 1), REEL_LIST(reel_exp(x)), y);
+    reel_graph_grad(REEL_LIST(reel_square(y[0])), REEL_LIST(x), NULL, d);
+    reel_graph_grad(REEL_LIST(d[0]), REEL_LIST(x), NULL, d);
+    reel_output("d", d[0]);
+    const int rc = reel_graph_end(g);
+    reel_session *s = rc ? NULL : reel_session_new(g, NULL);
+    if (s && reel_session_run(s, REEL_FEEDS({"x", reel_arange(REEL_F32, 0, 3, 1)}), REEL_FETCHES("d"), out) == 0)
+        value = reel_item(reel_sum(out[0]));
+    reel_session_free(s);
+    reel_graph_free(g);
+    return reel_status();
+}
+
 static int varying(void)
 {
     reel_function *f = reel_function_new(REEL_FN(add, NULL, 2, 2), REEL_OPTS(function, .check = -1));
@@ -320,6 +407,8 @@ static void all(void)
     every_allocation(varying, "sizes that vary, checked");
     stride = 40;
     every_allocation(control, "control flow");
+    every_allocation(bodies, "bodies that assign and draw, checkpoints, nodes");
+    every_allocation(graph_gradient, "gradients as nodes");
 }
 
 TAP_MAIN(all)

@@ -449,6 +449,80 @@ static void test_slots(void)
     }
 }
 
+/* States that a body hands on as they are: the record of an element moves, what is passed may not. */
+static int delays(void *self, reel_tensor *const in[], reel_tensor *out[]) /* the last three elements */
+{
+    (void)self;
+    out[0] = in[1];
+    out[1] = in[2];
+    out[2] = in[3];
+    out[3] = reel_sub(in[3], in[0]);
+    return reel_status();
+}
+static int delayed(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *zero = reel_zeros(REEL_F64, REEL_SCALAR);
+    return reel_scan(REEL_FN(delays, self, 4, 4), REEL_LIST(zero, zero, zero),
+                     REEL_LIST(reel_concat(REEL_LIST(in[0], reel_square(in[0]), in[0]), 0)), out);
+}
+static int not_yet(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_less(in[3], reel_num(9));
+    return reel_status();
+}
+static int rotates(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = in[1];
+    out[1] = in[2];
+    out[2] = reel_add(in[0], reel_mul(in[2], reel_num(0.5)));
+    out[3] = reel_add(in[3], reel_num(1));
+    return reel_status();
+}
+static int rotated(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *r[4];
+    reel_while(REEL_FN(not_yet, self, 4, 1), REEL_FN(rotates, self, 4, 4),
+               REEL_LIST(in[0], reel_sin(in[0]), reel_cos(in[0]), reel_zeros(REEL_F64, REEL_SCALAR)), NULL, r);
+    memcpy(out, r, 3 * sizeof *r);
+    return reel_status();
+}
+/* A layout that changes with each step. */
+static int turns(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_transpose(in[0], REEL_ALL_AXES);
+    out[1] = reel_add(in[1], reel_num(1));
+    out[2] = in[2];
+    out[3] = in[3];
+    return reel_status();
+}
+static int few_turns(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_less(in[1], reel_num(5));
+    return reel_status();
+}
+static int turned(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *r[4], *m = reel_mul(reel_reshape(in[0], REEL_SHAPE(N, 1)), in[0]);
+    m = reel_add(m, reel_reshape(in[0], REEL_SHAPE(N, 1)));
+    reel_while(REEL_FN(few_turns, self, 4, 1), REEL_FN(turns, self, 4, 4),
+               REEL_LIST(m, reel_zeros(REEL_F64, REEL_SCALAR), in[0], in[0]), NULL, r);
+    out[0] = reel_matmul(r[0], r[2]);
+    return reel_status();
+}
+static void test_passed_states(void)
+{
+    struct model m;
+    model_init(&m);
+    same_as_eager(&m, REEL_FN(delayed, &m, 1, 4), "elements that a scan carries");
+    same_as_eager(&m, REEL_FN(rotated, &m, 1, 3), "states that take turns");
+    same_as_eager(&m, REEL_FN(turned, &m, 1, 1), "a state that is transposed");
+    model_free(&m);
+}
+
 /* ---- nothing to do --------------------------------------------------------------------------------------------------- */
 
 static int empty_scan(void *self, reel_tensor *const in[], reel_tensor *out[])
@@ -643,5 +717,5 @@ static void test_custom_in_bodies(void)
     model_free(&m);
 }
 
-TAP_MAIN(test_assigns, test_assigns_refused, test_assigned_gradients, test_draws, test_slots, test_no_steps,
-         test_checkpoint_memory, test_checkpoint_two_tapes, test_custom_in_bodies)
+TAP_MAIN(test_assigns, test_assigns_refused, test_assigned_gradients, test_draws, test_slots, test_passed_states,
+         test_no_steps, test_checkpoint_memory, test_checkpoint_two_tapes, test_custom_in_bodies)

@@ -268,6 +268,48 @@ static void test_training(void)
     reel_vars_free(vars);
 }
 
+/* reel_minimize in a graph of placeholders; the nodes of its backward have lines and scopes. */
+static void test_minimize(void)
+{
+    REEL_SCOPED;
+    reel_vars *vars = reel_vars_new("m");
+    reel_tensor *w = reel_var(vars, "w", reel_zeros(REEL_F32, REEL_SHAPE(2, 1))), *out[1], *d[1];
+    reel_optimizer *opt = reel_sgd(vars, REEL_OPTS(sgd, .lr = 0.2));
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(REEL_ANY, 2), "x");
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_name_scope_begin("loss");
+    reel_tensor *y = reel_matmul(x, w), *loss = reel_mean(reel_square(reel_sub(y, reel_ones_like(y))));
+    reel_name_scope_end();
+    reel_output("loss", loss);
+    reel_name_scope_begin("gradients");
+    reel_graph_grad(REEL_LIST(loss), REEL_LIST(x), NULL, d);
+    reel_name_scope_end();
+    reel_output("dx", d[0]);
+    TAP_EQ_INT(reel_minimize(opt, t, loss), 0);
+    TAP_EQ_INT(reel_graph_end(g), 0);
+    char *text = listing(g);
+    TAP_OK(text && strstr(text, "test_graph_grad.c") && strstr(text, "  loss") && strstr(text, "  gradients"),
+           "lines and scopes");
+    TAP_OK(text && !strstr(text, "  unknown"), "no node is without a line");
+    free(text);
+    reel_session *s = reel_session_new(g, REEL_OPTS(session, .effects = true));
+    double first = 0, last = 0;
+    for (int i = 0; i < 40; i++) {
+        REEL_SCOPED;
+        reel_session_run(s, REEL_FEEDS({"x", reel_add(reel_randn(REEL_F32, REEL_SHAPE(8, 2)), reel_num(1))}),
+                         REEL_FETCHES("loss"), out);
+        last = reel_item(out[0]);
+        if (i == 0) first = last;
+    }
+    TAP_OK(first == 1 && last < 0.7, "the optimizer's step in a graph: from %g to %g", first, last);
+    expect_none("minimize");
+    reel_session_free(s);
+    reel_graph_free(g);
+    reel_optimizer_free(opt);
+    reel_vars_free(vars);
+}
+
 /* ---- under tapes of the graph --------------------------------------------------------------------------------- */
 
 static void test_under_tape(void)
@@ -321,4 +363,4 @@ static void test_refused(void)
     reel_graph_free(g);
 }
 
-TAP_MAIN(test_same_as_tapes, test_options, test_training, test_under_tape, test_refused)
+TAP_MAIN(test_same_as_tapes, test_options, test_training, test_minimize, test_under_tape, test_refused)

@@ -1,8 +1,7 @@
 /* control.h: control flow that depends on data. Eagerly the bodies just run. In a trace or graph each becomes a sub-graph, traced
-   once without running it, and the whole is one op, so every replay branches and loops by its own data. Bodies may use tensors and
-   variables from around them; in a trace they cannot assign variables (carry the value through the state, assign it behind).
-   Weak numbers among inputs and outputs become tensors. Gradients of any order, in every mode; those of a body that draws random
-   numbers only eagerly. */
+   without running it, and the whole is one op, so every replay branches and loops by its own data. Bodies may use tensors and
+   variables from around them, assign variables (not in a loop's condition) and draw random numbers. Weak numbers among inputs and
+   outputs become tensors. Gradients of any order, in every mode. docs/control-flow.md says what is stored for them. */
 #ifndef REEL_CONTROL_H
 #define REEL_CONTROL_H
 #include "base.h"
@@ -13,8 +12,8 @@ typedef struct {
     size_t size;
     int64_t max_steps; /* the loop ends then at the latest; 0: no bound */
     bool
-        recompute; /* the gradient of a traced loop computes each state again, from the first one on, in time T^2 for T steps. So
-                          it does without a bound; with one it stores the states: memory for max_steps of them */
+        recompute; /* a traced loop stores nothing for its gradient, which runs it once more. Otherwise it stores the state of each
+                          step if there is a bound, else of as many as there are slots for, and runs the steps between these again */
 } reel_while_opts;
 /* out = state after state = body(state) for as long as cond(state), a bool of one element, is true. A body that changes the dtype
    or shape of a state is an error that names both. */

@@ -29,6 +29,10 @@ typedef struct {
     reel_graph_math math;
     int max_arenas;   /* as for a session, of each trace */
     bool check_plans; /* as for a session */
+    /* Inside another trace or graph a call is one node, a sub-graph that all calls with the same shapes share: traced, optimized and planned
+       once. It uses in[], variables and .constants, nothing else from around it, and keeps only its inputs for its gradient, which runs
+       it again. Otherwise, and where a weak number is passed, its ops become part of the trace around it. The bits are the same. */
+    bool call;
 } reel_function_opts;
 reel_function *reel_function_new(
     reel_fn f, const reel_function_opts *o); /* statics and constants must outlive it; constants are retained */

@@ -88,6 +88,8 @@ static int32_t read_cell(reel_capture *c, reel_rec *cell, const reel_rec *value,
                       cell->name ? cell->name : "?");
         return -1;
     }
+    if (v >= 0 && !c->parent && v != reel_map_get_(&c->graph->cells, cell->id | REEL_FIRST_READ))
+        c->graph->own_vjp = true; /* it has been assigned: to a tape, this is the variable still */
     if (v < 0) {
         if (c->parent) {
             v = read_cell(c->parent, cell, value, site);
@@ -231,7 +233,6 @@ static int hear_assign(reel_capture *c, const reel_call *call)
     }
     const int32_t in[2] = {first_read(c, cell, call->site), lookup(c, call->site, fn, "value", arg, value)};
     if (in[0] < 0 || in[1] < 0) return reel_status();
-    c->graph->own_vjp = true; /* to a tape, a variable read after it is the variable still */
     const reel_node n = {.op = call->op, .kind = REEL_NODE_OP, .site = call->site, .n_in = 2};
     if (reel_graph_node_(c->graph, &n, call->attr, in, NULL) < 0) return reel_status();
     return reel_map_put_(&c->graph->cells, cell->id, in[1]) ? REEL_ENOMEM : note_assigned(c, cell, value);

@@ -25,6 +25,9 @@ typedef struct reel_control {
     int n_drawn;       /* generators that it draws from: where each stood before are the op's last outputs */
     reel_generator *generator[REEL_MAX_DRAWN];
     bool cond_draws; /* the condition of a loop does */
+    /* Of a function's node, which other calls share: the variables that it takes from around it, and those that it assigns; retained. */
+    reel_rec **around;
+    int n_around, n_assigned;
     int32_t *no_effects;
 } reel_control;
 /* A loop's states before its steps, for the gradient, in outputs of their own: of each step up to max_steps; or in a fixed number of
@@ -127,7 +130,10 @@ typedef struct reel_traced {
     int64_t max_steps, store;
     bool again;
     reel_function *called; /* of a call: whose body it is, NULL: of nobody's */
+    reel_control **made;   /* where its sub-graph is to be kept, with a reference, for other calls; NULL: nowhere */
 } reel_traced;
+/* A kept sub-graph once more, on t->in. */
+int reel_control_call_(const reel_traced *t, reel_control *c, reel_tensor **out);
 int reel_control_trace_(const reel_traced *t, reel_tensor **out); /* control_trace.c */
 bool reel_control_taped_(void);                                   /* does a tape listen? */
 int reel_control_list_(const char *site, const char *fn, reel_list in, reel_tensor *const *out);

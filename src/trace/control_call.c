@@ -1,5 +1,6 @@
 /* control_call.c: a function as one node of the graph around it. Only its inputs are kept: its gradient runs the nodes of its sub-graph
    again, with the random numbers drawn again. So are checkpoints inside traces and graphs. */
+#include <stdio.h>
 #include <string.h>
 #include "control.h"
 #include "core/alloc.h"
@@ -64,4 +65,126 @@ int reel_capture_take_(reel_listener *self, const char *site, const char *fn, re
     reel_error e;
     if (rc == REEL_ETRACE && c->allow_reads && reel_take_error(&e)) return -1; /* it reads host data */
     return rc;
+}
+
+/* ---- functions ------------------------------------------------------------------------------------------------------ */
+
+static void called_free(reel_called *k)
+{
+    reel_free_(k->types, ((size_t)k->n + 1) * sizeof *k->types);
+    reel_free_(k->statics, k->statics_size + 1);
+    reel_control_release_(k->control);
+    reel_free_(k, sizeof *k);
+}
+
+void reel_called_free_(reel_function *f)
+{
+    while (f->called) {
+        reel_called *k = f->called;
+        f->called = k->next;
+        called_free(k);
+    }
+}
+
+static reel_called *called_new(const reel_function *f, const reel_type *types)
+{
+    reel_called *k = reel_zalloc_(sizeof *k);
+    if (!k) return NULL;
+    k->n = f->fn.n_in;
+    k->widen = reel_ctx_()->widen;
+    k->statics_size = f->statics_size;
+    k->types = reel_alloc_array_((size_t)k->n + 1, sizeof *k->types);
+    k->statics = reel_alloc_(k->statics_size + 1);
+    if (!k->types || !k->statics) {
+        called_free(k);
+        return NULL;
+    }
+    for (int i = 0; i < k->n; i++) k->types[i] = types[i];
+    if (k->statics_size) memcpy(k->statics, f->statics, k->statics_size);
+    return k;
+}
+
+static bool fits(const reel_called *k, const reel_function *f, const reel_type *types)
+{
+    bool fit = k->widen == reel_ctx_()->widen;
+    if (k->statics_size) fit = fit && memcmp(k->statics, f->statics, k->statics_size) == 0;
+    for (int i = 0; i < k->n && fit; i++)
+        fit = k->types[i].dtype == types[i].dtype && reel_shape_same_(&k->types[i].shape, &types[i].shape);
+    return fit;
+}
+
+/* The sub-graph for those types, with a reference; NULL: none yet. */
+static reel_control *find_called(reel_function *f, const reel_type *types)
+{
+    reel_control *c = NULL;
+    pthread_mutex_lock(&f->lock);
+    for (const reel_called *k = f->called; k && !c; k = k->next)
+        if (fits(k, f, types)) c = k->control;
+    if (c) atomic_fetch_add(&c->refs, 1);
+    pthread_mutex_unlock(&f->lock);
+    return c;
+}
+
+/* Takes over the reference. The oldest goes when there are too many. */
+static int keep_called(reel_function *f, const reel_type *types, reel_control *c)
+{
+    reel_called *k = called_new(f, types), *gone = NULL;
+    if (!k) {
+        reel_control_release_(c);
+        return REEL_ENOMEM;
+    }
+    k->control = c;
+    pthread_mutex_lock(&f->lock);
+    k->next = f->called;
+    f->called = k;
+    f->made++;
+    reel_called **at = &f->called;
+    for (int i = 0; i < f->max_traces && *at; i++) at = &(*at)->next;
+    gone = *at;
+    *at = NULL;
+    pthread_mutex_unlock(&f->lock);
+    while (gone) {
+        reel_called *next = gone->next;
+        called_free(gone);
+        gone = next;
+    }
+    return 0;
+}
+
+static int call_or_trace(const reel_fn_call *c, reel_traced *t, const reel_type *types, reel_tensor **out)
+{
+    reel_function *f = c->f;
+    reel_control *kept = find_called(f, types), *made = NULL;
+    if (kept) {
+        const int rc = reel_control_call_(t, kept, out);
+        reel_control_release_(kept);
+        return rc;
+    }
+    t->made = &made;
+    const int rc = reel_control_trace_(t, out);
+    t->made = NULL;
+    if (!rc) return keep_called(f, types, made);
+    reel_control_release_(made);
+    return rc;
+}
+
+int reel_call_node_(const reel_fn_call *c, reel_capture *around, reel_tensor **out)
+{
+    static const char fn[] = "reel_function_call";
+    reel_function *f = c->f;
+    reel_type types[REEL_MAX_IN];
+    if (f->fn.n_in < 1 || f->fn.n_in >= REEL_MAX_IN || f->fn.n_out < 1) return -1;
+    for (int i = 0; i < c->n; i++) {
+        char what[32];
+        snprintf(what, sizeof what, "in[%d]", i);
+        reel_rec *r = reel_live_(c->site, fn, what, c->in[i]);
+        if (!r) return reel_status();
+        if (r->flags & REEL_R_NUM) return -1; /* it takes the dtype of what it meets inside */
+        const int32_t v = reel_capture_value_(around, c->site, fn, what, r);
+        if (v < 0) return reel_status();
+        types[i] = around->graph->values[v].type;
+    }
+    reel_traced t = {
+        .kind = REEL_CALL, .site = c->site, .fn = fn, .around = around, .f = {f->fn}, .in = {c->n, c->in}, .called = f};
+    return call_or_trace(c, &t, types, out);
 }

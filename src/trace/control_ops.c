@@ -37,6 +37,8 @@ void reel_control_release_(reel_control *c)
         if (p->player.graph) reel_player_drop_(&p->player);
         reel_free_(p->from, ((size_t)p->n_in + 1) * sizeof *p->from);
     }
+    for (int i = 0; i < c->n_around + c->n_assigned; i++) reel_release_rec_(c->around[i]);
+    reel_free_(c->around, ((size_t)(c->n_around + c->n_assigned) + 1) * sizeof(reel_rec *));
     reel_free_(c->no_effects, (REEL_MAX_OUT + 1) * sizeof *c->no_effects);
     reel_free_(c, sizeof *c);
 }

@@ -275,6 +275,33 @@ static int finish(const tracing *g, reel_tensor **out)
     return rc;
 }
 
+/* For other calls of the function: what it takes from around it are variables, as it is closed. */
+static int keep(const tracing *g)
+{
+    reel_control *c = g->c;
+    const int n = g->n_all - c->n_own, m = g->cells->n;
+    c->around = reel_alloc_array_((size_t)(n + m) + 1, sizeof(reel_rec *));
+    if (!c->around) return REEL_ENOMEM;
+    c->n_around = n;
+    c->n_assigned = m;
+    for (int i = 0; i < n + m; i++) {
+        c->around[i] = i < n ? reel_rec_of_(g->all[c->n_own + i]) : g->cells->cell[i - n];
+        reel_retain_rec_(c->around[i]);
+    }
+    atomic_fetch_add(&c->refs, 1);
+    *g->t->made = c;
+    return 0;
+}
+
+int reel_control_call_(const reel_traced *t, reel_control *c, reel_tensor **out)
+{
+    reel_assigned cells = {.n = c->n_assigned};
+    tracing g = {.t = t, .cells = &cells, .c = c, .n_all = t->in.n + c->n_around};
+    for (int i = 0; i < g.n_all; i++) g.all[i] = i < t->in.n ? t->in.t[i] : reel_handle_(c->around[i - t->in.n]);
+    for (int k = 0; k < cells.n; k++) cells.cell[k] = c->around[c->n_around + k];
+    return finish(&g, out);
+}
+
 /* Which variables the bodies assign is known when they have been traced: then once more, with these. */
 int reel_control_trace_(const reel_traced *t, reel_tensor **out)
 {
@@ -283,6 +310,7 @@ int reel_control_trace_(const reel_traced *t, reel_tensor **out)
         tracing g = {.t = t, .cells = &cells};
         int rc = trace_parts(&g);
         const bool all = g.found.n <= cells.n;
+        if (!rc && all && t->made) rc = keep(&g);
         if (!rc && all) rc = finish(&g, out);
         reel_assigned more = g.found;
         if (!rc && !all) g.found.n = 0;

@@ -55,6 +55,7 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
     f->statics = opts.statics;
     f->statics_size = opts.statics_size;
     f->allow_reads = opts.allow_reads;
+    f->call = opts.call;
     f->max_traces = opts.max_traces > 0 ? opts.max_traces : 16;
     f->unknown_after = opts.unknown_after ? opts.unknown_after : 3;
     f->check = opts.check;
@@ -72,6 +73,7 @@ static void destroy(reel_function *f)
         reel_fn_unref_(t);
     }
     reel_notes_free_(f);
+    reel_called_free_(f);
     reel_strfree_(f->refusals);
     reel_free_(f->unknown, 2 * ((size_t)f->fn.n_in + 1));
     for (int i = 0; i < f->n_constants; i++) reel_release(f->constants[i]);
@@ -194,6 +196,9 @@ static int by_body(const reel_fn_call *c, reel_tensor *out[])
 /* Inside a trace or graph the body simply runs; a mark on the listeners' list tells recursion. */
 static int inlined(const reel_fn_call *c, reel_tensor *out[])
 {
+    reel_capture *around = c->f->call ? reel_capture_now_() : NULL;
+    const int as_node = around ? reel_call_node_(c, around, out) : -1;
+    if (as_node >= 0) return as_node;
     reel_capture mark = {.function = c->f};
     reel_capture_start_(&mark, NULL, c->site, false);
     mark.base.paused = true;

@@ -33,6 +33,18 @@ typedef struct reel_fn_trace {
     reel_player player;
 } reel_fn_trace;
 
+/* The function as one node of other graphs (.call): a sub-graph for inputs of those types. */
+struct reel_control;
+typedef struct reel_called {
+    struct reel_called *next; /* most recently made first */
+    reel_type *types;
+    int n;
+    bool widen;
+    char *statics;
+    size_t statics_size;
+    struct reel_control *control;
+} reel_called;
+
 enum { REEL_MAX_NOTES = 64, REEL_WHY = 1024 };
 struct reel_function {
     reel_fn fn;
@@ -40,7 +52,8 @@ struct reel_function {
     size_t statics_size;
     reel_tensor **constants;
     int n_constants;
-    bool allow_reads;
+    bool allow_reads, call;
+    reel_called *called;
     int max_traces, n_traces, made, unknown_after, check, max_arenas;
     uint64_t replays;
     reel_pipeline passes;
@@ -93,6 +106,11 @@ int reel_fn_first_(const reel_fn_call *c, reel_tensor *out[]);
 reel_graph *reel_fn_symbolic_(const reel_fn_call *c, const reel_type *types, const char **asked);
 reel_tensor *reel_fn_copy_(const reel_fn_call *c, reel_tensor *t); /* a view that outer tapes see */
 int reel_fn_apart_(const reel_fn_call *c, reel_tensor *out[]);
+
+/* ---- control_call.c ---------------------------------------------------------------------------------- */
+/* The call as one node of the graph around it; -1: it has to be inlined. */
+int reel_call_node_(const reel_fn_call *c, reel_capture *around, reel_tensor **out);
+void reel_called_free_(reel_function *f);
 
 /* ---- compare.c -------------------------------------------------------------------------------------- */
 /* Raises if the body as it is now (g) is not what was traced. */

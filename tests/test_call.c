@@ -1,0 +1,340 @@
+/* Functions as nodes of the graphs around them (.call): traced once, the bits of inlined ones, with gradients, draws, assignments and
+   unknown sizes; what is refused; minimizing and names inside. */
+#include "trace/trace.h"
+#include "trace_help.h"
+
+enum { WIDTH = 6, LAYERS = 5 };
+struct net {
+    reel_vars *vars;
+    reel_tensor *w, *seen;
+    reel_function *layer, *outer;
+    reel_optimizer *opt;
+    int calls;
+    bool call;
+};
+
+static int layer(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    n->calls++;
+    reel_name_scope_begin("layer");
+    reel_tensor *h = reel_tanh(reel_matmul(in[0], n->w));
+    reel_assign(n->seen, reel_add(n->seen, reel_num(1)));
+    out[0] = reel_add(in[0], reel_dropout(h, 0.25, NULL));
+    out[1] = reel_sum(reel_mul(h, n->seen)); /* read behind its assignment */
+    reel_name_scope_end();
+    return reel_status();
+}
+static int smooth(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    n->calls++;
+    out[0] = reel_add(in[0], reel_dropout(reel_tanh(reel_matmul(in[0], n->w)), 0.25, NULL));
+    return reel_status();
+}
+static int twice(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    reel_tensor *r[1];
+    reel_function_call(n->layer, REEL_LIST(in[0]), r);
+    return reel_function_call(n->layer, REEL_LIST(r[0]), out);
+}
+
+static int plain(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    reel_tensor *x = in[0], *r[2];
+    out[1] = reel_zeros(REEL_F32, REEL_SCALAR);
+    for (int i = 0; i < LAYERS; i++) {
+        if (reel_function_call(n->layer, REEL_LIST(x), r)) return reel_status();
+        x = r[0];
+        out[1] = reel_add(out[1], r[1]);
+    }
+    out[0] = x;
+    return reel_status();
+}
+static int with_grad(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_watch(t, REEL_LIST(in[0]));
+    reel_tensor *x = in[0], *r[1];
+    for (int i = 0; i < LAYERS; i++) {
+        if (reel_function_call(i % 2 ? n->outer : n->layer, REEL_LIST(x), r)) return reel_status();
+        x = r[0];
+    }
+    out[0] = reel_mean(reel_square(x));
+    return reel_grad(t, out[0], REEL_LIST(in[0], n->w), out + 1);
+}
+static int train(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_tensor *r[1];
+    if (reel_function_call(n->outer, REEL_LIST(in[0]), r)) return reel_status();
+    out[0] = reel_mean(reel_square(r[0]));
+    return reel_minimize(n->opt, t, out[0]);
+}
+
+static void net_init(struct net *n, reel_body *body, int n_out, bool call)
+{
+    memset(n, 0, sizeof *n);
+    n->call = call;
+    n->vars = reel_vars_new("net");
+    reel_seed(1);
+    n->w = reel_var(n->vars, "w", reel_mul(reel_randn(REEL_F32, REEL_SHAPE(WIDTH, WIDTH)), reel_num(0.4)));
+    reel_vars *other = n->vars;
+    n->opt = reel_sgd(other, NULL);
+    n->seen = reel_var(n->vars, "seen", reel_zeros(REEL_F32, REEL_SCALAR));
+    n->layer = reel_function_new((reel_fn){body, n, 1, n_out, "layer"}, REEL_OPTS(function, .call = call));
+    n->outer = reel_function_new(REEL_FN(twice, n, 1, 1), REEL_OPTS(function, .call = call));
+}
+static void net_free(struct net *n)
+{
+    reel_function_free(n->layer);
+    reel_function_free(n->outer);
+    reel_optimizer_free(n->opt);
+    reel_vars_free(n->vars);
+}
+
+/* The same calls of f with the functions inlined and as nodes. */
+static void compare(reel_body *body, int n_inner, reel_body *f, int n_out, const char *name, int traced)
+{
+    REEL_SCOPED;
+    enum { CALLS = 5 };
+    struct net n[2];
+    reel_tensor *out[2][CALLS][4], *state[2][CALLS][2];
+    for (int k = 0; k < 2; k++) {
+        net_init(&n[k], body, n_inner, k == 1);
+        reel_function *fast = reel_function_new((reel_fn){f, &n[k], 1, n_out, "f"}, NULL);
+        reel_seed(4);
+        for (int i = 0; i < CALLS; i++) {
+            reel_tensor *x = reel_add(reel_arange(REEL_F32, 0, 2 * WIDTH, 1), reel_num(i));
+            if (reel_function_call(fast, REEL_LIST(reel_reshape(reel_sin(x), REEL_SHAPE(2, WIDTH))), out[k][i])) break;
+            state[k][i][0] = reel_value(n[k].seen);
+            state[k][i][1] = reel_add(reel_value(n[k].w), reel_randn(REEL_F32, REEL_SHAPE(WIDTH, WIDTH)));
+        }
+        expect_none(name);
+        if (k == 1) TAP_OK(n[1].calls == traced, "%s: the layer's body ran %d times", name, n[1].calls);
+        reel_function_free(fast);
+    }
+    int different = 0, other = 0;
+    for (int i = 0; i < CALLS; i++) {
+        for (int j = 0; j < n_out; j++) different += !same_bits(out[0][i][j], out[1][i][j]);
+        for (int j = 0; j < 2; j++) other += !same_bits(state[0][i][j], state[1][i][j]);
+    }
+    TAP_OK(different == 0, "%s: %d results differ between inlined ops and nodes", name, different);
+    TAP_OK(other == 0, "%s: %d variables or generators do", name, other);
+    net_free(&n[0]);
+    net_free(&n[1]);
+}
+
+static void test_bits(void)
+{
+    compare(layer, 2, plain, 2, "forward, with assignments", 2); /* once more when it is known what is assigned */
+    compare(smooth, 1, with_grad, 3, "gradients", 1);
+    compare(smooth, 1, train, 1, "training", 1);
+}
+
+/* ---- graphs ------------------------------------------------------------------------------------------------ */
+
+static int count_nodes(reel_graph *g, const char *op)
+{
+    int n = 0;
+    char *text = listing(g);
+    for (const char *at = text; at && (at = strstr(at, op)); at++) n++;
+    free(text);
+    return n;
+}
+
+static void test_graph(void)
+{
+    REEL_SCOPED;
+    struct net n;
+    reel_tensor *d[2], *out[3];
+    net_init(&n, smooth, 1, true);
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(REEL_ANY, WIDTH), "x"), *y[1] = {x};
+    for (int i = 0; i < LAYERS; i++) {
+        reel_tensor *in = y[0];
+        reel_function_call(n.layer, REEL_LIST(in), y);
+    }
+    TAP_EQ_INT(count_nodes(g, "function_call"), LAYERS);
+    TAP_EQ_INT(n.calls, 1);
+    reel_tensor *loss = reel_sum(reel_square(y[0]));
+    reel_graph_grad(REEL_LIST(loss), REEL_LIST(x, n.w), NULL, d);
+    reel_output("y", y[0]);
+    reel_output("dx", d[0]);
+    reel_output("dw", d[1]);
+    TAP_EQ_INT(reel_graph_end(g), 0);
+    reel_session *s = reel_session_new(g, REEL_OPTS(session, .effects = true));
+    for (int rows = 1; rows < 4; rows++) {
+        reel_tensor *v = reel_randn(REEL_F32, REEL_SHAPE(rows, WIDTH)), *h = v, *e[2];
+        reel_seed((uint64_t)rows);
+        reel_session_run(s, REEL_FEEDS({"x", v}), REEL_FETCHES("y", "dx", "dw"), out);
+        reel_seed((uint64_t)rows);
+        reel_tape *t = reel_tape_begin(NULL);
+        reel_watch(t, REEL_LIST(v));
+        for (int i = 0; i < LAYERS; i++) {
+            reel_tensor *r[1];
+            reel_invoke(REEL_FN(smooth, &n, 1, 1), REEL_LIST(h), r);
+            h = r[0];
+        }
+        reel_grad(t, reel_sum(reel_square(h)), REEL_LIST(v, n.w), e);
+        TAP_OK(same_bits(out[0], h) && same_bits(out[1], e[0]) && same_bits(out[2], e[1]),
+               "%d rows, drawn once: values and gradients have eager's bits", rows);
+        expect_none("graph");
+    }
+    reel_session_free(s);
+    reel_graph_free(g);
+    net_free(&n);
+}
+
+/* ---- statics, what is refused --------------------------------------------------------------------------------- */
+
+struct scaled {
+    double factor;
+    reel_tensor *outside;
+    reel_function *self;
+    int calls;
+};
+static int scale(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct scaled *s = self;
+    s->calls++;
+    out[0] = reel_mul(in[0], reel_num(s->factor));
+    if (s->outside) out[0] = reel_add(out[0], s->outside);
+    if (s->self) return reel_function_call(s->self, REEL_LIST(in[0]), out);
+    return reel_status();
+}
+static int scales(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_function *const *f = self;
+    reel_tensor *r[1];
+    reel_function_call(f[0], REEL_LIST(in[0]), r);
+    return reel_function_call(f[0], REEL_LIST(r[0]), out);
+}
+static int with_number(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_function *const *f = self;
+    reel_tensor *r[1];
+    reel_function_call(f[0], REEL_LIST(reel_num(3)), r);
+    out[0] = reel_mul(reel_cast(in[0], REEL_F32), r[0]);
+    return reel_status();
+}
+
+static void test_statics_and_errors(void)
+{
+    REEL_SCOPED;
+    struct scaled s = {.factor = 2};
+    reel_tensor *x = reel_ones(REEL_F64, REEL_SHAPE(3)), *out[1];
+    reel_function *inner =
+        reel_function_new(REEL_FN(scale, &s, 1, 1),
+                          REEL_OPTS(function, .call = true, .statics = &s.factor, .statics_size = sizeof s.factor));
+    reel_function *outer = reel_function_new(REEL_FN(scales, &inner, 1, 1), NULL);
+    reel_function_call(outer, REEL_LIST(x), out);
+    TAP_OK(reel_item(reel_sum(out[0])) == 12 && s.calls == 1, "two calls, one trace");
+    reel_function_free(outer);
+    s.factor = 3; /* a change of statics is seen where the function is traced again */
+    outer = reel_function_new(REEL_FN(scales, &inner, 1, 1), NULL);
+    reel_function_call(outer, REEL_LIST(x), out);
+    TAP_OK(reel_item(reel_sum(out[0])) == 27 && s.calls == 2, "other statics, another one");
+    reel_function_free(outer);
+    outer = reel_function_new(REEL_FN(with_number, &inner, 1, 1), NULL);
+    reel_function_call(outer, REEL_LIST(x), out);
+    TAP_OK(reel_item(reel_sum(out[0])) == 27, "a number is inlined, weak as it is");
+    expect_none("statics");
+    reel_function_free(outer);
+    reel_function_free(inner);
+    s.outside = reel_ones(REEL_F64, REEL_SHAPE(3));
+    inner = reel_function_new(REEL_FN(scale, &s, 1, 1), REEL_OPTS(function, .call = true));
+    outer = reel_function_new(REEL_FN(scales, &inner, 1, 1), REEL_OPTS(function, .constants = REEL_LIST(s.outside)));
+    reel_function_call(outer, REEL_LIST(x), out);
+    expect_error(REEL_ETRACE, "outside tensor", ".constants",
+                 "a tensor from outside, which only the outer one declares");
+    reel_function_free(outer);
+    reel_function_free(inner);
+    inner = reel_function_new(REEL_FN(scale, &s, 1, 1),
+                              REEL_OPTS(function, .call = true, .constants = REEL_LIST(s.outside)));
+    outer = reel_function_new(REEL_FN(scales, &inner, 1, 1), NULL);
+    reel_function_call(outer, REEL_LIST(x), out);
+    TAP_OK(reel_item(reel_sum(out[0])) == 39, "declared it is a constant");
+    expect_none("constants");
+    reel_function_free(outer);
+    s.self = inner;
+    outer = reel_function_new(REEL_FN(scales, &inner, 1, 1), NULL);
+    TAP_OK(reel_function_call(outer, REEL_LIST(reel_ones(REEL_F64, REEL_SHAPE(2, 3))), out) == REEL_ETRACE,
+           "recursion");
+    expect_error(REEL_ETRACE, "calls itself", "scale", "recursion");
+    reel_function_free(outer);
+    reel_function_free(inner);
+}
+
+/* An error inside a node names the op, the line and the scope in the body. */
+static int picks(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    reel_name_scope_begin("inner");
+    out[0] = reel_gather(in[0], reel_cast(reel_sum(in[0]), REEL_I64), 0);
+    reel_name_scope_end();
+    return reel_status();
+}
+static int picks_twice(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *r[1];
+    reel_name_scope_begin("around");
+    reel_function_call(self, REEL_LIST(in[0]), r);
+    reel_function_call(self, REEL_LIST(reel_mul(in[0], reel_num(0))), out);
+    reel_name_scope_end();
+    if (out[0]) out[0] = reel_add(out[0], r[0]);
+    return reel_status();
+}
+static void test_errors_inside(void)
+{
+    REEL_SCOPED;
+    reel_function *inner = reel_function_new(REEL_FN(picks, NULL, 1, 1), REEL_OPTS(function, .call = true));
+    reel_function *outer = reel_function_new(REEL_FN(picks_twice, inner, 1, 1), NULL);
+    reel_tensor *out[1];
+    const double good[2] = {0.5, 0.5}, bad[2] = {5, 4};
+    for (int i = 0; i < 3; i++) {
+        TAP_EQ_INT(reel_function_call(outer, REEL_LIST(reel_from_f64(REEL_SHAPE(2), good, 2)), out), 0);
+        TAP_EQ_INT(reel_function_call(outer, REEL_LIST(reel_from_f64(REEL_SHAPE(2), bad, 2)), out), REEL_EARG);
+        expect_error(REEL_EARG, "reel_gather: index 9", "inner", "an error inside a node");
+    }
+    TAP_EQ_INT(reel_function_traces(inner), 1);
+    reel_function_free(outer);
+    reel_function_free(inner);
+}
+
+/* ---- replays under a tape that assign ------------------------------------------------------------------------------ */
+
+static int counting(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    n->calls++;
+    out[0] = reel_sum(reel_mul(reel_matmul(in[0], n->w), in[0]));
+    return reel_assign(n->seen, reel_add(n->seen, reel_num(1)));
+}
+static void test_assigns_under_tape(void)
+{
+    REEL_SCOPED;
+    struct net n;
+    net_init(&n, counting, 1, false);
+    reel_function *f = reel_function_new(REEL_FN(counting, &n, 1, 1), NULL);
+    reel_tensor *x = reel_randn(REEL_F32, REEL_SHAPE(2, WIDTH)), *out[1], *g[2], *e[2];
+    for (int i = 0; i < 4; i++) {
+        reel_tape *t = reel_tape_begin(NULL);
+        reel_watch(t, REEL_LIST(x));
+        reel_function_call(f, REEL_LIST(x), out);
+        reel_grad(t, out[0], REEL_LIST(x, n.w), i ? g : e);
+        if (i) TAP_OK(same_bits(g[0], e[0]) && same_bits(g[1], e[1]), "gradients of replay %d", i);
+    }
+    TAP_OK(n.calls == 1 && reel_item(reel_value(n.seen)) == 4,
+           "a body that assigns is replayed under a tape: it ran %d times, counted %g", n.calls,
+           reel_item(reel_value(n.seen)));
+    expect_none("assigns under a tape");
+    reel_function_free(f);
+    net_free(&n);
+}
+
+TAP_MAIN(test_bits, test_graph, test_statics_and_errors, test_errors_inside, test_assigns_under_tape)
