@@ -1,5 +1,5 @@
-/* What traces keep of control flow: assignments inside bodies, gradients of bodies that draw, stored states of loops, loops of no steps;
-   checkpoints in traces and under several tapes; their memory. */
+/* What traces keep of control flow: assignments inside bodies, gradients of bodies that draw, stored states of loops, loops of no steps,
+   custom gradients inside. */
 #include "trace/trace.h"
 #include "trace_help.h"
 
@@ -559,124 +559,6 @@ static void test_no_steps(void)
     model_free(&m);
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------------------------------- */
-
-enum { WIDE = 64, LAYERS = 6 };
-struct deep {
-    reel_vars *vars;
-    reel_tensor *w[LAYERS];
-    bool checkpoints;
-};
-static int layer(void *self, reel_tensor *const in[], reel_tensor *out[])
-{
-    reel_tensor *h = reel_tanh(reel_matmul(in[0], self));
-    for (int i = 0; i < 4; i++) h = reel_mul(reel_sin(h), reel_exp(reel_neg(reel_square(h))));
-    out[0] = reel_add(reel_dropout(h, 0.25, NULL), in[0]);
-    return reel_status();
-}
-static int deep_loss(const struct deep *d, reel_tensor *x, reel_tensor **y)
-{
-    for (int i = 0; i < LAYERS; i++) {
-        reel_tensor *out[1];
-        const reel_fn f = REEL_FN(layer, d->w[i], 1, 1);
-        if (d->checkpoints ? reel_checkpoint(f, REEL_LIST(x), out) : reel_invoke(f, REEL_LIST(x), out))
-            return reel_status();
-        x = out[0];
-    }
-    *y = reel_mean(reel_square(x));
-    return reel_status();
-}
-static int deep_step(void *self, reel_tensor *const in[], reel_tensor *out[])
-{
-    struct deep *d = self;
-    reel_tape *t = reel_tape_begin(NULL);
-    reel_watch(t, REEL_LIST(in[0]));
-    if (deep_loss(d, in[0], &out[0])) return reel_status();
-    return reel_grad(t, out[0], REEL_LIST(d->w[0], d->w[3], d->w[5], in[0]), out + 1);
-}
-static size_t arena_of(reel_fn f, reel_tensor *x, reel_tensor **out)
-{
-    reel_plan_info info = {0};
-    reel_function *fast = reel_function_new(f, NULL);
-    reel_seed(3);
-    reel_function_call(fast, REEL_LIST(x), out);
-    reel_seed(3);
-    reel_function_call(fast, REEL_LIST(x), out);
-    reel_graph *g = reel_function_graph(fast);
-    reel_session *s = g ? reel_session_new(g, NULL) : NULL;
-    reel_tensor *again[5];
-    if (s) {
-        reel_session_run(s, REEL_FEEDS({"in[0]", x}), REEL_FETCHES("out[0]", "out[1]", "out[2]", "out[3]", "out[4]"),
-                         again);
-        reel_session_info(s, &info);
-    }
-    reel_session_free(s);
-    reel_function_free(fast);
-    return info.arena_bytes;
-}
-static void test_checkpoint_memory(void)
-{
-    REEL_SCOPED;
-    struct deep d = {.vars = reel_vars_new("d")};
-    for (int i = 0; i < LAYERS; i++) {
-        char name[8];
-        snprintf(name, sizeof name, "w%d", i);
-        d.w[i] = reel_var(d.vars, name, reel_mul(reel_randn(REEL_F32, REEL_SHAPE(WIDE, WIDE)), reel_num(0.1)));
-    }
-    reel_tensor *x = reel_randn(REEL_F32, REEL_SHAPE(256, WIDE)), *plain[5], *saved[5], *eager[5];
-    const reel_fn f = REEL_FN(deep_step, &d, 1, 5);
-    const size_t without = arena_of(f, x, plain);
-    d.checkpoints = true;
-    reel_seed(3);
-    reel_invoke(f, REEL_LIST(x), eager);
-    const size_t with = arena_of(f, x, saved);
-    expect_none("checkpoints");
-    TAP_OK(with > 0 && with * 2 < without, "a training step takes %zu bytes with checkpoints, %zu without", with,
-           without);
-    int different = 0, other = 0;
-    for (int i = 0; i < 5; i++) {
-        different += reel_item(reel_sum(reel_cast(reel_not_equal(saved[i], plain[i]), REEL_F32))) != 0;
-        other += reel_item(reel_sum(reel_cast(reel_not_equal(saved[i], eager[i]), REEL_F32))) != 0;
-    }
-    TAP_OK(different == 0, "%d of 5 results differ from those without: the masks are the same", different);
-    TAP_OK(other == 0, "%d of 5 results differ from eager checkpoints", other);
-    reel_vars_free(d.vars);
-}
-
-/* Under two tapes the entries of both keep only the inputs. */
-static void test_checkpoint_two_tapes(void)
-{
-    REEL_SCOPED;
-    reel_memory_stats stats[2];
-    reel_tensor *w = reel_mul(reel_randn(REEL_F64, REEL_SHAPE(WIDE, WIDE)), reel_num(0.1)),
-                *x = reel_randn(REEL_F64, REEL_SHAPE(8, WIDE)), *first[2], *second[2];
-    for (int how = 0; how < 2; how++) {
-        reel_scope *scope = reel_scope_begin(REEL_HERE, "two");
-        reel_seed(9);
-        reel_tape *outer = reel_tape_begin(NULL);
-        reel_watch(outer, REEL_LIST(x));
-        reel_tape *t = reel_tape_begin(NULL);
-        reel_watch(t, REEL_LIST(x));
-        reel_tensor *out[1], *h = x;
-        for (int i = 0; i < 8; i++) {
-            const reel_fn f = REEL_FN(layer, w, 1, 1);
-            if (how ? reel_checkpoint(f, REEL_LIST(h), out) : reel_invoke(f, REEL_LIST(h), out)) break;
-            h = out[0];
-        }
-        reel_memory(&stats[how]);
-        first[how] = reel_grad1(t, reel_sum(reel_square(h)), x);
-        second[how] = reel_grad1(outer, reel_sum(reel_square(first[how])), x);
-        reel_keep(first[how]);
-        reel_keep(second[how]);
-        reel_scope_end(scope);
-    }
-    expect_none("two tapes");
-    TAP_OK(stats[1].tensors * 2 < stats[0].tensors, "%d tensors live behind the forward, %d without checkpoints",
-           (int)stats[1].tensors, (int)stats[0].tensors);
-    TAP_OK(apart(first[1], first[0]) == 0, "the first order is the same");
-    TAP_OK(apart(second[1], second[0]) < 1e-12, "the second order is off by %g", apart(second[1], second[0]));
-}
-
 /* ---- custom gradients in bodies ------------------------------------------------------------------------------------------ */
 
 static int plain_forward(void *self, reel_tensor *const in[], reel_tensor *out[])
@@ -718,4 +600,4 @@ static void test_custom_in_bodies(void)
 }
 
 TAP_MAIN(test_assigns, test_assigns_refused, test_assigned_gradients, test_draws, test_slots, test_passed_states,
-         test_no_steps, test_checkpoint_memory, test_checkpoint_two_tapes, test_custom_in_bodies)
+         test_no_steps, test_custom_in_bodies)
