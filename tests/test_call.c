@@ -246,6 +246,17 @@ static void test_statics_and_errors(void)
     expect_none("statics");
     reel_function_free(outer);
     reel_function_free(inner);
+    inner = reel_function_new(REEL_FN(scale, &s, 1, 1), REEL_OPTS(function, .call = true)); /* now unseen ... */
+    outer = reel_function_new(REEL_FN(scales, &inner, 1, 1), REEL_OPTS(function, .check = -1));
+    reel_function_call(outer, REEL_LIST(x), out);
+    reel_function_call(outer, REEL_LIST(x), out);
+    expect_none("checked");
+    s.factor = 4;
+    reel_function_call(outer, REEL_LIST(x), out);
+    expect_error(REEL_ETRACE, "a number is 4, which was 3", "test_call.c", "... but the check looks into nodes");
+    reel_function_free(outer);
+    reel_function_free(inner);
+    s.factor = 3;
     s.outside = reel_ones(REEL_F64, REEL_SHAPE(3));
     inner = reel_function_new(REEL_FN(scale, &s, 1, 1), REEL_OPTS(function, .call = true));
     outer = reel_function_new(REEL_FN(scales, &inner, 1, 1), REEL_OPTS(function, .constants = REEL_LIST(s.outside)));

@@ -154,16 +154,18 @@ static int keep_called(reel_function *f, const reel_type *types, reel_control *c
 static int call_or_trace(const reel_fn_call *c, reel_traced *t, const reel_type *types, reel_tensor **out)
 {
     reel_function *f = c->f;
-    reel_control *kept = find_called(f, types), *made = NULL;
+    const reel_function *around = t->around->function;
+    const bool checked = f->check || (around && around->check); /* the body as it is now, each time */
+    reel_control *kept = checked ? NULL : find_called(f, types), *made = NULL;
     if (kept) {
         const int rc = reel_control_call_(t, kept, out);
         reel_control_release_(kept);
         return rc;
     }
-    t->made = &made;
+    t->made = checked ? NULL : &made;
     const int rc = reel_control_trace_(t, out);
     t->made = NULL;
-    if (!rc) return keep_called(f, types, made);
+    if (!rc && made) return keep_called(f, types, made);
     reel_control_release_(made);
     return rc;
 }
