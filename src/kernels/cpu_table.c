@@ -2,6 +2,7 @@
 #include "core/device.h"
 #include "kernels.h"
 #include "kernels/cpu_table.h"
+#include "kernels/after.h"
 #include "kernels/many.h"
 #include "ops/ids.h"
 
@@ -216,4 +217,6 @@ const reel_fusing_device reel_cpu_ = {.device = {.name = "cpu",
                                                  .reduces = reel_reduces_,
                                                  .fits = reel_fused_rows_fit_},
                                       .many = &reel_k_many_,
-                                      .joins = reel_joins_};
+                                      .joins = reel_joins_,
+                                      .after = &reel_k_after_,
+                                      .finishes = reel_finishes_};

@@ -2,6 +2,7 @@
    stays in cache, so every element gets the bits it would get from the ops one by one. */
 #include <string.h>
 #include "core/alloc.h"
+#include "kernels/after.h"
 #include "kernels/cpu_table.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
@@ -208,17 +209,31 @@ static int fused_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     return rc;
 }
 
+static void pointers(const program *p, void *const *ptr, void **io)
+{
+    const int n_in = p->loop.n_in, n_out = p->loop.n_out;
+    memcpy(io, ptr, (size_t)n_in * sizeof *io);
+    memcpy(io + n_in, ptr + n_in + p->n_numbers, (size_t)n_out * sizeof *io);
+}
+
 static int fused_run(const void *plan, void *const *ptr, void *work)
 {
     (void)work;
     const program *p = ((const fused_plan *)plan)->p;
-    const int n_in = p->loop.n_in, n_out = p->loop.n_out;
     void *io[REEL_FUSED_IN + REEL_FUSED_OUT];
-    memcpy(io, ptr, (size_t)n_in * sizeof *io);
-    memcpy(io + n_in, ptr + n_in + p->n_numbers, (size_t)n_out * sizeof *io);
-    const running r = {p, ptr + n_in};
+    pointers(p, ptr, io);
+    const running r = {p, ptr + p->loop.n_in};
     reel_loop_run_(&p->loop, io, &r);
     return 0;
+}
+
+void reel_fused_range_(const void *plan, void *const *ptr, int64_t begin, int64_t end)
+{
+    const program *p = ((const fused_plan *)plan)->p;
+    void *io[REEL_FUSED_IN + REEL_FUSED_OUT];
+    pointers(p, ptr, io);
+    const running r = {p, ptr + p->loop.n_in};
+    reel_loop_range_(&p->loop, io, &r, begin, end);
 }
 
 static void fused_drop(void *plan)

@@ -1,6 +1,7 @@
 /* loop.c: see loop.h. Three ways through the elements: flat (one call), rows (an inner call for each segment of a row) and,
    where rows are short or operands strided, blocks of whole rows with the awkward operands gathered. */
 #include "kernels/loop.h"
+#include "kernels/after.h"
 #include <string.h>
 #include "core/compiler.h"
 #include "core/shape.h"
@@ -297,5 +298,18 @@ void reel_loop_run_(const reel_loop *l, void *const *ptr, const void *extra)
         run_walk(&t, 0, units);
     } else {
         reel_parallel_for(units, grain, run_walk, &t);
+    }
+}
+
+void reel_loop_range_(const reel_loop *l, void *const *ptr, const void *extra, int64_t begin, int64_t end)
+{
+    task t = {l, ptr, extra, 1};
+    if (begin >= end) {
+        return;
+    }
+    if (l->flat) {
+        run_flat(&t, begin, end);
+    } else {
+        run_walk(&t, begin, end);
     }
 }

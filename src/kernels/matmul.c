@@ -3,6 +3,7 @@
    transposition and ISA alone; and cuts the result into blocks by shape alone. run does the blocks in parallel, each
    one call of one thread. */
 #include "matmul.h"
+#include "after.h"
 #include "gemm_int.h"
 #include "core/pool.h"
 #include "core/alloc.h"
@@ -17,6 +18,8 @@
 #include <string.h>
 
 /* ---- operands ---------------------------------------------------------------------------------------- */
+
+enum { MATMUL_AFTER = 16384 }; /* elements of the result worth a thread, for what is done to them */
 
 static size_t round64(size_t n)
 {
@@ -324,7 +327,8 @@ typedef struct matmul_job {
     const matmul_plan *p;
     const char *a, *b;
     char *c, *scratch, *panels;
-    _Atomic uint64_t regions; /* bits of the scratch regions in use */
+    const reel_block_done *after; /* NULL: nothing is done to blocks */
+    _Atomic uint64_t regions;     /* bits of the scratch regions in use */
     atomic_bool failed;
 } matmul_job;
 
@@ -392,6 +396,14 @@ static int region_take(matmul_job *j)
     }
 }
 
+static void tell_block(const matmul_job *j, int64_t first, int64_t r, int64_t q)
+{
+    const matmul_plan *p = j->p;
+    const int64_t i0 = r * p->mb, j0 = q * p->nb, m = r == p->row_blocks - 1 ? p->m - i0 : p->mb,
+                  n = q == p->col_blocks - 1 ? p->n - j0 : p->nb;
+    j->after->done(j->after->arg, first + i0 * p->n + j0, m, n, p->n);
+}
+
 static void matmul_body(void *arg, int64_t begin, int64_t end)
 {
     matmul_job *j = arg;
@@ -410,12 +422,15 @@ static void matmul_body(void *arg, int64_t begin, int64_t end)
             bo += index * p->b.batch[i];
         }
         const char *a = at(j->a, ao, p->step), *b = at(j->b, bo, p->step);
+        const int64_t first = t / per_batch * p->m * p->n;
         if (p->route == MATMUL_VECTOR) {
-            const int64_t from = block * p->nb, left = p->along - from;
-            vector_block(p, a, b, c, from, left < p->nb ? left : p->nb);
+            const int64_t from = block * p->nb, left = p->along - from, n = left < p->nb ? left : p->nb;
+            vector_block(p, a, b, c, from, n);
+            if (j->after) j->after->done(j->after->arg, first + from, 1, n, n);
         } else {
             matrix_block(j, a, b, c, block / p->col_blocks, block % p->col_blocks,
                          onednn ? j->scratch + (size_t)region * p->scratch : NULL);
+            if (j->after) tell_block(j, first, block / p->col_blocks, block % p->col_blocks);
         }
     }
     if (onednn) {
@@ -424,19 +439,29 @@ static void matmul_body(void *arg, int64_t begin, int64_t end)
     }
 }
 
-static int matmul_run(const void *plan, void *const *ptr, void *work)
+/* Where the result is rounded when all of it is there. */
+static void after_all(void *arg, int64_t begin, int64_t end)
+{
+    const reel_block_done *after = arg;
+    after->done(after->arg, begin, 1, end - begin, end - begin);
+}
+
+int reel_matmul_blocks_run_(const void *plan, void *const *ptr, void *work, const reel_block_done *after)
 {
     const matmul_plan *p = plan;
     if (p->whole) {
         p->gemm(&p->g, ptr[0], ptr[1], ptr[2]);
+        if (after) after->done(after->arg, 0, 1, p->out_count, p->out_count);
         return 0;
     }
     if (p->route == MATMUL_NOTHING) {
         if (p->out_count) memset(ptr[2], 0, (size_t)p->out_count * reel_size_(p->dtype));
+        if (after) after->done(after->arg, 0, 1, p->out_count, p->out_count);
         return 0;
     }
     char *const w = work;
     matmul_job j = {.p = p, .c = p->compute != p->dtype ? w + p->out_at : ptr[2], .scratch = w + p->scratch_at};
+    j.after = p->compute == p->dtype ? after : NULL;
     j.a = operand_ready(&p->a, ptr[0], w, p->compute);
     j.b = operand_ready(&p->b, ptr[1], w, p->compute);
     if (p->wide) {
@@ -453,8 +478,15 @@ static int matmul_run(const void *plan, void *const *ptr, void *work)
     else
         reel_parallel_for(p->items, p->grain, matmul_body, &j);
     if (atomic_load(&j.failed)) return reel_fail(REEL_EDEVICE, "oneDNN (%s) failed", reel_onednn_name_(p->dnn[3]));
-    if (p->compute != p->dtype) convert(ptr[2], p->dtype, j.c, p->compute, p->out_count);
+    if (p->compute == p->dtype) return 0;
+    convert(ptr[2], p->dtype, j.c, p->compute, p->out_count);
+    if (after) reel_parallel_for(p->out_count, MATMUL_AFTER, after_all, (void *)(uintptr_t)after);
     return 0;
+}
+
+static int matmul_run(const void *plan, void *const *ptr, void *work)
+{
+    return reel_matmul_blocks_run_(plan, ptr, work, NULL);
 }
 
 static const char *matmul_name(const void *plan)

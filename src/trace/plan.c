@@ -489,6 +489,8 @@ static void planner_drop(planner *p)
     reel_free_(p->fused, p->cap_fused * sizeof *p->fused);
     for (size_t i = 0; i < p->n_many; i++) reel_free_(p->many[i], sizeof *p->many[i]);
     reel_free_(p->many, p->cap_many * sizeof *p->many);
+    for (size_t i = 0; i < p->n_afters; i++) reel_free_(p->afters[i], sizeof *p->afters[i]);
+    reel_free_(p->afters, p->cap_afters * sizeof *p->afters);
     reel_free_(p->lates, p->cap_lates * sizeof *p->lates);
     reel_free_(p->changes, p->cap_changes * sizeof *p->changes);
     reel_free_(p->blocks, p->cap_blocks * sizeof *p->blocks);
@@ -560,6 +562,7 @@ static int step_passes(planner *p)
     const reel_plan_ways *w = &p->plan->ways;
     int rc = 0;
     if (reel_way_(w, REEL_STEPS_FUSE)) rc = reel_plan_fuse_(p, reel_way_(w, REEL_STEPS_REDUCE));
+    if (!rc && reel_way_(w, REEL_STEPS_EPILOGUE)) rc = reel_plan_after_(p);
     if (!rc && reel_way_(w, REEL_STEPS_SWEEP)) rc = reel_plan_sweep_(p);
     return rc;
 }

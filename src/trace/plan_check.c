@@ -256,6 +256,46 @@ static int read_fused(checker *c, const pstep *s)
     return 0;
 }
 
+/* The product and its inputs; of the group, which operand is which value; it makes nothing but the outputs. */
+static int read_after(checker *c, const pstep *s)
+{
+    const reel_after *a = s->after;
+    const reel_fused *f = a->f;
+    const reel_node *product = &c->g->nodes[a->node];
+    const int n = f->n_in + f->n_numbers;
+    int32_t made[REEL_FUSED_OPERANDS]; /* by operand */
+    if (product->op != a->op || product->n_in != a->n_in)
+        return wrong(c, "the product is another op than %%%d", a->node);
+    if (s->n_in != a->n_in + n - 1 || a->over < 0 || a->over >= s->n_out || f->rows.n)
+        return wrong(c, "the operands are not those of a product and its group");
+    for (int k = 0; k < s->n_in; k++) {
+        const int32_t value = c->p->slots[s->slot + k].value;
+        if (k < a->n_in && value != c->g->ins[product->first_in + k])
+            return wrong(c, "the product reads operand %d, which is not its input", k);
+        const int rc = read_value(c, value, c->p->slots[s->slot + k].dtype, &c->plan->slots[s->slot + k], k);
+        if (rc) return rc;
+    }
+    for (int o = 0, from = a->n_in; o < n + s->n_out; o++)
+        made[o] = o == a->input ? product->first_out : c->p->slots[s->slot + from++].value;
+    for (int i = 0; i < f->n_parts; i++) {
+        const reel_fused_part *part = &f->part[i];
+        const reel_node *member = &c->g->nodes[part->node];
+        if (member->op != part->op || member->n_in != part->n_in)
+            return wrong(c, "member %d is another op than %%%d", i, part->node);
+        for (int k = 0; k < part->n_in; k++) {
+            const int32_t value = c->g->ins[member->first_in + k], has = made[part->in[k]];
+            if (value == has) continue;
+            if (c->p->v[value].root != has || !alike(&c->p->v[value], &c->p->v[has]))
+                return wrong(c, "member %d reads operand %d, which is not %%%d", i, part->in[k],
+                             c->g->values[value].node);
+        }
+        if (part->out < n + s->n_out && made[part->out] != member->first_out)
+            return wrong(c, "member %d makes something else than %%%d", i, part->node);
+        made[part->out] = member->first_out;
+    }
+    return 0;
+}
+
 static int read_many(checker *c, const pstep *s)
 {
     for (int i = 0; i < s->many->n; i++) {
@@ -294,7 +334,7 @@ static int write_value(checker *c, const pstep *s, int j)
 {
     const int32_t first = reel_first_operand_(s), slot = first + s->n_in + j;
     const reel_node *n = &c->g->nodes[s->node];
-    const int32_t value = s->fused || s->many ? c->p->slots[slot].value : n->first_out + j;
+    const int32_t value = s->fused || s->many || s->after ? c->p->slots[slot].value : n->first_out + j;
     const reel_place *at = &c->plan->slots[slot];
     const int64_t bytes = (int64_t)reel_type_bytes_(&c->p->v[value].type);
     const reel_change *change = change_of(c, slot - s->slot);
@@ -346,6 +386,7 @@ static bool may_go_over(const checker *c, const pstep *s, int in, int out)
             s->fused->rows.n && in < s->fused->n_in && s->fused->rows.whole[in] != s->fused->rows.whole[out];
         return read <= written && !apart;
     }
+    if (s->after) return false; /* the product reads on while blocks are written */
     if (s->many) {
         const reel_one_call *call = s->many->call;
         while (call->first_in + call->op->n_in <= in) call++;
@@ -428,14 +469,16 @@ static int check_step(checker *c)
     const pstep *s = &c->p->steps[c->step];
     int rc = 0;
     c->n_in = c->n_out = 0;
-    if (s->node >= 0 && s->kind != STEP_CHECK && !s->fused && !s->many) rc = happened(c, s->node);
+    if (s->node >= 0 && s->kind != STEP_CHECK && !s->fused && !s->many && !s->after) rc = happened(c, s->node);
     for (int i = 0; s->fused && i < s->fused->n_parts && !rc; i++) rc = happened(c, s->fused->part[i].node);
     for (int i = 0; s->many && i < s->many->n && !rc; i++) rc = happened(c, s->many->call[i].node);
+    if (s->after && !rc) rc = happened(c, s->after->node);
+    for (int i = 0; s->after && i < s->after->f->n_parts && !rc; i++) rc = happened(c, s->after->f->part[i].node);
     if (rc || s->kind == STEP_RESERVE) return rc;
     if (s->node < 0)
         rc = read_value(c, s->from, c->p->v[s->from].type.dtype, &c->plan->slots[s->slot], 0);
     else
-        rc = s->fused ? read_fused(c, s) : s->many ? read_many(c, s) : read_node(c, s);
+        rc = s->fused ? read_fused(c, s) : s->many ? read_many(c, s) : s->after ? read_after(c, s) : read_node(c, s);
     return rc ? rc : write_all(c, s);
 }
 

@@ -111,7 +111,7 @@ static int prepare_several(const planner *p, const pstep *s, const reel_kernel *
         const pvalue *v = &p->v[slot->value];
         views[j] = (reel_kview){slot->dtype, v->type.shape.rank, v->type.shape.dims, v->strides, NULL};
     }
-    const void *attr = s->fused ? (const void *)s->fused : s->many;
+    const void *attr = s->fused ? (const void *)s->fused : s->many ? (const void *)s->many : s->after;
     const reel_ksig sig = {.attr = attr, .n_in = s->n_in, .n_out = s->n_out, .in = views, .out = views + s->n_in};
     return k->prepare(&sig, kp, workspace);
 }
@@ -139,6 +139,7 @@ static const reel_kernel *kernel_of(const planner *p, const pstep *s)
     case STEP_COUNT:
     case STEP_CHECK: return &count_kernel;
     case STEP_FILL: return &fill_kernel;
+    case STEP_AFTER: return reel_fusing_(reel_device_(0))->after;
     case STEP_MANY: return reel_fusing_(reel_device_(0))->many;
     case STEP_FUSED: return s->fused->rows.n ? reel_device_(0)->fused_rows : reel_device_(0)->fused;
     default:
@@ -150,14 +151,16 @@ static const reel_kernel *kernel_of(const planner *p, const pstep *s)
 /* Which nodes a step is, for explain. */
 static int note_members(reel_plan *plan, size_t i, const pstep *s)
 {
-    const int n = s->fused ? s->fused->n_parts : s->many ? s->many->n : 0;
+    const reel_fused *f = s->after ? s->after->f : s->fused;
+    const int n = f ? f->n_parts + (s->after != NULL) : s->many ? s->many->n : 0;
     plan->member_at[i] = n ? (int32_t)plan->n_members : -1;
     if (!n) return 0;
     if (reel_grow_((void **)&plan->members, &plan->cap_members, plan->n_members + (size_t)n + 1, sizeof *plan->members))
         return REEL_ENOMEM;
     plan->members[plan->n_members++] = n;
-    for (int k = 0; k < n; k++)
-        plan->members[plan->n_members++] = s->fused ? s->fused->part[k].node : s->many->call[k].node;
+    if (s->after) plan->members[plan->n_members++] = s->after->node;
+    for (int k = 0; f && k < f->n_parts; k++) plan->members[plan->n_members++] = f->part[k].node;
+    for (int k = 0; s->many && k < n; k++) plan->members[plan->n_members++] = s->many->call[k].node;
     return 0;
 }
 
@@ -186,7 +189,7 @@ static int prepare(planner *p, size_t i, size_t *workspace)
         rc = prepare_count(p, s, own, (count_plan *)(void *)kp, workspace);
     } else if (s->kind == STEP_FILL) {
         memcpy(kp, &p->parent->kernel_plans[p->parent->n_steps - 1], sizeof(char *));
-    } else if (s->fused || s->many) {
+    } else if (s->fused || s->many || s->after) {
         rc = prepare_several(p, s, k, kp, workspace);
     } else {
         rc = prepare_op(p, s, k, kp, workspace);

@@ -8,10 +8,10 @@
 
 /* ---- steps --------------------------------------------------------------------------------------------- */
 
-static char *fused_ops(const reel_fused *f)
+static char *fused_ops(const reel_fused *f, const reel_after *after)
 {
     char text[256];
-    size_t n = 0;
+    size_t n = after ? (size_t)snprintf(text, sizeof text, "%.32s+", after->op->name) : 0;
     for (int i = 0; i < f->n_parts; i++) {
         const char *name = f->part[i].op->name;
         const size_t m = strlen(name);
@@ -43,8 +43,10 @@ static double flops_of(const planner *p, const pstep *s)
     double sum = 0;
     if (s->node < 0 || s->kind == STEP_RESERVE || s->kind == STEP_COUNT || s->kind == STEP_CHECK) return 0;
     for (int i = 0; s->many && i < s->many->n; i++) sum += node_flops(p, s->many->call[i].node);
-    if (!s->fused) return s->many ? sum : node_flops(p, s->node);
-    for (int i = 0; i < s->fused->n_parts; i++) sum += node_flops(p, s->fused->part[i].node);
+    const reel_fused *f = s->after ? s->after->f : s->fused;
+    if (s->after) sum = node_flops(p, s->after->node);
+    if (!f) return s->many ? sum : node_flops(p, s->node);
+    for (int i = 0; i < f->n_parts; i++) sum += node_flops(p, f->part[i].node);
     return sum;
 }
 
@@ -67,7 +69,8 @@ static int note_steps(planner *p)
             if (value >= 0) notes[i].bytes += reel_type_bytes_(&p->v[value].type);
         }
         notes[i].flops = flops_of(p, s);
-        if (s->fused && !(notes[i].ops = fused_ops(s->fused))) return REEL_ENOMEM;
+        if (s->fused && !(notes[i].ops = fused_ops(s->fused, NULL))) return REEL_ENOMEM;
+        if (s->after && !(notes[i].ops = fused_ops(s->after->f, s->after))) return REEL_ENOMEM;
         if (s->many && !(notes[i].ops = many_ops(s->many))) return REEL_ENOMEM;
     }
     return 0;
@@ -94,7 +97,7 @@ static int add_out(reel_notes *t, int32_t value)
 static int note_step(const planner *p, reel_notes *t, size_t i)
 {
     const pstep *s = &p->steps[i];
-    const bool done = s->node >= 0 && (s->kind == STEP_RUN || s->kind == STEP_FILL || s->fused || s->many);
+    const bool done = s->node >= 0 && (s->kind == STEP_RUN || s->kind == STEP_FILL || s->fused || s->many || s->after);
     int rc = add_event(t, (reel_event){.node = s->node, .step = (int32_t)i, .done = done});
     for (int k = s->n_in; k < s->n_in + s->n_out && done && !rc; k++) {
         const int32_t value = p->slots[reel_first_operand_(s) + k].value;

@@ -42,10 +42,12 @@ typedef struct pstep {
         STEP_LATE,    /* which is this */
         STEP_FILL,    /* and its second half, the next one's first: the workspace, inputs, outputs */
         STEP_FUSED,   /* several nodes as one kernel; node is the last of them */
-        STEP_MANY     /* calls that do not wait for each other as one kernel; node is the last of them */
+        STEP_MANY,    /* calls that do not wait for each other as one kernel; node is the last of them */
+        STEP_AFTER    /* a product, which node is, and the group that reads it */
     } kind;
     const reel_fused *fused; /* NULL: another kind */
     const reel_many *many;
+    const reel_after *after;
     size_t number; /* of a count: where in the arena */
     int32_t work;  /* the block of its workspace, -1: none */
     size_t workspace;
@@ -83,7 +85,8 @@ typedef struct planner {
     reel_result *results;
     reel_fused **fused;
     reel_many **many;
-    size_t n_many, cap_many;
+    reel_after **afters;
+    size_t n_many, cap_many, n_afters, cap_afters;
     size_t n_slots, cap_slots, n_steps, cap_steps, n_vars, cap_vars, n_fresh, cap_fresh, n_results, cap_results,
         n_fused, cap_fused;
     pblock *blocks;
@@ -110,6 +113,8 @@ void reel_rewriting_at_(rewriting *w, size_t i);      /* what follows stands whe
 int reel_rewriting_room_(rewriting *w, size_t slots); /* for one more step */
 int reel_rewriting_keep_(rewriting *w, int32_t i);    /* step i as it is */
 void reel_rewriting_done_(rewriting *w, bool take);   /* take: the new steps are the planner's */
+/* plan_after.c: elementwise steps that alone read a product are done to its blocks. */
+int reel_plan_after_(planner *p);
 /* plan_sweep.c: updates of variables that do not wait for each other are one step. */
 int reel_plan_sweep_(planner *p);
 /* plan_fuse.c: elementwise steps that feed each other become one, and reductions with what they read and who reads them. */
