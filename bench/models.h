@@ -18,6 +18,7 @@ static reel_tensor *in[2]; /* what a step is fed: data, labels */
 
 static int weight(reel_shape s, double spread, double around)
 {
+    REEL_SCOPED;
     char name[16];
     snprintf(name, sizeof name, "w%d", net.n);
     reel_tensor *w = reel_add(reel_mul(reel_randn(REEL_F32, s), reel_num(spread)), reel_num(around));

@@ -3,6 +3,7 @@
    to their plan's list. Every so many runs those that have not been needed for a while are freed. */
 #include "core/alloc.h"
 #include "player.h"
+#include "reel/tensor.h"
 
 /* ---- frames ---------------------------------------------------------------------------------------- */
 
@@ -35,6 +36,9 @@ reel_frame *reel_frame_new_(reel_plan *plan)
     reel_frame *f = reel_zalloc_(sizeof *f);
     const size_t changes = (size_t)plan->n_changes + 1;
     if (!f) return NULL;
+    enum { BIG = 1 << 20 };
+    /* what the first call, which runs eagerly, has left in the allocator's cache has other sizes, and is not needed any more */
+    if (plan->arena_bytes >= BIG) reel_memory_trim();
     f->plan = plan;
     f->arena = reel_alloc_(reel_arena_size_(plan));
     f->ptr = reel_zalloc_(((size_t)plan->n_slots + 1) * sizeof *f->ptr);

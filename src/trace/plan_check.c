@@ -533,6 +533,9 @@ static int check_commit(const checker *c, const reel_rec *cell, int32_t value)
     for (int i = 0; i < c->plan->n_changes; i++) {
         const reel_change *u = &c->plan->changes[i];
         if (u->cell != cell) continue;
+        const int32_t var = u->ext - c->p->rq->n_feeds;
+        if (var < 0 || var >= (int32_t)c->p->n_vars || c->p->vars[var] != cell)
+            return wrong(c, "another variable is written over");
         const int32_t has = c->ext[u->ext];
         const bool rows = has == NOBODY && c->p->late && c->p->late[c->g->values[value].node];
         return has == c->p->v[value].root || rows

@@ -70,7 +70,8 @@ static void say_members(report *r, const reel_graph *g, const int32_t *member)
     char text[REEL_SHAPE_TEXT + 8];
     for (int k = 1; k <= member[0]; k++) {
         const reel_node *n = &g->nodes[member[k]];
-        say(r, "%5s    %-41s  %-20s", "", n->op->name, type_text(&g->values[n->first_out].type, text));
+        say(r, "%5s    %-*s  %-20s", "", r->profile ? 98 : 82, n->op->name,
+            type_text(&g->values[n->first_out].type, text));
         say_line(r, g, n);
     }
 }
