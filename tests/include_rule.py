@@ -18,7 +18,7 @@ RULES = {
     "src/core": PUBLIC,
     "src/ops": PUBLIC | {"core"},
     "src/eager": PUBLIC | {"core", "ops/ids.h"},
-    "src/trace": PUBLIC | {"core", "ops/ids.h", "ops/attrs.h"},
+    "src/trace": PUBLIC | {"core", "ops/ids.h", "ops/attrs.h", "ops/elementwise.def"},
     "src/kernels": PUBLIC | {"core", "ops/ids.h", "ops/attrs.h", "ops/elementwise.def"},
     "src/io": PUBLIC | {"core"},
     "src/nn": PUBLIC,

@@ -11,6 +11,7 @@
 #include "pass.h"
 #include "control.h"
 #include "debug.h"
+#include "export.h"
 #include "nn.h"
 #include "custom.h"
 #include "reel/sites.h" /* generated: one site macro for each reel_..._at */

@@ -352,7 +352,7 @@ static bool is_late(const planner *p, size_t i)
 static int find_late(planner *p)
 {
     const size_t n = p->g->n_nodes;
-    if (!p->g->updates || p->rq->debug) return 0;
+    if (!p->g->updates || p->rq->debug || p->rq->printer) return 0;
     p->late = reel_zalloc_((n + 1) * sizeof *p->late);
     for (size_t i = 0; i < n && p->late; i++) p->late[i] = is_late(p, i);
     return p->late ? 0 : REEL_ENOMEM;

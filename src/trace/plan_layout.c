@@ -213,8 +213,10 @@ static int prepare(planner *p, size_t i, size_t *workspace)
 static int lay_out(planner *p)
 {
     for (size_t i = 0; i < p->n_steps; i++) {
+        reel_plan_printer *printer = p->rq->printer;
         p->steps[i].workspace = 0;
-        const int rc = prepare(p, i, &p->steps[i].workspace);
+        const int rc = printer ? printer->step(printer, p, i, &p->steps[i].workspace)
+                               : prepare(p, i, &p->steps[i].workspace);
         if (rc) return rc;
     }
     int rc = reel_plan_blocks_(p);
@@ -330,6 +332,7 @@ int reel_plan_layout_(planner *p)
     place_pointers(p);
     if (p->plan->ways.spoil) p->plan->ways.spoil(p, p->plan->ways.spoil_how);
     rc = p->plan->ways.check ? reel_plan_check_(p) : 0;
+    if (!rc && p->rq->printer) return p->rq->printer->done(p->rq->printer, p);
     if (!rc) rc = reel_plan_notes_(p);
     if (rc) return rc;
     p->plan->info.nodes = (int)p->g->n_nodes;

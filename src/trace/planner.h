@@ -93,6 +93,13 @@ typedef struct planner {
     size_t n_blocks, cap_blocks;
 } planner;
 
+/* Who takes a plan's steps instead of kernels that are prepared: the C exporter. Such a plan cannot be run. */
+typedef struct reel_plan_printer {
+    /* Step i, when its memory is about to be laid out: says how many bytes it works in. */
+    int (*step)(struct reel_plan_printer *self, const planner *p, size_t i, size_t *workspace);
+    int (*done)(struct reel_plan_printer *self, const planner *p); /* everything has its place in p->plan->slots */
+} reel_plan_printer;
+
 int reel_planner_step_(planner *p, pstep step); /* appends it, with room for its slots (and one more) */
 void reel_planner_read_(planner *p, int32_t value, reel_dtype dtype, bool whole);
 /* Where the operands of a step begin among its slots: behind the workspace, if that is one. */

@@ -250,6 +250,7 @@ typedef struct reel_request {
     const int32_t *fetch, *effect;
     bool effects;  /* all assigns, all random reservations */
     uint8_t debug; /* REEL_DEBUG_..., part of the plan's key */
+    struct reel_plan_printer *printer; /* takes the steps instead of kernels; NULL: nobody. See planner.h */
 } reel_request;
 
 /* How a plan differs from what is best for speed. The bits of all results are the same. */

@@ -1,0 +1,303 @@
+/* step.c: a step of the plan as a C function: its operands, its emitter, its name; one that is there already serves equal steps. */
+#include <ctype.h>
+#include <string.h>
+#include "core/alloc.h"
+#include "core/context.h"
+#include "core/random.h"
+#include "emit.h"
+#include "trace/debug.h"
+
+/* ---- names ------------------------------------------------------------------------------------------------ */
+
+static bool is_taken(const reel_exporter *x, const char *name)
+{
+    for (size_t i = 0; i < x->n_taken; i++)
+        if (strcmp(x->taken[i], name) == 0) return true;
+    return false;
+}
+
+char *reel_take_name_(reel_exporter *x, const char *prefix, const char *wanted)
+{
+    char name[128];
+    size_t n = 0;
+    for (const char *s = prefix; *s && n < 60; s++) name[n++] = *s;
+    for (const char *s = wanted; *s && n < 110; s++) {
+        const char c = reel_is_word_(*s) ? *s : '_';
+        if (n == 0 && c >= '0' && c <= '9') name[n++] = '_';
+        if (c != '_' || n == 0 || name[n - 1] != '_') name[n++] = c;
+    }
+    while (n > 1 && name[n - 1] == '_') n--;
+    name[n] = '\0';
+    for (int k = 2; is_taken(x, name); k++) snprintf(name + n, sizeof name - n, "_%d", k);
+    if (reel_grow_((void **)&x->taken, &x->cap_taken, x->n_taken + 1, sizeof *x->taken)) return NULL;
+    char *own = reel_strdup_(name);
+    if (own) x->taken[x->n_taken++] = own;
+    return own;
+}
+
+/* ---- operands ------------------------------------------------------------------------------------------------ */
+
+static void put_view(reel_eoperand *o, const reel_type *t, const int64_t *strides)
+{
+    o->rank = t->shape.rank;
+    memcpy(o->dims, t->shape.dims, sizeof o->dims);
+    memcpy(o->strides, strides, sizeof o->strides);
+    o->count = reel_count_(&t->shape);
+}
+
+/* A number that is known now stands where it is read. */
+static void put_number(const reel_emit *e, reel_eoperand *o, const pvalue *v)
+{
+    const proot *r = &e->p->r[v->root];
+    if (r->kind != REEL_AT_CONST || o->count != 1) return;
+    const char *at = r->rec->data + v->offset + (v->weak ? reel_num_offset_(o->dtype) : 0);
+    o->text = reel_literal_(o->dtype, at, o->number);
+}
+
+static void put_operand(reel_emit *e, int k)
+{
+    const planner *p = e->p;
+    const pstep *s = e->s;
+    const bool input = k < s->n_in;
+    reel_eoperand *o = input ? &e->in[k] : &e->out[k - s->n_in];
+    const pslot *slot = &p->slots[reel_first_operand_(s) + k];
+    int32_t value = slot->value;
+    *o = (reel_eoperand){.given = value >= 0 || slot->bytes};
+    if (value < 0) {
+        o->given = !input && slot->bytes;
+        value = !e->node ? s->from : input ? p->g->ins[e->node->first_in + k] : e->node->first_out + (k - s->n_in);
+        if (!e->node) o->given = true; /* a copy's output */
+    }
+    const pvalue *v = &p->v[value];
+    o->dtype = input ? slot->dtype : v->type.dtype;
+    put_view(o, &v->type, v->strides);
+    if (!input && slot->value < 0) reel_shape_strides_(&v->type.shape, o->strides);
+    if (input && o->given) put_number(e, o, v);
+}
+
+static void name_operands(reel_emit *e)
+{
+    const bool generic = e->s->kind == STEP_FUSED || !e->node;
+    for (int k = 0; k < e->n_in; k++) {
+        char arg[REEL_ARG_TEXT];
+        char *name = e->in[k].name;
+        if (generic) {
+            snprintf(name, sizeof e->in[k].name, e->n_in == 1 ? "x" : "x%d", k);
+            continue;
+        }
+        reel_arg_name_(e->op, k, arg);
+        snprintf(name, sizeof e->in[k].name, "%.20s", arg);
+        for (char *c = name; *c; c++)
+            if (!reel_is_word_(*c)) *c = c[1] ? '_' : '\0';
+    }
+    for (int k = 0; k < e->n_out; k++)
+        snprintf(e->out[k].name, sizeof e->out[k].name, e->n_out == 1 ? "out" : "out%d", k);
+}
+
+static reel_dtype real_of(reel_dtype d)
+{
+    return d == REEL_F16 || d == REEL_BF16 ? REEL_F32 : d;
+}
+
+static void begin(reel_exporter *x, const planner *p, size_t i)
+{
+    reel_emit *e = &x->emit;
+    const pstep *s = &p->steps[i];
+    e->x = x;
+    e->p = p;
+    e->s = s;
+    e->node = s->node >= 0 ? &p->g->nodes[s->node] : NULL;
+    e->op = e->node ? e->node->op : &reel_rows_[REEL_OP_stop_gradient];
+    e->attr = e->node ? reel_node_attr_(p->g, e->node) : NULL;
+    e->n_in = s->n_in;
+    e->n_out = s->n_out;
+    e->work = 0;
+    e->work_type = "float";
+    e->fails = false;
+    e->refuses = NULL;
+    e->draws = 0;
+    e->generator = NULL;
+    e->body.n = e->words.n = 0;
+    e->depth = e->n_words = 0;
+    for (int k = 0; k < e->n_in + e->n_out; k++) put_operand(e, k);
+    name_operands(e);
+    const bool by_output = e->n_out && (!e->n_in || reel_is_float_(e->out[0].dtype));
+    e->real = real_of(by_output ? e->out[0].dtype : e->n_in ? e->in[0].dtype : REEL_F32);
+}
+
+/* ---- functions ------------------------------------------------------------------------------------------------ */
+
+static uint64_t hash_of(uint64_t h, const reel_text *t)
+{
+    for (size_t i = 0; i < t->n; i++) h = (h ^ (unsigned char)t->s[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static void put_params(const reel_emit *e, reel_text *t)
+{
+    const bool apart = !e->node || !(e->op->flags & REEL_OPF_ELEMENTWISE); /* outputs never lie over inputs */
+    for (int k = 0; k < e->n_in; k++)
+        if (e->in[k].read)
+            reel_text_fmt_(t, "%sconst %s *%s", t->n ? ", " : "", reel_ctype_(e->in[k].dtype), e->in[k].name);
+    for (int k = 0; k < e->n_out; k++)
+        if (e->out[k].read)
+            reel_text_fmt_(t, "%s%s *%s%s", t->n ? ", " : "", reel_ctype_(e->out[k].dtype), apart ? "restrict " : "",
+                           e->out[k].name);
+    if (e->work) reel_text_fmt_(t, "%s%s *restrict work", t->n ? ", " : "", e->work_type);
+    if (e->draws) reel_text_fmt_(t, "%suint64_t key, uint64_t counter", t->n ? ", " : "");
+}
+
+int32_t reel_export_function_(reel_exporter *x, const reel_emit *e, const char *wanted, const char *said)
+{
+    reel_text params = {0};
+    put_params(e, &params);
+    const uint64_t h = hash_of(hash_of(UINT64_C(0xcbf29ce484222325), &params), &e->body);
+    for (size_t i = 0; i < x->n_functions; i++) {
+        const reel_cfunction *f = &x->functions[i];
+        if (f->hash != h || strcmp(reel_text_of_(&f->params), reel_text_of_(&params)) != 0 ||
+            strcmp(reel_text_of_(&f->body), reel_text_of_(&e->body)) != 0)
+            continue;
+        reel_text_free_(&params);
+        return (int32_t)i;
+    }
+    if (reel_need_helpers_(x, reel_text_of_(&e->body)) ||
+        reel_grow_((void **)&x->functions, &x->cap_functions, x->n_functions + 1, sizeof *x->functions)) {
+        reel_text_free_(&params);
+        return -1;
+    }
+    reel_cfunction *f = &x->functions[x->n_functions];
+    char prefix[96];
+    snprintf(prefix, sizeof prefix, "%.80s_", x->name);
+    *f = (reel_cfunction){.name = reel_take_name_(x, prefix, wanted), .params = params, .hash = h, .fails = e->fails};
+    x->n_functions++;
+    reel_text_put_(&f->body, reel_text_of_(&e->body), e->body.n);
+    reel_text_add_(&f->said, said);
+    return reel_status() ? -1 : (int32_t)x->n_functions - 1;
+}
+
+static void say_type(reel_text *t, const reel_eoperand *o)
+{
+    char text[REEL_SHAPE_TEXT];
+    reel_shape s = {.rank = o->rank};
+    memcpy(s.dims, o->dims, sizeof s.dims);
+    reel_text_fmt_(t, "%s%s", reel_dtype_name(o->dtype), reel_shape_text_(&s, text));
+}
+
+/* What stands above the function, and what it would be called. */
+static void describe(const reel_emit *e, reel_text *said, char *wanted, size_t size)
+{
+    const char *scope = e->node ? reel_node_scope_(e->p->g, e->node) : "";
+    size_t n = (size_t)snprintf(wanted, size, "%s%s", scope, *scope ? "/" : "");
+    reel_text_fmt_(said, "%s%s", scope, *scope ? ": " : "");
+    if (e->s->kind == STEP_FUSED) {
+        for (int i = 0; i < e->s->fused->n_parts; i++) {
+            const char *name = e->s->fused->part[i].op->name;
+            if (i < 4 && n < size) n += (size_t)snprintf(wanted + n, size - n, "%s%s", i ? "_" : "", name);
+            reel_text_fmt_(said, "%s%s", i ? ", " : "", name);
+        }
+    } else {
+        const char *name = e->node ? e->op->name : "copy";
+        snprintf(wanted + n, size - n, "%s", name);
+        reel_text_add_(said, name);
+    }
+    for (int k = 0; k < e->n_in && k < 8; k++) {
+        reel_text_add_(said, k ? ", " : " of ");
+        say_type(said, &e->in[k]);
+    }
+    reel_text_add_(said, e->n_out ? " -> " : "");
+    for (int k = 0; k < e->n_out && k < 4; k++) {
+        if (k) reel_text_add_(said, ", ");
+        say_type(said, &e->out[k]);
+    }
+    if (e->node && e->node->site) reel_text_fmt_(said, "   %s", reel_site_base_(e->node->site));
+    for (size_t i = 0; i < said->n; i++)
+        if (said->s[i] == '*' || said->s[i] == '\n') said->s[i] = ' ';
+}
+
+/* ---- the call --------------------------------------------------------------------------------------------------- */
+
+static int note_places(reel_exporter *x, const reel_emit *e, reel_ccall *c)
+{
+    const int first = reel_first_operand_(e->s);
+    c->operands = x->n_places;
+    if (reel_grow_((void **)&x->places, &x->cap_places, x->n_places + (size_t)(e->n_in + e->n_out),
+                   sizeof *x->places))
+        return REEL_ENOMEM;
+    for (int k = 0; k < e->n_in + e->n_out; k++)
+        if (k < e->n_in ? e->in[k].read : e->out[k - e->n_in].read) x->places[x->n_places++] = first + k;
+    c->n_operands = x->n_places - c->operands;
+    return 0;
+}
+
+static int add_call(reel_exporter *x, const reel_emit *e, size_t i)
+{
+    if (reel_grow_((void **)&x->calls, &x->cap_calls, x->n_calls + 1, sizeof *x->calls)) return REEL_ENOMEM;
+    reel_ccall *c = &x->calls[x->n_calls];
+    *c = (reel_ccall){.function = -1,
+                     .node = e->s->node,
+                     .step = (int32_t)i,
+                     .generator = -1,
+                     .draws = e->draws,
+                     .work_type = e->work_type,
+                     .work = e->work > 0,
+                     .fails = e->fails};
+    if (e->draws && (c->generator = reel_export_generator_(x, e->generator)) < 0) return reel_status();
+    x->n_calls++;
+    if (e->fails && !(c->refuses = reel_strdup_(e->refuses ? e->refuses : "refuses its data"))) return REEL_ENOMEM;
+    if (!e->body.n) return 0; /* nothing to do, or only counters to take */
+    char wanted[256];
+    reel_text said = {0};
+    describe(e, &said, wanted, sizeof wanted);
+    c->function = reel_export_function_(x, e, wanted, reel_text_of_(&said));
+    reel_text_free_(&said);
+    return c->function < 0 ? reel_status() : note_places(x, e, c);
+}
+
+static int no_emitter(const reel_emit *e, const char *why)
+{
+    const char *scope = reel_node_scope_(e->p->g, e->node);
+    return reel_fail_at_(e->node->site, REEL_ETRACE, "reel_export_c: reel_%s has no exported form%s%s%s%s%s",
+                         e->op->name, why, *scope ? " (in \"" : "", scope, *scope ? "\")" : "", "");
+}
+
+static size_t bytes_of(const char *type)
+{
+    if (strcmp(type, "float") == 0 || strcmp(type, "int32_t") == 0 || strcmp(type, "uint32_t") == 0) return 4;
+    if (strcmp(type, "double") == 0 || strcmp(type, "int64_t") == 0 || strcmp(type, "uint64_t") == 0) return 8;
+    return strcmp(type, "uint16_t") == 0 ? 2 : 1;
+}
+
+int reel_emit_fused_(reel_emit *e);
+
+static int emit(reel_emit *e)
+{
+    if (e->s->kind == STEP_FUSED) return reel_emit_fused_(e);
+    if (!e->node) return reel_emit_copy_(e);
+    if (e->s->kind == STEP_RESERVE) {
+        const reel_type *t = &e->p->g->values[e->node->first_out].type;
+        e->generator = reel_node_generator_(e->p->g, e->node);
+        e->draws = reel_draw_counters_(reel_count_(&t->shape), t->dtype);
+        return 0;
+    }
+    if (e->s->kind != STEP_RUN) return no_emitter(e, ": its sizes depend on data");
+    reel_emitter *f = reel_emitter_of_(e->op);
+    if (!f) return no_emitter(e, "");
+    return f(e);
+}
+
+int reel_export_step_(reel_plan_printer *self, const planner *p, size_t i, size_t *workspace)
+{
+    reel_exporter *x = (reel_exporter *)(void *)self;
+    reel_ctx *c = reel_ctx_();
+    const char *site = c->site, *op = c->op;
+    begin(x, p, i);
+    c->site = x->emit.node ? x->emit.node->site : p->rq->site;
+    c->op = x->emit.op->name;
+    int rc = emit(&x->emit);
+    c->site = site;
+    c->op = op;
+    if (!rc) rc = reel_status();
+    if (!rc) rc = add_call(x, &x->emit, i);
+    *workspace = x->emit.work * bytes_of(x->emit.work_type);
+    return rc;
+}

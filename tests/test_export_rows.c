@@ -1,0 +1,266 @@
+/* test_export_rows.c: every row that has an exported form, with the samples of the sweep: exported as C99, compiled, run, and compared
+   with eager. Many samples make one graph and one file. REEL_EXPORT_ROW names one row, REEL_EXPORT_KEEP keeps the files.
+
+       test_export_rows table        prints which rows have an exported form */
+#include "export_help.h"
+#include "sweep.h"
+#include "trace/export/emit.h"
+
+enum { N_ROWS = REEL_N_OPS, BATCH_NODES = 400, MOST = 4096 };
+static const samples *const sets[N_ROWS] = {
+#define ROW(name, ...) [REEL_OP_##name] = &samples_##name,
+#include "ops/ops.def"
+#undef ROW
+};
+static bool reduced;
+
+/* The arrays of one file. */
+typedef struct batch {
+    reel_tensor *in[MOST], *want[MOST];
+    reel_type in_type[MOST], out_type[MOST];
+    char in_name[MOST][24], out_name[MOST][24];
+    const char *in_names[MOST], *out_names[MOST];
+    const reel_op *op[MOST];
+    const sample *sample[MOST];
+    double scale[MOST];
+    int n_in, n_out, number;
+    char rows[2048];
+} batch;
+static batch b;
+
+void sample_bad(bool failed, const char *file, int line, int code, const char *words, const char *what)
+{
+    (void)failed, (void)file, (void)line, (void)code, (void)words, (void)what;
+}
+
+static void name_sample(const sample *s, char *buf, size_t size)
+{
+    size_t n = 0;
+    buf[0] = 0;
+    for (int i = 0; i < SAMPLE_IN && s->in[i] && n < size; i++)
+        n += (size_t)snprintf(buf + n, size - n, " %s", s->in[i]);
+    for (int i = 0; i < SAMPLE_PARAMS && n < size; i++)
+        if (s->p[i] != 0) n += (size_t)snprintf(buf + n, size - n, " p%d=%g", i, s->p[i]);
+}
+
+/* ---- one sample into the graph --------------------------------------------------------------------------- */
+static reel_tensor *backwards(reel_tensor *x)
+{
+    reel_axes axes = {.n = reel_shape_of(x).rank};
+    for (int i = 0; i < axes.n; i++) axes.axis[i] = axes.n - 1 - i;
+    return reel_transpose(x, axes);
+}
+
+/* Every second sample is fed the other way round and transposed, so that strides are met. */
+static bool add_sample(const reel_op *op, const samples *set, const sample *s, reel_dtype d, bool turned)
+{
+    run r = {.op = op, .set = set, .s = s, .d = d};
+    reel_tensor *x[SAMPLE_IN] = {0}, *y[SAMPLE_OUT] = {0};
+    if (b.n_in + SAMPLE_IN > MOST || b.n_out + SAMPLE_OUT > MOST) return true;
+    for (int i = 0; i < SAMPLE_IN && s->in[i]; i++) r.n_in++;
+    for (int i = 0; i < r.n_in; i++) {
+        if (s->in[i][0] == '#') continue;
+        r.fed[r.n_fed] = i;
+        const int k = b.n_in + r.n_fed;
+        x[r.n_fed] = reel_placeholder(b.in_type[k].dtype, b.in_type[k].shape, b.in_name[k]);
+        if (turned && b.in_type[k].shape.rank > 1) x[r.n_fed] = backwards(x[r.n_fed]);
+        r.n_fed++;
+    }
+    apply(&r, x, y);
+    for (int j = 0; j < set->n_out; j++) reel_output(b.out_name[b.n_out + j], y[j]);
+    b.n_in += r.n_fed;
+    b.n_out += set->n_out;
+    return reel_status() == 0;
+}
+
+/* Its inputs and what eager makes of them, noted behind those that are there. */
+static bool note_sample(const reel_op *op, const samples *set, const sample *s, reel_dtype d, bool turned)
+{
+    run r = {.op = op, .set = set, .s = s, .d = d};
+    reel_tensor *in[SAMPLE_IN] = {0}, *y[SAMPLE_OUT] = {0}, *fed[SAMPLE_IN] = {0};
+    if (!make_inputs(&r, in)) return false;
+    for (int i = 0; i < r.n_fed; i++) {
+        const int k = b.n_in + i;
+        const bool turn = turned && reel_shape_of(in[i]).rank > 1;
+        b.in[k] = turn ? backwards(in[i]) : in[i];
+        b.in_type[k] = (reel_type){reel_dtype_of(b.in[k]), reel_shape_of(b.in[k])};
+        fed[i] = in[i];
+        snprintf(b.in_name[k], sizeof b.in_name[k], "x%d", k);
+        b.in_names[k] = b.in_name[k];
+    }
+    apply(&r, fed, y);
+    for (int j = 0; j < set->n_out; j++) {
+        const int k = b.n_out + j;
+        b.want[k] = y[j];
+        if (!y[j]) return false;
+        b.out_type[k] = (reel_type){reel_dtype_of(y[j]), reel_shape_of(y[j])};
+        b.op[k] = op;
+        b.sample[k] = s;
+        b.scale[k] = set->scale;
+        snprintf(b.out_name[k], sizeof b.out_name[k], "y%d", k);
+        b.out_names[k] = b.out_name[k];
+    }
+    return reel_status() == 0;
+}
+
+/* ---- comparing ---------------------------------------------------------------------------------------------- */
+static double tolerance(reel_dtype d)
+{
+    return d == REEL_F64 ? 1e-9 : d == REEL_F32 ? 1e-5 : d == REEL_F16 ? 4e-3 : 3e-2;
+}
+
+static bool close_to(double got, double want, reel_dtype d)
+{
+    if (got == want || (isnan(got) && isnan(want))) return true;
+    if (!reel_is_float_(d)) return false;
+    return isfinite(got) && isfinite(want) && fabs(got - want) <= tolerance(d) * fmax(1, fabs(want));
+}
+
+static bool same(FILE *f, int k)
+{
+    const reel_type *t = &b.out_type[k];
+    const int64_t n = reel_shape_count(t->shape);
+    const size_t size = reel_dtype_size(t->dtype);
+    char *got = malloc((size_t)n * size + 1);
+    double *want = malloc(((size_t)n + 1) * sizeof *want);
+    bool ok = fread(got, size, (size_t)n, f) == (size_t)n && reel_read_f64(b.want[k], want, (size_t)n) == 0;
+    for (int64_t i = 0; ok && i < n; i++) {
+        double x;
+        reel_convert_(&x, REEL_F64, 1, got + (size_t)i * size, t->dtype, 1, 1);
+        ok = close_to(x, want[i], t->dtype);
+        if (!ok) {
+            char text[200];
+            name_sample(b.sample[k], text, sizeof text);
+            tap_note("%s %s%s: %s element %lld is %.9g, eager has %.9g", b.op[k]->name, reel_dtype_name(t->dtype), text,
+                     b.out_name[k], (long long)i, x, want[i]);
+        }
+    }
+    free(got);
+    free(want);
+    return ok;
+}
+
+/* ---- one file -------------------------------------------------------------------------------------------------- */
+static void flush(reel_graph *g)
+{
+    char name[32];
+    reel_error e;
+    snprintf(name, sizeof name, "rows_%d", b.number++);
+    bool ok = reel_export_c(g, (reel_names){b.n_in, b.in_names}, (reel_names){b.n_out, b.out_names},
+                            REEL_OPTS(export, .name = name, .folder = export_folder, .passes = "none"), NULL) == 0;
+    if (!TAP_OK(ok, "exported:%s", b.rows) && reel_take_error(&e)) tap_note("%s", e.text);
+    if (!ok) return;
+    const export_side in = {b.n_in, b.in_names, b.in_type}, out = {b.n_out, b.out_names, b.out_type};
+    export_main(name, &in, &out, 1, false, false);
+    FILE *f = export_open(name, ".in", "wb");
+    for (int i = 0; i < b.n_in; i++) ok = ok && export_put(f, b.in[i]);
+    fclose(f);
+    if (!TAP_OK(export_compile(name, "-O1"), "compiled")) return;
+    if (!TAP_OK(export_run(name, false) == 0, "run")) return;
+    f = export_open(name, ".out", "rb");
+    int n_bad = 0;
+    for (int k = 0; f && k < b.n_out; k++) {
+        const long before = ftell(f);
+        const size_t bytes = (size_t)reel_shape_count(b.out_type[k].shape) * reel_dtype_size(b.out_type[k].dtype);
+        n_bad += !same(f, k);
+        fseek(f, before + (long)bytes, SEEK_SET);
+    }
+    TAP_OK(f && n_bad == 0, "%d results as eager has them:%s", b.n_out, b.rows);
+    if (f) fclose(f);
+}
+
+static bool runs_in(const reel_op *op, const samples *set, const sample *s, int d)
+{
+    const unsigned dtypes = set->dtypes ? set->dtypes : op->dtypes;
+    return (dtypes & REEL_BIT(d)) && (!has(s, '!') || reel_is_float_((reel_dtype)d));
+}
+
+/* f32, where there is one, and one more in turn. */
+static int dtypes_of(const reel_op *op, const samples *set, int k, int d[2])
+{
+    int n = 0, able[REEL_N_DTYPES], n_able = 0;
+    const sample *s = &set->good[k];
+    for (int i = 1; i < REEL_N_DTYPES; i++)
+        if (runs_in(op, set, s, i)) able[n_able++] = i;
+    if (!n_able) return 0;
+    d[n++] = runs_in(op, set, s, REEL_F32) ? REEL_F32 : able[0];
+    if (able[k % n_able] != d[0] && !reduced) d[n++] = able[k % n_able];
+    return n;
+}
+
+/* The rows from *id on, as many as one file shall hold. */
+static void one_file(int *id, const char *only)
+{
+    REEL_SCOPED;
+    int n = 0;
+    const int first = *id;
+    b.n_in = b.n_out = 0;
+    b.rows[0] = '\0';
+    for (int pass = 0; pass < 2; pass++) { /* first eagerly, then as a graph */
+        reel_graph *g = NULL;
+        const int end = *id;
+        if (pass == 1) {
+            g = reel_graph_begin();
+            b.n_in = b.n_out = 0;
+        }
+        reel_seed(7);
+        for (int i = first; pass ? i < end : i < N_ROWS && n < BATCH_NODES; i++) {
+            const reel_op *op = &reel_rows_[i];
+            if (pass == 0) *id = i + 1;
+            if ((only && strcmp(only, op->name) != 0) || !reel_emitter_of_(op)) continue;
+            if (pass == 0 && strlen(b.rows) + strlen(op->name) + 2 < sizeof b.rows) {
+                strcat(b.rows, " ");
+                strcat(b.rows, op->name);
+            }
+            for (int k = 0; k < sets[i]->n_good && !sets[i]->begin; k++) {
+                int d[2];
+                const int n_d = dtypes_of(op, sets[i], k, d);
+                for (int j = 0; j < n_d; j++) {
+                    const int in = b.n_in, out = b.n_out;
+                    n++;
+                    bool ok = true;
+                    if (pass == 0) {
+                        ok = note_sample(op, sets[i], &sets[i]->good[k], (reel_dtype)d[j], k % 2 == 1);
+                        for (int m = 0; m < SAMPLE_IN && sets[i]->good[k].in[m]; m++)
+                            b.n_in += sets[i]->good[k].in[m][0] != '#';
+                        b.n_out += sets[i]->n_out;
+                    } else {
+                        ok = add_sample(op, sets[i], &sets[i]->good[k], (reel_dtype)d[j], k % 2 == 1);
+                    }
+                    reel_error e;
+                    if (!ok) TAP_OK(false, "%s sample %d", op->name, k);
+                    if (reel_take_error(&e)) tap_note("%s", e.text);
+                    if (!ok) b.n_in = in, b.n_out = out;
+                }
+            }
+        }
+        if (pass == 1) {
+            if (TAP_OK(reel_graph_end(g) == 0, "a graph of%s", b.rows)) flush(g);
+            reel_graph_free(g);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const char *only = getenv("REEL_EXPORT_ROW");
+    if (argc > 1 && strcmp(argv[1], "table") == 0) {
+        for (int i = 0; i < N_ROWS; i++) printf("%s %d\n", reel_rows_[i].name, reel_emitter_of_(&reel_rows_[i]) != NULL);
+        return 0;
+    }
+    reduced = argc > 1 && strcmp(argv[1], "reduced") == 0;
+    if (!export_cc()) {
+        printf("1..0 # SKIP no cc\n");
+        return 0;
+    }
+    if (!TAP_OK(export_begin(), "a folder")) return tap_finish();
+    for (int id = 0; id < N_ROWS;) one_file(&id, only);
+    int n = 0;
+    for (int i = 0; i < N_ROWS; i++) n += reel_emitter_of_(&reel_rows_[i]) != NULL;
+    tap_note("%d of %d rows have an exported form", n, (int)N_ROWS);
+    if (getenv("REEL_EXPORT_KEEP"))
+        tap_note("kept: %s", export_folder);
+    else
+        export_end();
+    return tap_finish();
+}
