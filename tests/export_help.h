@@ -94,7 +94,7 @@ static void export_main(const char *name, const export_side *in, const export_si
                 name, name, name, name);
     for (int i = 0; i < in->n; i++) fprintf(f, "    in.%s = x%d;\n", in->name[i], i);
     for (int i = 0; i < out->n; i++) fprintf(f, "    out.%s = y%d;\n", out->name[i], i);
-    fprintf(f, "    (void)in;\n    (void)out;\n    for (int r = 0; r < %d; r++) {\n        f = from;\n", runs);
+    fprintf(f, "    (void)in;\n    (void)out;\n    f = NULL;\n    (void)f;\n    for (int r = 0; r < %d; r++) {\n        f = from;\n", runs);
     export_transfer(f, "fread", "x", in);
     fprintf(f, "        {\n            const int rc = %s_run(&in, &out);\n"
                "            if (rc) {\n                fprintf(stderr, \"%%s\\n\", %s_error(rc));\n                return 4;\n"

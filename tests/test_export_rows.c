@@ -104,16 +104,18 @@ static bool note_sample(const reel_op *op, const samples *set, const sample *s, 
 }
 
 /* ---- comparing ---------------------------------------------------------------------------------------------- */
-static double tolerance(reel_dtype d)
+static double tolerance(reel_dtype d, double scale)
 {
-    return d == REEL_F64 ? 1e-9 : d == REEL_F32 ? 1e-5 : d == REEL_F16 ? 4e-3 : 3e-2;
+    static const double least[REEL_N_DTYPES] = {[REEL_F32] = 1e-5, [REEL_F64] = 1e-9, [REEL_F16] = 4e-3, [REEL_BF16] = 3e-2};
+    const double row = d == REEL_F32 ? 0x1p-21 * scale : d == REEL_F64 ? 0x1p-50 * scale : 0; /* what the sweep allows */
+    return row > least[d] ? row : least[d];
 }
 
-static bool close_to(double got, double want, reel_dtype d)
+static bool close_to(double got, double want, reel_dtype d, double scale)
 {
     if (got == want || (isnan(got) && isnan(want))) return true;
     if (!reel_is_float_(d)) return false;
-    return isfinite(got) && isfinite(want) && fabs(got - want) <= tolerance(d) * fmax(1, fabs(want));
+    return isfinite(got) && isfinite(want) && fabs(got - want) <= tolerance(d, scale) * fmax(1, fabs(want));
 }
 
 static bool same(FILE *f, int k)
@@ -127,7 +129,7 @@ static bool same(FILE *f, int k)
     for (int64_t i = 0; ok && i < n; i++) {
         double x;
         reel_convert_(&x, REEL_F64, 1, got + (size_t)i * size, t->dtype, 1, 1);
-        ok = close_to(x, want[i], t->dtype);
+        ok = close_to(x, want[i], t->dtype, b.scale[k]);
         if (!ok) {
             char text[200];
             name_sample(b.sample[k], text, sizeof text);

@@ -72,7 +72,8 @@ reel_emitter *reel_emitter_of_(const reel_op *op); /* table.c; NULL: the op has 
 /* ---- writing a body (say.c) ---------------------------------------------------------------------------- */
 /* Lines of C, indented to where the body stands. In them
        $name        what reel_set_ gave it
-       LD2(i)       element i of input 2, as a T; ST0(i, v); sets element i of output 0
+       LD2(i)       element i of input 2, as a T; ST0(i, v); sets element i of output 0, LO0(i) reads it;
+                    RD2 and WR0 the same for 16-bit floats as they lie in memory
        V(f)         the function f of libm, or of helpers.c, for T
        T            the compute type */
 void reel_say_(reel_emit *e, const char *lines);
@@ -171,7 +172,6 @@ typedef struct reel_exporter {
 } reel_exporter;
 int reel_export_step_(reel_plan_printer *self, const planner *p, size_t i, size_t *workspace); /* step.c */
 int reel_export_done_(reel_plan_printer *self, const planner *p);                              /* run.c */
-void reel_emit_all_(reel_emit *e);
 char *reel_take_name_(reel_exporter *x, const char *prefix, const char *wanted); /* an identifier nobody has; NULL: raised */
 int32_t reel_export_function_(reel_exporter *x, const reel_emit *e, const char *wanted, const char *said);
 /* The number of a variable, constant or generator, noted at its first use; -1: raised. */

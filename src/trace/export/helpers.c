@@ -103,6 +103,13 @@ static const known plain[] = {
                   "        c *= q * q * (2 * k + 2 + n) * (2 * k + 3 + n) / ((2 * k + 3.0) * (2 * k + 4.0));\n    }\n"
                   "    sum = ((1 + (0.5 * n * q + sum)) * pow(q, n) + terms) * factorial;\n"
                   "    return n % 2 ? sum : -sum;\n}\n"},
+    {"pad_none", "long pad_none(long i, long n)\n{\n    return i < 0 || i >= n ? -1 : i;\n}\n"},
+    {"pad_edge", "long pad_edge(long i, long n)\n{\n    return i < 0 ? 0 : i >= n ? n - 1 : i;\n}\n"},
+    {"pad_wrap", "long pad_wrap(long i, long n)\n{\n    const long k = i % n;\n    return k < 0 ? k + n : k;\n}\n"},
+    {"pad_reflect", "long pad_reflect(long i, long n)\n{\n    const long k = n > 1 ? pad_wrap(i, 2 * n - 2) : 0;\n"
+                    "    return k < n ? k : 2 * n - 2 - k;\n}\n"},
+    {"pad_symmetric", "long pad_symmetric(long i, long n)\n{\n    const long k = pad_wrap(i, 2 * n);\n"
+                      "    return k < n ? k : 2 * n - 1 - k;\n}\n"},
     {"philox", "void philox(uint64_t key, uint64_t low, uint64_t high, uint32_t w[4]) /* Philox4x32-10 */\n{\n"
                "    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);\n"
                "    uint32_t c0 = (uint32_t)low, c1 = (uint32_t)(low >> 32), c2 = (uint32_t)high, c3 = (uint32_t)(high "

@@ -108,10 +108,9 @@ static const char *comma(const char *s, const char *end)
     return end;
 }
 
-static void load(reel_emit *e, reel_text *out, int k, const char *s, const char *end)
+static void load(reel_emit *e, reel_text *out, reel_eoperand *o, bool raw, const char *s, const char *end)
 {
-    reel_eoperand *o = &e->in[k];
-    const bool half = o->dtype == REEL_F16 || o->dtype == REEL_BF16;
+    const bool half = !raw && (o->dtype == REEL_F16 || o->dtype == REEL_BF16);
     if (half) reel_text_add_(out, o->dtype == REEL_F16 ? "f16_get(" : "bf16_get(");
     if (o->text) {
         reel_text_fmt_(out, half ? "%s)" : "%s", o->text);
@@ -123,20 +122,20 @@ static void load(reel_emit *e, reel_text *out, int k, const char *s, const char 
     reel_text_add_(out, half ? "])" : "]");
 }
 
-static void store(reel_emit *e, reel_text *out, int k, const char *s, const char *end)
+static void store(reel_emit *e, reel_text *out, reel_eoperand *o, bool raw, const char *s, const char *end)
 {
-    reel_eoperand *o = &e->out[k];
     const char *mid = comma(s, end), *value = mid + (mid < end);
     while (value < end && *value == ' ') value++;
+    const bool half = !raw && (o->dtype == REEL_F16 || o->dtype == REEL_BF16);
     o->read = true;
     reel_text_fmt_(out, "%s[", o->name);
     expand(e, out, s, mid);
-    if (o->dtype == REEL_F16 || o->dtype == REEL_BF16)
+    if (half)
         reel_text_add_(out, o->dtype == REEL_F16 ? "] = f16_put((float)(" : "] = bf16_put((float)(");
     else
-        reel_text_fmt_(out, "] = (%s)(", reel_ctype_(o->dtype));
+        reel_text_fmt_(out, raw ? "] = (" : "] = (%s)(", reel_ctype_(o->dtype));
     expand(e, out, value, end);
-    reel_text_add_(out, o->dtype == REEL_F16 || o->dtype == REEL_BF16 ? "))" : ")");
+    reel_text_add_(out, half ? "))" : ")");
 }
 
 static const char *word_of(const reel_emit *e, const char *s, size_t n)
@@ -153,9 +152,16 @@ static const char *expand_word(reel_emit *e, reel_text *out, const char *s, size
     const bool call = *behind == '(';
     int k = 0;
     for (size_t i = 2; i < n; i++) k = s[i] >= '0' && s[i] <= '9' ? k * 10 + (s[i] - '0') : REEL_MAX_IN;
-    if (call && n > 2 && k < REEL_MAX_IN && (memcmp(s, "LD", 2) == 0 || memcmp(s, "ST", 2) == 0)) {
+    static const char kinds[] = "LDLORDSTWR";
+    const char *kind = n > 2 && call && k < REEL_MAX_IN ? kinds : "";
+    while (*kind && memcmp(kind, s, 2) != 0) kind += 2;
+    if (*kind) {
         const char *end = behind_bracket(behind + 1);
-        (s[0] == 'L' ? load : store)(e, out, k, behind + 1, end - 1);
+        const bool raw = *kind == 'R' || *kind == 'W';
+        if (kind - kinds < 6)
+            load(e, out, s[1] == 'D' ? &e->in[k] : &e->out[k], raw, behind + 1, end - 1);
+        else
+            store(e, out, &e->out[k], raw, behind + 1, end - 1);
         return end;
     }
     if (call && n == 1 && *s == 'V') {

@@ -1,0 +1,400 @@
+/* index.c: emitters of elements picked and put by index. An index out of range is refused before anything is kept. */
+#include <string.h>
+#include "core/shape.h"
+#include "elements.h"
+#include "reel/index.h"
+
+static void may_refuse(reel_emit *e)
+{
+    e->fails = true;
+    e->refuses = "an index is out of range";
+}
+
+static void dense(const reel_eoperand *o, int64_t strides[REEL_MAX_RANK])
+{
+    reel_shape s = {.rank = o->rank};
+    memcpy(s.dims, o->dims, sizeof s.dims);
+    reel_shape_strides_(&s, strides);
+}
+
+/* k: the index that input `which` has at $j, of an axis of n; negative ones count from the end. */
+static void say_index(reel_emit *e, int which, int64_t n, const char *v)
+{
+    reel_set_(e, "size", n);
+    reel_sayf_(e, "const int64_t given_%s = (int64_t)LD%d($j), %s = given_%s < 0 ? given_%s + $size : given_%s;", v, which, v,
+               v, v, v);
+    reel_sayf_(e, "if (%s < 0 || %s >= $size) return 1;", v, v);
+}
+
+/* The sum of a number and what is there, for floats or integers; of input k at $u, into $o. */
+static void say_put(reel_emit *e, int k, int mode)
+{
+    const bool real = reel_is_float_(e->out[0].dtype);
+    char u[16];
+    snprintf(u, sizeof u, "LD%d($u)", k);
+    switch (mode) {
+    case REEL_SCATTER_SET: reel_sayf_(e, "WR0($o, RD%d($u));", k); return;
+    case REEL_SCATTER_ADD:
+        reel_sayf_(e, e->work ? "work[$o] += %s;" : real ? "ST0($o, LO0($o) + %s);" : "ST0($o, (uint64_t)LO0($o) + (uint64_t)%s);",
+                   u);
+        return;
+    case REEL_SCATTER_MUL:
+        reel_sayf_(e, real ? "ST0($o, LO0($o) * %s);" : "ST0($o, (uint64_t)LO0($o) * (uint64_t)%s);", u);
+        return;
+    default:
+        reel_sayf_(e, "if (%s %s LO0($o)%s%s%s%s) WR0($o, RD%d($u));", u, mode == REEL_SCATTER_MAX ? ">" : "<",
+                   real ? " || " : "", real ? u : "", real ? " != " : "", real ? u : "", k);
+    }
+}
+
+static bool narrow(const reel_emit *e)
+{
+    return e->out[0].dtype == REEL_F16 || e->out[0].dtype == REEL_BF16;
+}
+
+/* Sums of 16-bit floats are made in float: output 0 as it stands, and the sums back into it. */
+static void begin_sums(reel_emit *e)
+{
+    if (!narrow(e)) return;
+    e->work = (size_t)e->out[0].count;
+    reel_set_(e, "all", e->out[0].count);
+    reel_say_(e, "for (long i = 0; i < $all; i++) work[i] = LO0(i);");
+}
+
+static void end_sums(reel_emit *e)
+{
+    if (narrow(e)) reel_say_(e, "for (long i = 0; i < $all; i++) ST0(i, work[i]);");
+}
+
+/* Output 0 begins as input 0. */
+static void begin_as_input(reel_emit *e)
+{
+    const int n = reel_open_elements_(e, &e->out[0], 1u);
+    reel_say_(e, "WR0($o, RD0($i0));");
+    reel_close_(e, n);
+}
+
+/* ---- rows along an axis ------------------------------------------------------------------------------------------------------ */
+
+/* Loops over a table's leading axes, the indices' axes, then the table's others; $t: where the row's element lies in the table, $u: in
+   what has the indices' axes in place of the axis. which: the input that holds the indices. */
+static int open_gathered(reel_emit *e, const reel_eoperand *t, const int64_t *ts, const int64_t *us, int axis, int which)
+{
+    const reel_eoperand *ix = &e->in[which];
+    char buf[REEL_OFFSET_TEXT], name[24];
+    const int r = ix->rank;
+    int n = 0;
+    reel_text at = {0};
+    for (int i = 0; i < axis; i++) {
+        if (t->dims[i] == 1) continue;
+        snprintf(name, sizeof name, "a%d", i);
+        reel_open_(e, name, t->dims[i]);
+        n++;
+        reel_text_fmt_(&at, "%sa%d * %lld", at.n ? " + " : "", i, (long long)us[i]);
+    }
+    n += reel_open_all_(e, "j", ix->dims, r);
+    for (int i = 0; i < r; i++)
+        if (ix->dims[i] != 1) reel_text_fmt_(&at, "%sj%d * %lld", at.n ? " + " : "", i, (long long)us[axis + i]);
+    reel_set_offset_(e, "j", ix, "j");
+    if (!n) {
+        reel_say_(e, "{");
+        e->depth++;
+        n++;
+    }
+    say_index(e, which, t->dims[axis], "k");
+    for (int i = axis + 1; i < t->rank; i++) {
+        if (t->dims[i] == 1) continue;
+        snprintf(name, sizeof name, "c%d", i);
+        reel_open_(e, name, t->dims[i]);
+        n++;
+        reel_text_fmt_(&at, "%sc%d * %lld", at.n ? " + " : "", i, (long long)us[i - 1 + r]);
+    }
+    reel_set_text_(e, "u", "%s", at.n ? at.s : "0");
+    reel_text_free_(&at);
+    reel_text_fmt_(&at, "(long)k * %lld", (long long)ts[axis]);
+    if (axis > 0) reel_text_fmt_(&at, " + %s", reel_offset_(t->dims, ts, axis, "a", ~0u, buf));
+    if (axis + 1 < t->rank) reel_text_fmt_(&at, " + %s", reel_offset_(t->dims, ts, t->rank, "c", ~((2u << axis) - 1), buf));
+    reel_set_text_(e, "t", "%s", reel_text_of_(&at));
+    reel_text_free_(&at);
+    return n;
+}
+
+static int attr_axis(const reel_emit *e, int rank)
+{
+    const reel_attr_axis *a = e->attr;
+    return reel_emit_axis_(a->axis, rank);
+}
+
+int reel_emit_gather_(reel_emit *e)
+{
+    may_refuse(e);
+    if (e->in[1].count == 0 || e->out[0].count == 0) return 0;
+    const int n = open_gathered(e, &e->in[0], e->in[0].strides, e->out[0].strides, attr_axis(e, e->in[0].rank), 1);
+    reel_say_(e, "WR0($u, RD0($t));");
+    reel_close_(e, n);
+    return 0;
+}
+
+int reel_emit_gather_grad_(reel_emit *e)
+{
+    int64_t strides[REEL_MAX_RANK];
+    may_refuse(e);
+    reel_emit_fill_(e, 0);
+    if (e->in[2].count == 0 || e->in[1].count == 0) return 0;
+    dense(&e->out[0], strides);
+    begin_sums(e);
+    const int n = open_gathered(e, &e->out[0], strides, e->in[1].strides, attr_axis(e, e->out[0].rank), 2);
+    reel_set_text_(e, "o", "$t");
+    say_put(e, 1, REEL_SCATTER_ADD);
+    reel_close_(e, n);
+    end_sums(e);
+    return 0;
+}
+
+/* index_add, index_copy: x, indices, updates */
+int reel_emit_index_put_(reel_emit *e)
+{
+    const reel_attr_axis *a = e->attr;
+    int64_t strides[REEL_MAX_RANK];
+    may_refuse(e);
+    if (e->out[0].count == 0) return 0;
+    begin_as_input(e);
+    if (e->in[1].count == 0 || e->in[2].count == 0) return 0;
+    dense(&e->out[0], strides);
+    if (a->index == REEL_SCATTER_ADD) begin_sums(e);
+    const int n = open_gathered(e, &e->out[0], strides, e->in[2].strides, attr_axis(e, e->out[0].rank), 1);
+    reel_set_text_(e, "o", "$t");
+    say_put(e, 2, a->index);
+    reel_close_(e, n);
+    if (e->work) end_sums(e);
+    return 0;
+}
+
+/* ---- single elements along an axis ---------------------------------------------------------------------------------------------- */
+
+/* Loops over `shape`; $t: the element of the table that the index at hand names. */
+static int open_along(reel_emit *e, const reel_eoperand *shape, const reel_eoperand *t, const int64_t *ts, int axis, int which)
+{
+    char buf[REEL_OFFSET_TEXT];
+    int64_t strides[REEL_MAX_RANK] = {0};
+    for (int i = 0; i < t->rank; i++) strides[i] = t->dims[i] == 1 && shape->dims[i] != 1 ? 0 : ts[i];
+    const int n = reel_open_all_(e, "i", shape->dims, shape->rank);
+    reel_set_along_(e, "j", &e->in[which], shape->dims, shape->rank, "i");
+    reel_say_(e, "{");
+    e->depth++;
+    say_index(e, which, t->dims[axis], "k");
+    reel_set_text_(e, "t", "(long)k * %lld + %s", (long long)ts[axis],
+                   reel_offset_(shape->dims, strides, shape->rank, "i", ~(1u << axis), buf));
+    return n + 1;
+}
+
+int reel_emit_along_(reel_emit *e)
+{
+    may_refuse(e);
+    if (e->out[0].count == 0) return 0;
+    const int n = open_along(e, &e->out[0], &e->in[0], e->in[0].strides, attr_axis(e, e->in[0].rank), 1);
+    reel_set_offset_(e, "u", &e->out[0], "i");
+    reel_say_(e, "WR0($u, RD0($t));");
+    reel_close_(e, n);
+    return 0;
+}
+
+int reel_emit_along_grad_(reel_emit *e)
+{
+    int64_t strides[REEL_MAX_RANK];
+    may_refuse(e);
+    reel_emit_fill_(e, 0);
+    if (e->in[1].count == 0) return 0;
+    dense(&e->out[0], strides);
+    begin_sums(e);
+    const int n = open_along(e, &e->in[1], &e->out[0], strides, attr_axis(e, e->out[0].rank), 2);
+    reel_set_offset_(e, "u", &e->in[1], "i");
+    reel_set_text_(e, "o", "$t");
+    say_put(e, 1, REEL_SCATTER_ADD);
+    reel_close_(e, n);
+    end_sums(e);
+    return 0;
+}
+
+int reel_emit_scatter_(reel_emit *e)
+{
+    const reel_attr_axis *a = e->attr;
+    int64_t strides[REEL_MAX_RANK];
+    may_refuse(e);
+    if (e->out[0].count == 0) return 0;
+    begin_as_input(e);
+    if (e->in[2].count == 0) return 0;
+    dense(&e->out[0], strides);
+    if (a->index == REEL_SCATTER_ADD) begin_sums(e);
+    const int n = open_along(e, &e->in[2], &e->out[0], strides, attr_axis(e, e->out[0].rank), 1);
+    reel_set_offset_(e, "u", &e->in[2], "i");
+    reel_set_text_(e, "o", "$t");
+    say_put(e, 2, a->index);
+    reel_close_(e, n);
+    if (e->work) end_sums(e);
+    return 0;
+}
+
+/* ---- by place ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Loops over the places in input `which` and the axes behind; $t: in the table, $u: in what is [places.., rest..]. */
+static int open_places(reel_emit *e, const reel_eoperand *t, const int64_t *ts, const int64_t *us,
+                       int batch, int which)
+{
+    const reel_eoperand *ix = &e->in[which];
+    const int lead = ix->rank - 1, m = (int)ix->dims[lead];
+    char buf[REEL_OFFSET_TEXT], j[REEL_OFFSET_TEXT];
+    reel_text at = {0};
+    int n = reel_open_all_(e, "i", ix->dims, lead);
+    reel_say_(e, "{");
+    e->depth++;
+    n++;
+    reel_offset_(ix->dims, ix->strides, lead, "i", ~0u, j);
+    for (int k = 0; k < m; k++) {
+        char v[16];
+        snprintf(v, sizeof v, "k%d", k);
+        reel_set_text_(e, "j", "%s + %lld", j, (long long)(k * ix->strides[lead]));
+        say_index(e, which, t->dims[batch + k], v);
+        reel_text_fmt_(&at, "%s(long)k%d * %lld", k ? " + " : "", k, (long long)ts[batch + k]);
+    }
+    if (batch) reel_text_fmt_(&at, " + %s", reel_offset_(t->dims, ts, batch, "i", ~0u, buf));
+    reel_text rest = {0};
+    reel_text_fmt_(&rest, "%s", reel_offset_(ix->dims, us, lead, "i", ~0u, buf));
+    for (int i = batch + m; i < t->rank; i++) {
+        char v[16];
+        if (t->dims[i] == 1) continue;
+        snprintf(v, sizeof v, "c%d", i);
+        reel_open_(e, v, t->dims[i]);
+        n++;
+        reel_text_fmt_(&at, " + c%d * %lld", i, (long long)ts[i]);
+        reel_text_fmt_(&rest, " + c%d * %lld", i, (long long)us[lead + i - batch - m]);
+    }
+    reel_set_text_(e, "t", "%s", reel_text_of_(&at));
+    reel_set_text_(e, "u", "%s", reel_text_of_(&rest));
+    reel_text_free_(&at);
+    reel_text_free_(&rest);
+    return n;
+}
+
+int reel_emit_gather_nd_(reel_emit *e)
+{
+    const reel_attr_axis *a = e->attr;
+    may_refuse(e);
+    if (e->out[0].count == 0) return 0;
+    const int n = open_places(e, &e->in[0], e->in[0].strides, e->out[0].strides, a->axis, 1);
+    reel_say_(e, "WR0($u, RD0($t));");
+    reel_close_(e, n);
+    return 0;
+}
+
+int reel_emit_gather_nd_grad_(reel_emit *e)
+{
+    const reel_attr_axis *a = e->attr;
+    int64_t strides[REEL_MAX_RANK];
+    may_refuse(e);
+    reel_emit_fill_(e, 0);
+    if (e->in[1].count == 0) return 0;
+    dense(&e->out[0], strides);
+    begin_sums(e);
+    const int n = open_places(e, &e->out[0], strides, e->in[1].strides, a->axis, 2);
+    reel_set_text_(e, "o", "$t");
+    say_put(e, 1, REEL_SCATTER_ADD);
+    reel_close_(e, n);
+    end_sums(e);
+    return 0;
+}
+
+int reel_emit_scatter_nd_(reel_emit *e)
+{
+    const reel_attr_axis *a = e->attr;
+    int64_t strides[REEL_MAX_RANK];
+    may_refuse(e);
+    if (e->out[0].count == 0) return 0;
+    begin_as_input(e);
+    if (e->in[2].count == 0) return 0;
+    dense(&e->out[0], strides);
+    if (a->index == REEL_SCATTER_ADD) begin_sums(e);
+    const int n = open_places(e, &e->out[0], strides, e->in[2].strides, 0, 1);
+    reel_set_text_(e, "o", "$t");
+    say_put(e, 2, a->index);
+    reel_close_(e, n);
+    if (e->work) end_sums(e);
+    return 0;
+}
+
+/* ---- rows of a table -------------------------------------------------------------------------------------------------------------------- */
+
+/* Loops over ids and the table's other axes; ids are not negative. */
+static int open_ids(reel_emit *e, const reel_eoperand *t, const int64_t *ts, const int64_t *us, int which)
+{
+    const reel_eoperand *ids = &e->in[which];
+    char buf[REEL_OFFSET_TEXT];
+    int64_t rest[REEL_MAX_RANK] = {0};
+    reel_set_offset_(e, "j", ids, "j");
+    reel_set_(e, "size", t->dims[0]);
+    int n = reel_open_all_(e, "j", ids->dims, ids->rank);
+    reel_say_(e, "{");
+    e->depth++;
+    reel_sayf_(e, "const int64_t k = (int64_t)LD%d($j);\nif (k < 0 || k >= $size) return 1;", which);
+    for (int i = 1; i < t->rank; i++) rest[i] = us[ids->rank + i - 1];
+    reel_text u = {0}, at = {0};
+    reel_text_fmt_(&u, "%s", reel_offset_(ids->dims, us, ids->rank, "j", ~0u, buf));
+    reel_text_fmt_(&u, " + %s", reel_offset_(t->dims, rest, t->rank, "c", ~1u, buf));
+    reel_text_fmt_(&at, "(long)k * %lld + %s", (long long)ts[0], reel_offset_(t->dims, ts, t->rank, "c", ~1u, buf));
+    reel_set_text_(e, "u", "%s", reel_text_of_(&u));
+    reel_set_text_(e, "t", "%s", reel_text_of_(&at));
+    reel_text_free_(&u);
+    reel_text_free_(&at);
+    return n + 1 + reel_open_axes_(e, t, ~1u, "c");
+}
+
+int reel_emit_embedding_(reel_emit *e)
+{
+    may_refuse(e);
+    if (e->out[0].count == 0) return 0;
+    const int n = open_ids(e, &e->in[0], e->in[0].strides, e->out[0].strides, 1);
+    reel_say_(e, "WR0($u, RD0($t));");
+    reel_close_(e, n);
+    return 0;
+}
+
+int reel_emit_put_rows_(reel_emit *e)
+{
+    int64_t strides[REEL_MAX_RANK];
+    may_refuse(e);
+    reel_emit_fill_(e, 0);
+    if (e->in[0].count == 0 || e->in[2].count == 0) return 0;
+    dense(&e->out[0], strides);
+    begin_sums(e);
+    const int n = open_ids(e, &e->out[0], strides, e->in[0].strides, 2);
+    reel_set_text_(e, "o", "$t");
+    say_put(e, 0, REEL_SCATTER_ADD);
+    reel_close_(e, n);
+    end_sums(e);
+    return 0;
+}
+
+/* ---- reverse_sequence ---------------------------------------------------------------------------------------------------------------------- */
+
+int reel_emit_reverse_sequence_(reel_emit *e)
+{
+    const reel_attr_axis *a = e->attr;
+    const reel_eoperand *x = &e->in[0];
+    const int batch = reel_emit_axis_(a->axis, x->rank), time = reel_emit_axis_(a->index, x->rank);
+    char buf[REEL_OFFSET_TEXT];
+    e->fails = true;
+    e->refuses = "a length is out of range";
+    if (x->count == 0) return 0;
+    const int n = reel_open_all_(e, "i", x->dims, x->rank);
+    reel_set_text_(e, "b", x->dims[batch] == 1 ? "0" : "i%d", batch);
+    reel_set_text_(e, "i", x->dims[time] == 1 ? "0" : "i%d", time);
+    reel_set_(e, "n", x->dims[time]);
+    reel_set_(e, "by", e->in[1].strides[0]);
+    reel_set_(e, "ts", x->strides[time]);
+    reel_set_text_(e, "x", "%s", reel_offset_(x->dims, x->strides, x->rank, "i", ~(1u << time), buf));
+    reel_set_offset_(e, "o", &e->out[0], "i");
+    reel_say_(e, "{\n    const int64_t length = (int64_t)LD1($b * $by);\n    if (length < 0 || length > $n) return 1;\n"
+                 "    WR0($o, RD0($x + ($i < length ? (long)length - 1 - $i : $i) * $ts));\n}");
+    reel_close_(e, n);
+    return 0;
+}
