@@ -134,7 +134,7 @@ static void begin_sums(reel_emit *e, bool narrow)
             reel_set_text_(e, name, "(work + %lld)", (long long)at);
         else
             reel_set_text_(e, name, "%s", e->out[k].name);
-        e->out[k].read = true;
+        e->out[k].read = !narrow && e->out[k].count > 0;
         if (e->out[k].count) reel_sayf_(e, "for (long i = 0; i < %lld; i++) $to%d[i] = 0;", (long long)e->out[k].count, k);
         at += e->out[k].count;
     }
@@ -171,7 +171,6 @@ int reel_emit_attention_grad_(reel_emit *e)
     for (int k = 0; k < 3 && narrow; k++)
         if (e->out[k].count)
             reel_sayf_(e, "for (long i = 0; i < %lld; i++) ST%d(i, $to%d[i]);", (long long)e->out[k].count, k, k);
-    for (int k = 0; k < 3 && !narrow; k++) e->out[k].read = true;
     return 0;
 }
 

@@ -84,7 +84,7 @@ int reel_emit_bernoulli_(reel_emit *e)
     reel_set_text_(e, "one", "%s", reel_literal_(e->out[0].dtype, element, buf));
     reel_set_text_(e, "limit", "UINT64_C(%llu)", (unsigned long long)(uint64_t)(a->a * 0x1p32 + 0.5));
     reel_open_(e, "i", e->out[0].count);
-    reel_say_(e, "const uint64_t word = random_word(key, counter, 0, i);\nif (word < $limit)\n    WR0(i, $one);\nelse\n    WR0(i, 0);");
+    reel_say_(e, "const uint64_t word = random_word(key, counter, 0, i);\nif (word + 1 <= $limit)\n    WR0(i, $one);\nelse\n    WR0(i, 0);");
     reel_close_(e, 1);
     return 0;
 }
