@@ -97,6 +97,8 @@ def main():
     says("session_threads gets the same answers", r"4 threads, 50 runs each, 0 answers differ", build / "session_threads", "50")
     says("gan trains", r"generated: mean -?\d", build / "gan", "40")
     with tempfile.TemporaryDirectory() as name:
+        says("export: a training step as C, built and compared", r"^export: (20 steps of the exported program, .* of eager's|there is no cc)",
+             build / "export", name)
         says("debugging: a hook, a verified replay, a table of times, the op that overflows",
              r'^%\d+ matmul "logits" [\s\S]*^\d+ nodes have the same values[\s\S]*^20 runs of [\s\S]*^REEL_ENUMERICS: \S*debugging\.c:\d+: reel_exp',
              build / "debugging", name)

@@ -25,7 +25,8 @@ static const char *export_cc(void)
 
 static bool export_begin(void)
 {
-    snprintf(export_folder, sizeof export_folder, "%s/reel-export-XXXXXX", getenv("TMPDIR") && strlen(getenv("TMPDIR")) < 40 ? getenv("TMPDIR") : "/tmp");
+    snprintf(export_folder, sizeof export_folder, "%s/reel-export-XXXXXX",
+             getenv("TMPDIR") && strlen(getenv("TMPDIR")) < 40 ? getenv("TMPDIR") : "/tmp");
     return mkdtemp(export_folder) != NULL;
 }
 
@@ -44,9 +45,9 @@ static void export_end(void)
 static const char *export_ctype(reel_dtype d)
 {
     static const char *const names[REEL_N_DTYPES] = {
-        [REEL_F32] = "float",    [REEL_F64] = "double",   [REEL_F16] = "uint16_t", [REEL_BF16] = "uint16_t",
-        [REEL_I8] = "int8_t",    [REEL_U8] = "uint8_t",   [REEL_I32] = "int32_t",  [REEL_I64] = "int64_t",
-        [REEL_BOOL] = "uint8_t"};
+        [REEL_F32] = "float",     [REEL_F64] = "double",  [REEL_F16] = "uint16_t",
+        [REEL_BF16] = "uint16_t", [REEL_I8] = "int8_t",   [REEL_U8] = "uint8_t",
+        [REEL_I32] = "int32_t",   [REEL_I64] = "int64_t", [REEL_BOOL] = "uint8_t"};
     return names[d];
 }
 
@@ -72,7 +73,8 @@ static void export_transfer(FILE *f, const char *how, const char *prefix, const 
 }
 
 /* main: runs the exported file `runs` times; with after, also gives out the bytes of its variables at the end. */
-static void export_main(const char *name, const export_side *in, const export_side *out, int runs, bool variables, bool load)
+static void export_main(const char *name, const export_side *in, const export_side *out, int runs, bool variables,
+                        bool load)
 {
     char path[256];
     snprintf(path, sizeof path, "%s/main_%s.c", export_folder, name);
@@ -81,25 +83,34 @@ static void export_main(const char *name, const export_side *in, const export_si
     fprintf(f, "#include <stdio.h>\n#include <stdlib.h>\n#include \"%s.h\"\n", name);
     export_arrays(f, "x", in);
     export_arrays(f, "y", out);
-    fprintf(f, "int main(int argc, char **argv)\n{\n    %s_inputs in;\n    %s_outputs out;\n    FILE *f, *from, *to;\n"
-               "    if (argc < 3) return 2;\n    from = fopen(argv[1], \"rb\");\n    to = fopen(argv[2], \"wb\");\n"
-               "    if (!from || !to) return 2;\n",
+    fprintf(f,
+            "int main(int argc, char **argv)\n{\n    %s_inputs in;\n    %s_outputs out;\n    FILE *f, *from, *to;\n"
+            "    if (argc < 3) return 2;\n    from = fopen(argv[1], \"rb\");\n    to = fopen(argv[2], \"wb\");\n"
+            "    if (!from || !to) return 2;\n",
             name, name);
     if (load)
-        fprintf(f, "    {\n        static unsigned char bytes[1 << 22];\n        size_t n;\n        f = fopen(argv[3], \"rb\");\n"
-                   "        n = f ? fread(bytes, 1, sizeof bytes, f) : 0;\n"
-                   "        if (%s_run(&in, &out) == 0) return 5;\n        if (%s_load(bytes, n - 1) == 0) return 6;\n"
-                   "        bytes[n / 2] ^= 1;\n        if (%s_load(bytes, n) == 0) return 7;\n        bytes[n / 2] ^= 1;\n"
-                   "        if (%s_load(bytes, n)) return 8;\n    }\n",
-                name, name, name, name);
+        fprintf(
+            f,
+            "    {\n        static unsigned char bytes[1 << 22];\n        size_t n;\n        f = fopen(argv[3], "
+            "\"rb\");\n"
+            "        n = f ? fread(bytes, 1, sizeof bytes, f) : 0;\n"
+            "        if (%s_run(&in, &out) == 0) return 5;\n        if (%s_load(bytes, n - 1) == 0) return 6;\n"
+            "        bytes[n / 2] ^= 1;\n        if (%s_load(bytes, n) == 0) return 7;\n        bytes[n / 2] ^= 1;\n"
+            "        if (%s_load(bytes, n)) return 8;\n    }\n",
+            name, name, name, name);
     for (int i = 0; i < in->n; i++) fprintf(f, "    in.%s = x%d;\n", in->name[i], i);
     for (int i = 0; i < out->n; i++) fprintf(f, "    out.%s = y%d;\n", out->name[i], i);
-    fprintf(f, "    (void)in;\n    (void)out;\n    f = NULL;\n    (void)f;\n    for (int r = 0; r < %d; r++) {\n        f = from;\n", runs);
+    fprintf(f,
+            "    (void)in;\n    (void)out;\n    f = NULL;\n    (void)f;\n    for (int r = 0; r < %d; r++) {\n        f "
+            "= from;\n",
+            runs);
     export_transfer(f, "fread", "x", in);
-    fprintf(f, "        {\n            const int rc = %s_run(&in, &out);\n"
-               "            if (rc) {\n                fprintf(stderr, \"%%s\\n\", %s_error(rc));\n                return 4;\n"
-               "            }\n        }\n        f = to;\n",
-            name, name);
+    fprintf(
+        f,
+        "        {\n            const int rc = %s_run(&in, &out);\n"
+        "            if (rc) {\n                fprintf(stderr, \"%%s\\n\", %s_error(rc));\n                return 4;\n"
+        "            }\n        }\n        f = to;\n",
+        name, name);
     export_transfer(f, "fwrite", "y", out);
     fprintf(f, "    }\n");
     if (variables) fprintf(f, "    fwrite(&%s_vars, sizeof %s_vars, 1, to);\n", name, name);
@@ -110,8 +121,8 @@ static void export_main(const char *name, const export_side *in, const export_si
 static bool export_compile(const char *name, const char *flags)
 {
     char command[1024];
-    snprintf(command, sizeof command, "cd %s && %s %s %s -o %s %s.c main_%s.c -lm > %s.log 2>&1", export_folder, export_cc(),
-             EXPORT_FLAGS, flags, name, name, name, name);
+    snprintf(command, sizeof command, "cd %s && %s %s %s -o %s %s.c main_%s.c -lm > %s.log 2>&1", export_folder,
+             export_cc(), EXPORT_FLAGS, flags, name, name, name, name);
     if (system(command) == 0) return true;
     snprintf(command, sizeof command, "%s/%s.log", export_folder, name);
     FILE *f = fopen(command, "r");

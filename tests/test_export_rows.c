@@ -1,7 +1,9 @@
 /* test_export_rows.c: every row that has an exported form, with the samples of the sweep: exported as C99, compiled, run, and compared
    with eager. Many samples make one graph and one file. REEL_EXPORT_ROW names one row, REEL_EXPORT_KEEP keeps the files.
 
-       test_export_rows table        prints which rows have an exported form */
+       test_export_rows K/N          every N-th row from the K-th on
+       test_export_rows list         prints which rows have an exported form
+       test_export_rows page PATH    is that list the one between the marks of docs/export.md? */
 #include "export_help.h"
 #include "sweep.h"
 #include "trace/export/emit.h"
@@ -13,6 +15,7 @@ static const samples *const sets[N_ROWS] = {
 #undef ROW
 };
 static bool reduced;
+static int part = 1, parts = 1;
 
 /* The arrays of one file. */
 typedef struct batch {
@@ -106,8 +109,11 @@ static bool note_sample(const reel_op *op, const samples *set, const sample *s, 
 /* ---- comparing ---------------------------------------------------------------------------------------------- */
 static double tolerance(reel_dtype d, double scale)
 {
-    static const double least[REEL_N_DTYPES] = {[REEL_F32] = 1e-5, [REEL_F64] = 1e-9, [REEL_F16] = 4e-3, [REEL_BF16] = 3e-2};
-    const double row = d == REEL_F32 ? 0x1p-21 * scale : d == REEL_F64 ? 0x1p-50 * scale : 0; /* what the sweep allows */
+    static const double least[REEL_N_DTYPES] = {
+        [REEL_F32] = 1e-5, [REEL_F64] = 1e-9, [REEL_F16] = 4e-3, [REEL_BF16] = 3e-2};
+    const double row = d == REEL_F32   ? 0x1p-21 * scale
+                       : d == REEL_F64 ? 0x1p-50 * scale
+                                       : 0; /* what the sweep allows */
     return row > least[d] ? row : least[d];
 }
 
@@ -209,7 +215,7 @@ static void one_file(int *id, const char *only)
         for (int i = first; pass ? i < end : i < N_ROWS && n < BATCH_NODES; i++) {
             const reel_op *op = &reel_rows_[i];
             if (pass == 0) *id = i + 1;
-            if ((only && strcmp(only, op->name) != 0) || !reel_emitter_of_(op)) continue;
+            if ((only && strcmp(only, op->name) != 0) || i % parts != part - 1 || !reel_emitter_of_(op)) continue;
             if (pass == 0 && strlen(b.rows) + strlen(op->name) + 2 < sizeof b.rows) {
                 strcat(b.rows, " ");
                 strcat(b.rows, op->name);
@@ -243,14 +249,66 @@ static void one_file(int *id, const char *only)
     }
 }
 
+/* The list of docs/export.md. */
+static void write_list(char *to, size_t size)
+{
+    size_t n = 0;
+    int count = 0, line = 0;
+    for (int i = 0; i < N_ROWS; i++) count += reel_emitter_of_(&reel_rows_[i]) != NULL;
+    n += (size_t)snprintf(to + n, size - n, "%d of %d rows of ops.def have an exported form:", count, (int)N_ROWS);
+    for (int i = 0; i < N_ROWS && n < size; i++) {
+        if (!reel_emitter_of_(&reel_rows_[i])) continue;
+        const int length = (int)strlen(reel_rows_[i].name) + 3;
+        const bool turns = line == 0 || line + length > 140;
+        line = turns ? length : line + length;
+        n += (size_t)snprintf(to + n, size - n, "%s`%s`", turns ? "\n" : " ", reel_rows_[i].name);
+    }
+    if (n < size) n += (size_t)snprintf(to + n, size - n, "\n\nThese have none:");
+    line = 0;
+    for (int i = 0; i < N_ROWS && n < size; i++) {
+        if (reel_emitter_of_(&reel_rows_[i]) || reel_rows_[i].flags & REEL_OPF_CELL0) continue;
+        const int length = (int)strlen(reel_rows_[i].name) + 3;
+        const bool turns = line == 0 || line + length > 140;
+        line = turns ? length : line + length;
+        n += (size_t)snprintf(to + n, size - n, "%s`%s`", turns ? "\n" : " ", reel_rows_[i].name);
+    }
+    if (n < size) snprintf(to + n, size - n, "\n");
+}
+
+/* Is the page's list true? */
+static int check_page(const char *path)
+{
+    static char list[1 << 14], page[1 << 16];
+    static const char begin_mark[] = "<!-- rows: begin -->\n", end_mark[] = "<!-- rows: end -->";
+    FILE *f = fopen(path, "r");
+    const size_t n = f ? fread(page, 1, sizeof page - 1, f) : 0;
+    if (f) fclose(f);
+    page[n] = '\0';
+    write_list(list, sizeof list);
+    const char *from = strstr(page, begin_mark), *to = strstr(page, end_mark);
+    const bool ok = from && to && (size_t)(to - from) - strlen(begin_mark) == strlen(list) &&
+                    memcmp(from + strlen(begin_mark), list, strlen(list)) == 0;
+    if (!TAP_OK(ok, "the page lists the rows that have an exported form"))
+        tap_note("test_export_rows list prints what it should say");
+    return tap_finish();
+}
+
 int main(int argc, char **argv)
 {
     const char *only = getenv("REEL_EXPORT_ROW");
-    if (argc > 1 && strcmp(argv[1], "table") == 0) {
-        for (int i = 0; i < N_ROWS; i++) printf("%s %d\n", reel_rows_[i].name, reel_emitter_of_(&reel_rows_[i]) != NULL);
+    if (argc > 1 && strcmp(argv[1], "list") == 0) {
+        static char list[1 << 14];
+        write_list(list, sizeof list);
+        fputs(list, stdout);
         return 0;
     }
-    reduced = argc > 1 && strcmp(argv[1], "reduced") == 0;
+    if (argc > 2 && strcmp(argv[1], "page") == 0) return check_page(argv[2]);
+    for (int i = 1; i < argc; i++) {
+        char *end;
+        const long k = strtol(argv[i], &end, 10);
+        if (*end == '/') part = (int)k, parts = (int)strtol(end + 1, NULL, 10);
+        reduced |= strcmp(argv[i], "reduced") == 0;
+    }
     if (!export_cc()) {
         printf("1..0 # SKIP no cc\n");
         return 0;

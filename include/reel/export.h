@@ -6,7 +6,7 @@
 REEL_BEGIN_DECLS
 typedef struct {
     size_t size;
-    const char *name;   /* the files are NAME.c and NAME.h, and begin all names in them: a C identifier; NULL: "model" */
+    const char *name; /* the files are NAME.c and NAME.h, and begin all names in them: a C identifier; NULL: "model" */
     const char *folder; /* where they go; it must exist; NULL: "." */
     bool side_file;     /* variables and large constants go to NAME.weights, which NAME_load takes */
     bool effects;       /* every run also makes all assignments of the graph: a training step */

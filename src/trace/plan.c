@@ -560,10 +560,11 @@ static int keep_asked(reel_plan *plan, const reel_request *rq)
 static int step_passes(planner *p)
 {
     const reel_plan_ways *w = &p->plan->ways;
+    const bool all = !p->rq->printer; /* groups of single elements are what it knows */
     int rc = 0;
-    if (reel_way_(w, REEL_STEPS_FUSE)) rc = reel_plan_fuse_(p, reel_way_(w, REEL_STEPS_REDUCE));
-    if (!rc && reel_way_(w, REEL_STEPS_EPILOGUE)) rc = reel_plan_after_(p);
-    if (!rc && reel_way_(w, REEL_STEPS_SWEEP)) rc = reel_plan_sweep_(p);
+    if (reel_way_(w, REEL_STEPS_FUSE)) rc = reel_plan_fuse_(p, all && reel_way_(w, REEL_STEPS_REDUCE));
+    if (!rc && all && reel_way_(w, REEL_STEPS_EPILOGUE)) rc = reel_plan_after_(p);
+    if (!rc && all && reel_way_(w, REEL_STEPS_SWEEP)) rc = reel_plan_sweep_(p);
     return rc;
 }
 
@@ -572,6 +573,7 @@ static int order_steps(planner *p)
 {
     int64_t saved = 0;
     if (!reel_way_(&p->plan->ways, REEL_STEPS_SCHEDULE) || p->rq->debug) return 0;
+    if (p->rq->printer) return reel_plan_order_(p, 0); /* it has its own way with variables */
     int rc = reel_plan_donate_(p, &saved);
     if (!rc) rc = reel_plan_order_(p, saved);
     return rc ? rc : reel_plan_donated_(p);

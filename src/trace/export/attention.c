@@ -135,7 +135,8 @@ static void begin_sums(reel_emit *e, bool narrow)
         else
             reel_set_text_(e, name, "%s", e->out[k].name);
         e->out[k].read = !narrow && e->out[k].count > 0;
-        if (e->out[k].count) reel_sayf_(e, "for (long i = 0; i < %lld; i++) $to%d[i] = 0;", (long long)e->out[k].count, k);
+        if (e->out[k].count)
+            reel_sayf_(e, "for (long i = 0; i < %lld; i++) $to%d[i] = 0;", (long long)e->out[k].count, k);
         at += e->out[k].count;
     }
     if (narrow) e->work = (size_t)at;
@@ -204,7 +205,8 @@ int reel_emit_rotary_(reel_emit *e)
                  "    const T a = LD0($x + $first * $xs), b = LD0($x + $second * $xs), c = LD1($c), s = LD2($s);\n"
                  "    ST0($o + $first, a * c - b * s);\n    ST0($o + $second, a * s + b * c);\n}");
     if (2 * half < d)
-        reel_sayf_(e, "for (long k = %lld; k < %lld; k++) WR0($o + k, RD0($x + k * $xs));", (long long)(2 * half), (long long)d);
+        reel_sayf_(e, "for (long k = %lld; k < %lld; k++) WR0($o + k, RD0($x + k * $xs));", (long long)(2 * half),
+                   (long long)d);
     reel_close_(e, n);
     return 0;
 }

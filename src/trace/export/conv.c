@@ -22,7 +22,8 @@ static int measure(nest *t, const reel_emit *e, const reel_eoperand *x, const re
     memcpy(t->ys, y->strides, sizeof t->ys);
     int rc = 0;
     for (int i = 0; i < t->s && !rc; i++)
-        rc = reel_window_axis_(&t->a->window, i, x->dims[reel_spatial_axis_(&t->a->window, i)], w->dims[2 + i], &t->win[i]);
+        rc = reel_window_axis_(&t->a->window, i, x->dims[reel_spatial_axis_(&t->a->window, i)], w->dims[2 + i],
+                               &t->win[i]);
     return rc;
 }
 
@@ -34,7 +35,8 @@ static void set_words(reel_emit *e, const nest *t)
     reel_text x = {0}, y = {0}, w = {0};
     reel_text_fmt_(&x, "n * %lld + ", (long long)t->xs[0]);
     if (t->a->groups > 1)
-        reel_text_fmt_(&x, "(o / %lld * %lld + c) * %lld", (long long)out, (long long)in, (long long)t->xs[t->channels]);
+        reel_text_fmt_(&x, "(o / %lld * %lld + c) * %lld", (long long)out, (long long)in,
+                       (long long)t->xs[t->channels]);
     else
         reel_text_fmt_(&x, "c * %lld", (long long)t->xs[t->channels]);
     reel_text_fmt_(&y, "n * %lld + o * %lld", (long long)t->ys[0], (long long)t->ys[t->channels]);
@@ -120,7 +122,9 @@ int reel_emit_conv_(reel_emit *e)
     if (rc || e->out[0].count == 0) return rc;
     begin_output(e, e->n_in > 2 ? &e->in[2] : NULL, t.channels, "LD2($b)");
     set_words(e, &t);
-    reel_say_(e, "for (long n = 0; n < $n; n++)\n    for (long o = 0; o < $o; o++)\n        for (long c = 0; c < $in; c++) {");
+    reel_say_(
+        e,
+        "for (long n = 0; n < $n; n++)\n    for (long o = 0; o < $o; o++)\n        for (long c = 0; c < $in; c++) {");
     e->depth += 3;
     open_taps(e, &t);
     reel_say_(e, "const T by = LD1($W);");
@@ -134,19 +138,23 @@ int reel_emit_conv_(reel_emit *e)
 }
 
 /* Of g (or x, of a transposed convolution) back to the image. */
-static int emit_back(reel_emit *e, const reel_eoperand *y, int iy, const reel_eoperand *w, int iw, const reel_eoperand *bias)
+static int emit_back(reel_emit *e, const reel_eoperand *y, int iy, const reel_eoperand *w, int iw,
+                     const reel_eoperand *bias)
 {
     nest t;
     const int rc = measure(&t, e, &e->out[0], w, y);
     if (rc || e->out[0].count == 0) return rc;
     begin_output(e, bias, t.channels, "LD2($b)");
     set_words(e, &t);
-    reel_sayf_(e, "for (long n = 0; n < $n; n++)\n    for (long o = 0; o < $o; o++)\n        for (long c = 0; c < $in; c++) {");
+    reel_sayf_(
+        e,
+        "for (long n = 0; n < $n; n++)\n    for (long o = 0; o < $o; o++)\n        for (long c = 0; c < $in; c++) {");
     e->depth += 3;
     open_taps(e, &t);
     reel_sayf_(e, "const T by = LD%d($W);", iw);
     const int n = open_lines(e, &t);
-    reel_sayf_(e, "for (long i = first; i < end; i++) $to[$X0 + (p + i * $stride) * $xs] += by * LD%d($Y0 + i * $ys);", iy);
+    reel_sayf_(e, "for (long i = first; i < end; i++) $to[$X0 + (p + i * $stride) * $xs] += by * LD%d($Y0 + i * $ys);",
+               iy);
     reel_close_(e, n + t.s);
     e->depth -= 2;
     reel_close_(e, 1);
@@ -176,8 +184,9 @@ int reel_emit_conv_weights_(reel_emit *e)
     reel_say_(e, "double sum = 0;\nfor (long n = 0; n < $n; n++) {");
     e->depth++;
     const int n = open_lines(e, &t);
-    reel_say_(e, "T line = 0;\nfor (long i = first; i < end; i++) line += LD1($Y0 + i * $ys) * LD2($X0 + (p + i * $stride) * "
-                 "$xs);\nsum += (double)line;");
+    reel_say_(
+        e, "T line = 0;\nfor (long i = first; i < end; i++) line += LD1($Y0 + i * $ys) * LD2($X0 + (p + i * $stride) * "
+           "$xs);\nsum += (double)line;");
     reel_close_(e, n + 1);
     reel_say_(e, "ST0($W, sum);");
     reel_close_(e, t.s);

@@ -151,8 +151,8 @@ int reel_emit_adam_(reel_emit *e)
     const struct {
         const char *name;
         double x;
-    } numbers[] = {{"b1", a->beta1}, {"b2", a->beta2}, {"c1", 1 - a->beta1}, {"c2", 1 - a->beta2},
-                   {"eps", a->eps},  {"decay", a->decay}};
+    } numbers[] = {{"b1", a->beta1},     {"b2", a->beta2}, {"c1", 1 - a->beta1},
+                   {"c2", 1 - a->beta2}, {"eps", a->eps},  {"decay", a->decay}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         reel_set_text_(e, numbers[i].name, "%s", reel_float_(e->real, numbers[i].x, buf));
     reel_set_text_(e, "wide1", "%s", reel_double_(a->beta1, buf));

@@ -36,8 +36,8 @@ typedef struct reel_eoperand {
     char name[24];    /* of the parameter */
     const char *text; /* a number known now: what stands for its element; NULL: none */
     char number[REEL_NUMBER_TEXT];
-    bool given;       /* false: only the shape is there */
-    bool read;        /* the body mentions it, so it is a parameter */
+    bool given; /* false: only the shape is there */
+    bool read;  /* the body mentions it, so it is a parameter */
 } reel_eoperand;
 
 enum { REEL_EMIT_WORDS = 96 };
@@ -91,9 +91,10 @@ const char *reel_offset_(const int64_t *dims, const int64_t *strides, int rank, 
                          char buf[REEL_OFFSET_TEXT]);
 /* Sets $name to it, for operand o, all axes; of a broadcast operand (fewer axes than rank): its strides against dims. */
 void reel_set_offset_(reel_emit *e, const char *name, const reel_eoperand *o, const char *p);
-void reel_set_along_(reel_emit *e, const char *name, const reel_eoperand *o, const int64_t *dims, int rank, const char *p);
-const char *reel_ctype_(reel_dtype d);             /* of an element in memory: "uint16_t" for f16 */
-const char *reel_compute_type_(reel_dtype d);      /* what it is computed in: "float" for f16 */
+void reel_set_along_(reel_emit *e, const char *name, const reel_eoperand *o, const int64_t *dims, int rank,
+                     const char *p);
+const char *reel_ctype_(reel_dtype d);                             /* of an element in memory: "uint16_t" for f16 */
+const char *reel_compute_type_(reel_dtype d);                      /* what it is computed in: "float" for f16 */
 const char *reel_math_(reel_dtype d, const char *f, char buf[64]); /* V(f) */
 const char *reel_literal_(reel_dtype d, const void *element, char buf[REEL_NUMBER_TEXT]);
 const char *reel_double_(double x, char buf[REEL_NUMBER_TEXT]);
@@ -172,7 +173,8 @@ typedef struct reel_exporter {
 } reel_exporter;
 int reel_export_step_(reel_plan_printer *self, const planner *p, size_t i, size_t *workspace); /* step.c */
 int reel_export_done_(reel_plan_printer *self, const planner *p);                              /* run.c */
-char *reel_take_name_(reel_exporter *x, const char *prefix, const char *wanted); /* an identifier nobody has; NULL: raised */
+char *reel_take_name_(reel_exporter *x, const char *prefix,
+                      const char *wanted); /* an identifier nobody has; NULL: raised */
 int32_t reel_export_function_(reel_exporter *x, const reel_emit *e, const char *wanted, const char *said);
 /* The number of a variable, constant or generator, noted at its first use; -1: raised. */
 int32_t reel_export_var_(reel_exporter *x, const reel_rec *cell);
@@ -183,6 +185,6 @@ int reel_emit_copy_(reel_emit *e); /* input 0 into output 0 */
 int64_t reel_const_low_(const reel_rec *rec);  /* elements of it below rec->data */
 int64_t reel_const_span_(const reel_rec *rec); /* elements */
 void reel_export_values_(reel_text *out, reel_dtype d, const char *data, int64_t n); /* {1, 2, ...} */
-int reel_export_data_(reel_exporter *x);  /* constants and variables: source, weights, header's struct */
+int reel_export_data_(reel_exporter *x); /* constants and variables: source, weights, header's struct */
 int reel_export_files_(reel_exporter *x, const planner *p); /* files.c */
 #endif

@@ -127,10 +127,11 @@ static int give(asked *a, int i, const reel_export_opts *o)
         if (t.shape.dims[k] == REEL_ANY && o->any > 0) t.shape.dims[k] = o->any;
     if (!reel_shape_known_(&t.shape)) {
         char text[REEL_SHAPE_TEXT];
-        return reel_fail_at_(a->site, REEL_ESHAPE,
-                             "%s: feed \"%s\", made at %s, is %s: its unknown dimensions must be given by .shapes or .any",
-                             FN, a->feed_name[i] ? a->feed_name[i] : name,
-                             a->g->nodes[a->g->values[a->feed[i]].node].site, reel_shape_text_(&t.shape, text));
+        return reel_fail_at_(
+            a->site, REEL_ESHAPE,
+            "%s: feed \"%s\", made at %s, is %s: its unknown dimensions must be given by .shapes or .any", FN,
+            a->feed_name[i] ? a->feed_name[i] : name, a->g->nodes[a->g->values[a->feed[i]].node].site,
+            reel_shape_text_(&t.shape, text));
     }
     if (a->g->nodes[a->g->values[a->feed[i]].node].weak)
         return reel_fail_at_(a->site, REEL_EDTYPE, "%s: feed %d is a number without a dtype: make it a tensor", FN, i);
@@ -178,7 +179,7 @@ static void drop(reel_exporter *x, int n_feeds, int n_fetches)
     reel_free_(x->taken, x->cap_taken * sizeof *x->taken);
     reel_free_(x->feed_name, ((size_t)n_feeds + 1) * sizeof *x->feed_name);
     reel_free_(x->fetch_name, ((size_t)n_fetches + 1) * sizeof *x->fetch_name);
-    reel_text *const texts[] = {&x->emit.body,  &x->emit.words, &x->run,    &x->errors, &x->constants,
+    reel_text *const texts[] = {&x->emit.body, &x->emit.words, &x->run,    &x->errors, &x->constants,
                                 &x->variables, &x->loads,      &x->header, &x->source, &x->weights};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) reel_text_free_(texts[i]);
     reel_free_(x, sizeof *x);
@@ -219,9 +220,10 @@ static int export_values(asked *a, const reel_export_opts *o, const reel_pipelin
     x->name = o->name ? o->name : "model";
     x->folder = o->folder ? o->folder : ".";
     x->side = o->side_file;
-    int rc = is_identifier(x->name) ? 0
-                                    : reel_fail_at_(a->site, REEL_EARG,
-                                                    "%s: the name \"%s\" is no C identifier of at most 60 letters", FN, x->name);
+    int rc = is_identifier(x->name)
+                 ? 0
+                 : reel_fail_at_(a->site, REEL_EARG, "%s: the name \"%s\" is no C identifier of at most 60 letters", FN,
+                                 x->name);
     if (!rc) rc = name_all(x, a->n_feeds, a->feed_name, "in", &x->feed_name);
     if (!rc) rc = name_all(x, a->n_fetches, a->fetch_name, "out", &x->fetch_name);
     for (int i = 0; i < a->n_feeds && !rc; i++) rc = give(a, i, o);

@@ -25,13 +25,15 @@ static void put_member(reel_text *t, const char *constant, const reel_type *type
 static void put_structs(reel_exporter *x, const planner *p)
 {
     reel_text *t = &x->header;
-    reel_text_fmt_(t, "/* What a run reads: dense arrays in C order, the last index fastest. */\n"
-                      "typedef struct %s_inputs {\n",
+    reel_text_fmt_(t,
+                   "/* What a run reads: dense arrays in C order, the last index fastest. */\n"
+                   "typedef struct %s_inputs {\n",
                    x->name);
     for (int i = 0; i < p->rq->n_feeds; i++) put_member(t, "const ", &p->rq->given[i]->type, x->feed_name[i]);
     if (!p->rq->n_feeds) reel_text_add_(t, "    char nothing;\n");
-    reel_text_fmt_(t, "} %s_inputs;\n/* What it writes: the caller's arrays, which overlap nothing else. */\n"
-                      "typedef struct %s_outputs {\n",
+    reel_text_fmt_(t,
+                   "} %s_inputs;\n/* What it writes: the caller's arrays, which overlap nothing else. */\n"
+                   "typedef struct %s_outputs {\n",
                    x->name, x->name);
     for (int i = 0; i < p->rq->n_fetches; i++) put_member(t, "", &p->results[i].type, x->fetch_name[i]);
     if (!p->rq->n_fetches) reel_text_add_(t, "    char nothing;\n");
@@ -58,19 +60,20 @@ static void put_header(reel_exporter *x, const planner *p, const reel_text *stru
     reel_text_put_(t, reel_text_of_(structs), structs->n);
     put_structs(x, p);
     if (x->side)
-        reel_text_fmt_(t,
-                       "/* Before the first run: the bytes of %s.weights. 0, or -1: they are not those that were written. */\n"
-                       "#define %s_WEIGHTS_BYTES %zu\n"
-                       "int %s_load(const void *bytes, size_t n);\n",
-                       x->name, up, x->weights.n, x->name);
-    reel_text_fmt_(t,
-                   "/* One run%s. 0, or a number that %s_error explains: a run that refuses its data changes no variable.\n"
-                   "   Not for several threads at once: the memory it works in is one static array. */\n"
-                   "int %s_run(const %s_inputs *in, const %s_outputs *out);\n"
-                   "const char *%s_error(int code);\n\n"
-                   "#ifdef __cplusplus\n}\n#endif\n#endif\n",
-                   x->trains ? ", which gives the variables their new values" : "", x->name, x->name, x->name, x->name,
-                   x->name);
+        reel_text_fmt_(
+            t,
+            "/* Before the first run: the bytes of %s.weights. 0, or -1: they are not those that were written. */\n"
+            "#define %s_WEIGHTS_BYTES %zu\n"
+            "int %s_load(const void *bytes, size_t n);\n",
+            x->name, up, x->weights.n, x->name);
+    reel_text_fmt_(
+        t,
+        "/* One run%s. 0, or a number that %s_error explains: a run that refuses its data changes no variable.\n"
+        "   Not for several threads at once: the memory it works in is one static array. */\n"
+        "int %s_run(const %s_inputs *in, const %s_outputs *out);\n"
+        "const char *%s_error(int code);\n\n"
+        "#ifdef __cplusplus\n}\n#endif\n#endif\n",
+        x->trains ? ", which gives the variables their new values" : "", x->name, x->name, x->name, x->name, x->name);
 }
 
 /* ---- the side file ----------------------------------------------------------------------------------------------------- */
@@ -93,22 +96,23 @@ static void put_loader(const reel_exporter *x, reel_text *t)
 {
     char up[128];
     upper(x->name, up);
-    reel_text_fmt_(t,
-                   "/* n elements of `size` bytes, little-endian; returns what comes behind, a multiple of 8 bytes further. */\n"
-                   "static const unsigned char *%s_take(void *to, const unsigned char *p, size_t n, size_t size)\n{\n"
-                   "    const uint16_t one = 1;\n    unsigned char *q = (unsigned char *)to;\n"
-                   "    if (*(const unsigned char *)&one)\n        memcpy(q, p, n * size);\n    else\n"
-                   "        for (size_t i = 0; i < n; i++)\n"
-                   "            for (size_t k = 0; k < size; k++) q[i * size + k] = p[i * size + size - 1 - k];\n"
-                   "    return p + (n * size + 7) / 8 * 8;\n}\n\n"
-                   "int %s_load(const void *bytes, size_t n)\n{\n"
-                   "    const unsigned char *p = (const unsigned char *)bytes;\n"
-                   "    uint64_t h = UINT64_C(0xcbf29ce484222325), want = 0;\n"
-                   "    if (!p || n != %s_WEIGHTS_BYTES || memcmp(p, \"REELEXP1\", 8) != 0) return -1;\n"
-                   "    for (size_t i = 16; i < n; i++) h = (h ^ p[i]) * UINT64_C(0x100000001b3);\n"
-                   "    for (int i = 0; i < 8; i++) want |= (uint64_t)p[8 + i] << (8 * i);\n"
-                   "    if (h != want) return -1;\n    p += 16;\n",
-                   x->name, x->name, up);
+    reel_text_fmt_(
+        t,
+        "/* n elements of `size` bytes, little-endian; returns what comes behind, a multiple of 8 bytes further. */\n"
+        "static const unsigned char *%s_take(void *to, const unsigned char *p, size_t n, size_t size)\n{\n"
+        "    const uint16_t one = 1;\n    unsigned char *q = (unsigned char *)to;\n"
+        "    if (*(const unsigned char *)&one)\n        memcpy(q, p, n * size);\n    else\n"
+        "        for (size_t i = 0; i < n; i++)\n"
+        "            for (size_t k = 0; k < size; k++) q[i * size + k] = p[i * size + size - 1 - k];\n"
+        "    return p + (n * size + 7) / 8 * 8;\n}\n\n"
+        "int %s_load(const void *bytes, size_t n)\n{\n"
+        "    const unsigned char *p = (const unsigned char *)bytes;\n"
+        "    uint64_t h = UINT64_C(0xcbf29ce484222325), want = 0;\n"
+        "    if (!p || n != %s_WEIGHTS_BYTES || memcmp(p, \"REELEXP1\", 8) != 0) return -1;\n"
+        "    for (size_t i = 16; i < n; i++) h = (h ^ p[i]) * UINT64_C(0x100000001b3);\n"
+        "    for (int i = 0; i < 8; i++) want |= (uint64_t)p[8 + i] << (8 * i);\n"
+        "    if (h != want) return -1;\n    p += 16;\n",
+        x->name, x->name, up);
     reel_text_put_(t, reel_text_of_(&x->loads), x->loads.n);
     reel_text_fmt_(t, "    (void)p;\n    %s_loaded = 1;\n    return 0;\n}\n\n", x->name);
 }
@@ -123,8 +127,8 @@ static void put_functions(const reel_exporter *x, reel_text *t)
     }
     for (size_t i = 0; i < x->n_functions; i++) {
         const reel_cfunction *f = &x->functions[i];
-        reel_text_fmt_(t, "/* %s */\nstatic %s %s(%s)\n{\n", reel_text_of_(&f->said), f->fails ? "int" : "void", f->name,
-                       f->params.n ? f->params.s : "void");
+        reel_text_fmt_(t, "/* %s */\nstatic %s %s(%s)\n{\n", reel_text_of_(&f->said), f->fails ? "int" : "void",
+                       f->name, f->params.n ? f->params.s : "void");
         reel_text_put_(t, reel_text_of_(&f->body), f->body.n);
         reel_text_add_(t, f->fails ? "    return 0;\n}\n\n" : "}\n\n");
     }
@@ -134,7 +138,8 @@ static void put_errors(const reel_exporter *x, reel_text *t)
 {
     reel_text_fmt_(t, "const char *%s_error(int code)\n{\n", x->name);
     if (x->n_refusals) {
-        reel_text_fmt_(t, "    static const char *const text[] = {\n        \"no error\",\n%s    };\n", reel_text_of_(&x->errors));
+        reel_text_fmt_(t, "    static const char *const text[] = {\n        \"no error\",\n%s    };\n",
+                       reel_text_of_(&x->errors));
         reel_text_fmt_(t, "    if (code >= 0 && code <= %d) return text[code];\n", x->n_refusals);
     }
     reel_text_add_(t, x->side ? "    if (code == -1) return \"the weights have not been loaded\";\n" : "");
@@ -144,12 +149,14 @@ static void put_errors(const reel_exporter *x, reel_text *t)
 static void put_source(reel_exporter *x)
 {
     reel_text *t = &x->source;
-    reel_text_fmt_(t, "/* %s.c: written by reel_export_c; see %s.h. C99, libm, no other dependency. */\n"
-                      "#include \"%s.h\"\n#include <math.h>\n#include <string.h>\n\n",
+    reel_text_fmt_(t,
+                   "/* %s.c: written by reel_export_c; see %s.h. C99, libm, no other dependency. */\n"
+                   "#include \"%s.h\"\n#include <math.h>\n#include <string.h>\n\n",
                    x->name, x->name, x->name);
-    reel_text_fmt_(t, "/* What a run works in; each value has its place there while it lives. */\n"
-                      "static union {\n    float f32[%zu];\n    double f64[%zu];\n    int64_t i64[%zu];\n    int32_t "
-                      "i32[%zu];\n    uint16_t u16[%zu];\n    int8_t i8[%zu];\n    uint8_t u8[%zu];\n} %s_arena;\n\n",
+    reel_text_fmt_(t,
+                   "/* What a run works in; each value has its place there while it lives. */\n"
+                   "static union {\n    float f32[%zu];\n    double f64[%zu];\n    int64_t i64[%zu];\n    int32_t "
+                   "i32[%zu];\n    uint16_t u16[%zu];\n    int8_t i8[%zu];\n    uint8_t u8[%zu];\n} %s_arena;\n\n",
                    x->arena_bytes / 4 + 1, x->arena_bytes / 8 + 1, x->arena_bytes / 8 + 1, x->arena_bytes / 4 + 1,
                    x->arena_bytes / 2 + 1, x->arena_bytes + 1, x->arena_bytes + 1, x->name);
     if (x->side) reel_text_fmt_(t, "static int %s_loaded;\n", x->name);
@@ -168,8 +175,9 @@ static void put_source(reel_exporter *x)
     if (x->side) put_loader(x, t);
     put_errors(x, t);
     const char *run = reel_text_of_(&x->run);
-    reel_text_fmt_(t, "int %s_run(const %s_inputs *in, const %s_outputs *out)\n{\n%s    (void)in;\n    (void)out;\n"
-                      "    (void)%s_arena;\n",
+    reel_text_fmt_(t,
+                   "int %s_run(const %s_inputs *in, const %s_outputs *out)\n{\n%s    (void)in;\n    (void)out;\n"
+                   "    (void)%s_arena;\n",
                    x->name, x->name, x->name, x->n_generators ? "    uint64_t counter;\n" : "", x->name);
     if (x->side) reel_text_fmt_(t, "    if (!%s_loaded) return -1;\n", x->name);
     reel_text_put_(t, run, x->run.n);
@@ -198,7 +206,8 @@ static int write_all(const reel_exporter *x)
     int rc = 0, n = 0;
     for (; n < N_FILES && !rc; n++) {
         const int length = snprintf(temporary, sizeof temporary, "%s/.%s%s.part", x->folder, x->name, ends[n]);
-        if (length < 0 || length >= PATH) return reel_fail_at_("", REEL_EARG, "reel_export_c: the folder's name is too long");
+        if (length < 0 || length >= PATH)
+            return reel_fail_at_("", REEL_EARG, "reel_export_c: the folder's name is too long");
         if (n > 0 || x->side) rc = write_file(temporary, text[n]);
     }
     for (int i = 0; i < n; i++) {

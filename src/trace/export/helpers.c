@@ -27,9 +27,10 @@ static const known real[] = {
     {"gelu_tanh", "(T x)\n{\n    const T c = x < -100 ? -100 : x > 100 ? 100 : x;\n"
                   "    const T u = (T)1.59576912160573071176 * (c + (T)0.044715 * c * c * c);\n"
                   "    return (x > 100 ? x : c) * V(sigmoid)(u);\n}\n"},
-    {"gelu_tanh_slope", "(T x)\n{\n    const T c = x < -100 ? -100 : x > 100 ? 100 : x, z = c * c;\n"
-                        "    const T u = (T)1.59576912160573071176 * (c + (T)0.044715 * c * z), s = V(sigmoid)(u);\n"
-                        "    return s + c * s * V(sigmoid)(-u) * ((T)1.59576912160573071176 * (1 + (T)0.134145 * z));\n}\n"},
+    {"gelu_tanh_slope",
+     "(T x)\n{\n    const T c = x < -100 ? -100 : x > 100 ? 100 : x, z = c * c;\n"
+     "    const T u = (T)1.59576912160573071176 * (c + (T)0.044715 * c * z), s = V(sigmoid)(u);\n"
+     "    return s + c * s * V(sigmoid)(-u) * ((T)1.59576912160573071176 * (1 + (T)0.134145 * z));\n}\n"},
     {"logaddexp", "(T x, T y)\n{\n    const T high = x > y ? x : y, d = x == y ? 0 : -V(fabs)(x - y);\n"
                   "    return high + V(log1p)(V(exp)(d));\n}\n"},
     {"mod", "(T x, T y)\n{\n    const T r = V(fmod)(x, y);\n    if (r == 0) return V(copysign)(0, y);\n"
@@ -80,29 +81,31 @@ static const known plain[] = {
     {"int_shl", "uint64_t int_shl(int64_t x, int64_t n)\n{\n    return (uint64_t)n < 64 ? (uint64_t)x << n : 0;\n}\n"},
     {"int_shr", "int64_t int_shr(int64_t x, int64_t n)\n{\n    const int by = (uint64_t)n < 64 ? (int)n : 63;\n"
                 "    return x < 0 ? ~(~x >> by) : x >> by;\n}\n"},
-    {"digamma", "double digamma(double x)\n{\n"
-                "    double sum = 0, q, z;\n"
-                "    if (x != x || x == (double)INFINITY) return x;\n"
-                "    if (x == 0) return copysign((double)INFINITY, -x);\n"
-                "    if (x < 0) {\n        if (x == floor(x)) return (double)NAN;\n"
-                "        q = x - floor(x); /* psi(x) = psi(-x) - 1 / x - pi / tan(pi x) */\n"
-                "        return digamma(-x) - 1 / x - 3.14159265358979323846 / tan(3.14159265358979323846 * q);\n    }\n"
-                "    for (; x < 12; x++) sum -= 1 / x;\n    q = 1 / x;\n    z = q * q;\n"
-                "    return sum + log(x) - 0.5 * q - z * (1 / 12.0 - z * (1 / 120.0 - z * (1 / 252.0 - z * (1 / 240.0 - "
-                "z / 132.0))));\n}\n"},
-    {"polygamma", "double polygamma(double x, int n) /* the n-th derivative of digamma, by its series */\n{\n"
-                  "    static const double b[] = {1 / 6.0, -1 / 30.0, 1 / 42.0, -1 / 30.0, 5 / 66.0, -691 / 2730.0, 7 / "
-                  "6.0, -3617 / 510.0};\n"
-                  "    double factorial = 1, terms = 0, sum = 0, c, q;\n"
-                  "    if (x != x) return x;\n    if (x == (double)INFINITY) return n % 2 ? 0.0 : -0.0;\n"
-                  "    if (x <= 0 && x == floor(x)) return n % 2 ? (double)INFINITY : (double)NAN;\n"
-                  "    for (int i = 2; i < n; i++) factorial *= i;\n"
-                  "    for (; x < n + 16; x++) terms += n / pow(x, n + 1);\n"
-                  "    q = 1 / x;\n    c = 0.5 * q * q * n * (n + 1);\n"
-                  "    for (int k = 0; k < 8; k++) {\n        sum += b[k] * c;\n"
-                  "        c *= q * q * (2 * k + 2 + n) * (2 * k + 3 + n) / ((2 * k + 3.0) * (2 * k + 4.0));\n    }\n"
-                  "    sum = ((1 + (0.5 * n * q + sum)) * pow(q, n) + terms) * factorial;\n"
-                  "    return n % 2 ? sum : -sum;\n}\n"},
+    {"digamma",
+     "double digamma(double x)\n{\n"
+     "    double sum = 0, q, z;\n"
+     "    if (x != x || x == (double)INFINITY) return x;\n"
+     "    if (x == 0) return copysign((double)INFINITY, -x);\n"
+     "    if (x < 0) {\n        if (x == floor(x)) return (double)NAN;\n"
+     "        q = x - floor(x); /* psi(x) = psi(-x) - 1 / x - pi / tan(pi x) */\n"
+     "        return digamma(-x) - 1 / x - 3.14159265358979323846 / tan(3.14159265358979323846 * q);\n    }\n"
+     "    for (; x < 12; x++) sum -= 1 / x;\n    q = 1 / x;\n    z = q * q;\n"
+     "    return sum + log(x) - 0.5 * q - z * (1 / 12.0 - z * (1 / 120.0 - z * (1 / 252.0 - z * (1 / 240.0 - "
+     "z / 132.0))));\n}\n"},
+    {"polygamma",
+     "double polygamma(double x, int n) /* the n-th derivative of digamma, by its series */\n{\n"
+     "    static const double b[] = {1 / 6.0, -1 / 30.0, 1 / 42.0, -1 / 30.0, 5 / 66.0, -691 / 2730.0, 7 / "
+     "6.0, -3617 / 510.0};\n"
+     "    double factorial = 1, terms = 0, sum = 0, c, q;\n"
+     "    if (x != x) return x;\n    if (x == (double)INFINITY) return n % 2 ? 0.0 : -0.0;\n"
+     "    if (x <= 0 && x == floor(x)) return n % 2 ? (double)INFINITY : (double)NAN;\n"
+     "    for (int i = 2; i < n; i++) factorial *= i;\n"
+     "    for (; x < n + 16; x++) terms += n / pow(x, n + 1);\n"
+     "    q = 1 / x;\n    c = 0.5 * q * q * n * (n + 1);\n"
+     "    for (int k = 0; k < 8; k++) {\n        sum += b[k] * c;\n"
+     "        c *= q * q * (2 * k + 2 + n) * (2 * k + 3 + n) / ((2 * k + 3.0) * (2 * k + 4.0));\n    }\n"
+     "    sum = ((1 + (0.5 * n * q + sum)) * pow(q, n) + terms) * factorial;\n"
+     "    return n % 2 ? sum : -sum;\n}\n"},
     {"pad_none", "long pad_none(long i, long n)\n{\n    return i < 0 || i >= n ? -1 : i;\n}\n"},
     {"pad_edge", "long pad_edge(long i, long n)\n{\n    return i < 0 ? 0 : i >= n ? n - 1 : i;\n}\n"},
     {"pad_wrap", "long pad_wrap(long i, long n)\n{\n    const long k = i % n;\n    return k < 0 ? k + n : k;\n}\n"},
@@ -120,19 +123,22 @@ static const known plain[] = {
                "        c1 = (uint32_t)p1;\n        c3 = (uint32_t)p0;\n        k0 += 0x9e3779b9u;\n        k1 += "
                "0xbb67ae85u;\n    }\n"
                "    w[0] = c0;\n    w[1] = c1;\n    w[2] = c2;\n    w[3] = c3;\n}\n"},
-    {"random_word", "uint32_t random_word(uint64_t key, uint64_t counter, uint64_t high, long i) /* word i of a draw */\n{\n"
-                    "    uint32_t w[4];\n    philox(key, counter + (uint64_t)i / 4, high, w);\n    return w[i % 4];\n}\n"},
-    {"random_bits", "uint64_t random_bits(uint64_t key, uint64_t counter, long i)\n{\n"
-                    "    return (uint64_t)random_word(key, counter, 0, i) << 32 | random_word(key, counter, 1, i);\n}\n"},
+    {"random_word",
+     "uint32_t random_word(uint64_t key, uint64_t counter, uint64_t high, long i) /* word i of a draw */\n{\n"
+     "    uint32_t w[4];\n    philox(key, counter + (uint64_t)i / 4, high, w);\n    return w[i % 4];\n}\n"},
+    {"random_bits",
+     "uint64_t random_bits(uint64_t key, uint64_t counter, long i)\n{\n"
+     "    return (uint64_t)random_word(key, counter, 0, i) << 32 | random_word(key, counter, 1, i);\n}\n"},
     {"random_below", "uint64_t random_below(uint64_t bits, uint64_t n) /* the upper 64 bits of a product */\n{\n"
                      "    const uint64_t a = bits >> 32, b = bits & 0xffffffffu, c = n >> 32, d = n & 0xffffffffu;\n"
                      "    const uint64_t bd = b * d, ad = a * d + (bd >> 32), bc = b * c + (ad & 0xffffffffu);\n"
                      "    return a * c + (ad >> 32) + (bc >> 32);\n}\n"},
     {"random_fraction", "double random_fraction(uint64_t bits) /* in [0, 1) */\n{\n"
                         "    return (double)(int64_t)(bits >> 11) * 0x1p-53;\n}\n"},
-    {"uniform", "double uniform(uint32_t word, int bits, double low, double span, double top)\n{\n"
-                "    const double x = (double)(int32_t)(word >> (32 - bits)) * (1.0 / (double)(1 << bits)) * span + low;\n"
-                "    return x > top ? top : x;\n}\n"},
+    {"uniform",
+     "double uniform(uint32_t word, int bits, double low, double span, double top)\n{\n"
+     "    const double x = (double)(int32_t)(word >> (32 - bits)) * (1.0 / (double)(1 << bits)) * span + low;\n"
+     "    return x > top ? top : x;\n}\n"},
     {"gauss", "double gauss(double u, double turn, int odd) /* Box and Muller; turn in quarters of a circle */\n{\n"
               "    const double r = sqrt(-2.0 * log(u)), a = 1.57079632679489661923 * turn;\n"
               "    return r * (odd ? sin(a) : cos(a));\n}\n"},

@@ -21,8 +21,8 @@ static void dense(const reel_eoperand *o, int64_t strides[REEL_MAX_RANK])
 static void say_index(reel_emit *e, int which, int64_t n, const char *v)
 {
     reel_set_(e, "size", n);
-    reel_sayf_(e, "const int64_t given_%s = (int64_t)LD%d($j), %s = given_%s < 0 ? given_%s + $size : given_%s;", v, which, v,
-               v, v, v);
+    reel_sayf_(e, "const int64_t given_%s = (int64_t)LD%d($j), %s = given_%s < 0 ? given_%s + $size : given_%s;", v,
+               which, v, v, v, v);
     reel_sayf_(e, "if (%s < 0 || %s >= $size) return 1;", v, v);
 }
 
@@ -35,7 +35,10 @@ static void say_put(reel_emit *e, int k, int mode)
     switch (mode) {
     case REEL_SCATTER_SET: reel_sayf_(e, "WR0($o, RD%d($u));", k); return;
     case REEL_SCATTER_ADD:
-        reel_sayf_(e, e->work ? "work[$o] += %s;" : real ? "ST0($o, LO0($o) + %s);" : "ST0($o, (uint64_t)LO0($o) + (uint64_t)%s);",
+        reel_sayf_(e,
+                   e->work ? "work[$o] += %s;"
+                   : real  ? "ST0($o, LO0($o) + %s);"
+                           : "ST0($o, (uint64_t)LO0($o) + (uint64_t)%s);",
                    u);
         return;
     case REEL_SCATTER_MUL:
@@ -78,7 +81,8 @@ static void begin_as_input(reel_emit *e)
 
 /* Loops over a table's leading axes, the indices' axes, then the table's others; $t: where the row's element lies in the table, $u: in
    what has the indices' axes in place of the axis. which: the input that holds the indices. */
-static int open_gathered(reel_emit *e, const reel_eoperand *t, const int64_t *ts, const int64_t *us, int axis, int which)
+static int open_gathered(reel_emit *e, const reel_eoperand *t, const int64_t *ts, const int64_t *us, int axis,
+                         int which)
 {
     const reel_eoperand *ix = &e->in[which];
     char buf[REEL_OFFSET_TEXT], name[24];
@@ -113,7 +117,8 @@ static int open_gathered(reel_emit *e, const reel_eoperand *t, const int64_t *ts
     reel_text_free_(&at);
     reel_text_fmt_(&at, "(long)k * %lld", (long long)ts[axis]);
     if (axis > 0) reel_text_fmt_(&at, " + %s", reel_offset_(t->dims, ts, axis, "a", ~0u, buf));
-    if (axis + 1 < t->rank) reel_text_fmt_(&at, " + %s", reel_offset_(t->dims, ts, t->rank, "c", ~((2u << axis) - 1), buf));
+    if (axis + 1 < t->rank)
+        reel_text_fmt_(&at, " + %s", reel_offset_(t->dims, ts, t->rank, "c", ~((2u << axis) - 1), buf));
     reel_set_text_(e, "t", "%s", reel_text_of_(&at));
     reel_text_free_(&at);
     return n;
@@ -173,7 +178,8 @@ int reel_emit_index_put_(reel_emit *e)
 /* ---- single elements along an axis ---------------------------------------------------------------------------------------------- */
 
 /* Loops over `shape`; $t: the element of the table that the index at hand names. */
-static int open_along(reel_emit *e, const reel_eoperand *shape, const reel_eoperand *t, const int64_t *ts, int axis, int which)
+static int open_along(reel_emit *e, const reel_eoperand *shape, const reel_eoperand *t, const int64_t *ts, int axis,
+                      int which)
 {
     char buf[REEL_OFFSET_TEXT];
     int64_t strides[REEL_MAX_RANK] = {0};
@@ -238,8 +244,7 @@ int reel_emit_scatter_(reel_emit *e)
 /* ---- by place ------------------------------------------------------------------------------------------------------------------------ */
 
 /* Loops over the places in input `which` and the axes behind; $t: in the table, $u: in what is [places.., rest..]. */
-static int open_places(reel_emit *e, const reel_eoperand *t, const int64_t *ts, const int64_t *us,
-                       int batch, int which)
+static int open_places(reel_emit *e, const reel_eoperand *t, const int64_t *ts, const int64_t *us, int batch, int which)
 {
     const reel_eoperand *ix = &e->in[which];
     const int lead = ix->rank - 1, m = (int)ix->dims[lead];
@@ -395,6 +400,89 @@ int reel_emit_reverse_sequence_(reel_emit *e)
     reel_set_offset_(e, "o", &e->out[0], "i");
     reel_say_(e, "{\n    const int64_t length = (int64_t)LD1($b * $by);\n    if (length < 0 || length > $n) return 1;\n"
                  "    WR0($o, RD0($x + ($i < length ? (long)length - 1 - $i : $i) * $ts));\n}");
+    reel_close_(e, n);
+    return 0;
+}
+
+/* ---- optimizer steps of some rows: w, v, g, ids, lr and w, m, v, g, ids, lr, t --------------------------------------------------------- */
+
+/* The tables as they are; then, for each row that is named, the sum of its gradients in work[]. Leaves open the loop over c: the element
+   at hand is number r of all tables. */
+static int open_updates(reel_emit *e, int n_state)
+{
+    const reel_eoperand *g = &e->in[n_state];
+    const int64_t n = e->in[n_state + 1].count, cols = e->out[0].count / e->out[0].dims[0];
+    char buf[REEL_OFFSET_TEXT];
+    const int ids = n_state + 1;
+    may_refuse(e);
+    e->work = (size_t)cols;
+    e->work_type = e->real == REEL_F64 ? "double" : "float";
+    reel_set_(e, "n", n);
+    reel_set_(e, "cols", cols);
+    reel_set_(e, "size", e->out[0].dims[0]);
+    reel_set_text_(e, "j", "j * %lld", (long long)e->in[ids].strides[0]);
+    reel_set_text_(e, "kk", "k * %lld", (long long)e->in[ids].strides[0]);
+    reel_sayf_(e,
+               "for (long j = 0; j < $n; j++) {\n    const int64_t id = (int64_t)LD%d($j);\n"
+               "    if (id < 0 || id >= $size) return 1;\n}",
+               ids);
+    for (int k = 0; k < n_state; k++) {
+        const int loops = reel_open_elements_(e, &e->out[k], 1u << k);
+        reel_sayf_(e, "WR%d($o, RD%d($i%d));", k, k, k);
+        reel_close_(e, loops);
+    }
+    reel_open_(e, "k", n);
+    reel_sayf_(e,
+               "const long id = (long)LD%d($kk);\nlong seen = 0, c = 0;\n"
+               "for (long j = 0; j < k; j++) seen += (long)LD%d($j) == id;\nif (seen) continue;\n"
+               "for (c = 0; c < $cols; c++) work[c] = 0;",
+               ids, ids);
+    reel_open_(e, "j", n);
+    reel_sayf_(e, "if ((long)LD%d($j) != id) continue;\nc = 0;", ids);
+    reel_set_text_(e, "g", "j * %lld + %s", (long long)g->strides[0],
+                   reel_offset_(g->dims, g->strides, g->rank, "q", ~1u, buf));
+    const int loops = reel_open_axes_(e, g, ~1u, "q");
+    reel_sayf_(e, "work[c++] += LD%d($g);", n_state);
+    reel_close_(e, loops + 1);
+    reel_open_(e, "r", cols);
+    reel_say_(e, "const long at = id * $cols + r;\nconst T w_old = LO0(at);");
+    return 2;
+}
+
+int reel_emit_sgd_rows_(reel_emit *e)
+{
+    const reel_attr_update *a = e->attr;
+    char buf[REEL_NUMBER_TEXT];
+    if (e->out[0].count == 0) return 0;
+    reel_set_text_(e, "momentum", "%s", reel_float_(e->real, a->momentum, buf));
+    reel_set_text_(e, "decay", "%s", reel_float_(e->real, a->decay, buf));
+    const int n = open_updates(e, 2);
+    reel_say_(e, "const T v_new = $momentum * LO1(at) + (work[r] + $decay * w_old);\n"
+                 "ST0(at, w_old - LD4(0) * v_new);\nST1(at, v_new);");
+    reel_close_(e, n);
+    return 0;
+}
+
+int reel_emit_adam_rows_(reel_emit *e)
+{
+    const reel_attr_update *a = e->attr;
+    char buf[REEL_NUMBER_TEXT];
+    if (e->out[0].count == 0) return 0;
+    const struct {
+        const char *name;
+        double x;
+    } numbers[] = {{"b1", a->beta1},     {"b2", a->beta2}, {"c1", 1 - a->beta1},
+                   {"c2", 1 - a->beta2}, {"eps", a->eps},  {"decay", a->decay}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        reel_set_text_(e, numbers[i].name, "%s", reel_float_(e->real, numbers[i].x, buf));
+    reel_set_text_(e, "wide1", "%s", reel_double_(a->beta1, buf));
+    reel_set_text_(e, "wide2", "%s", reel_double_(a->beta2, buf));
+    reel_say_(e, "const double step = (double)LD6(0);\nconst T rate = (T)((double)LD5(0) / (1 - pow($wide1, step)));\n"
+                 "const T scale = (T)(1 / (1 - pow($wide2, step)));");
+    const int n = open_updates(e, 3);
+    reel_say_(e, "const T g_new = work[r] + $decay * w_old;\n"
+                 "const T m_new = $b1 * LO1(at) + $c1 * g_new, v_new = $b2 * LO2(at) + $c2 * g_new * g_new;\n"
+                 "ST0(at, w_old - rate * m_new / (V(sqrt)(v_new * scale) + $eps));\nST1(at, m_new);\nST2(at, v_new);");
     reel_close_(e, n);
     return 0;
 }

@@ -92,9 +92,10 @@ int reel_emit_normalize_grad_(reel_emit *e)
     const int outer = reel_open_axes_(e, x, ~mask, "i");
     reel_say_(e, "const double m = (double)LD2($x2), r = 1 / sqrt((double)LD3($x3) + $eps);\n"
                  "double sum = 0, along = 0;");
-    inner(e, x, mask, scaled ? "const double hat = ((double)LD1($x1) - m) * r, u = (double)LD0($x0);\n"
-                               "work[$w] += u * hat;\nwork[$c + $w] += u;\nsum += $gs;\nalong += $gs * hat;"
-                             : "sum += $gs;\nalong += $gs * ((double)LD1($x1) - m) * r;");
+    inner(e, x, mask,
+          scaled ? "const double hat = ((double)LD1($x1) - m) * r, u = (double)LD0($x0);\n"
+                   "work[$w] += u * hat;\nwork[$c + $w] += u;\nsum += $gs;\nalong += $gs * hat;"
+                 : "sum += $gs;\nalong += $gs * ((double)LD1($x1) - m) * r;");
     reel_say_(e, a->rms ? "sum = 0;\nalong /= $n.0;" : "sum /= $n.0;\nalong /= $n.0;");
     inner(e, x, mask, "ST0($y0, r * ($gs - sum - ((double)LD1($x1) - m) * r * along));");
     reel_close_(e, outer);

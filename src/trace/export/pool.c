@@ -119,7 +119,8 @@ int reel_emit_max_pool_(reel_emit *e)
         reel_say_(e, "    best = v;\n    found = $number;\n}");
     } else {
         reel_say_(e, "const T v = LD0($x);");
-        reel_say_(e, reel_is_float_(e->in[0].dtype) ? "best = v > best || v != v ? v : best;" : "best = v > best ? v : best;");
+        reel_say_(e, reel_is_float_(e->in[0].dtype) ? "best = v > best || v != v ? v : best;"
+                                                    : "best = v > best ? v : best;");
     }
     reel_close_(e, inner);
     reel_say_(e, places ? "ST0($o, found);" : "ST0($o, best);");
@@ -173,14 +174,15 @@ static void say_counts(reel_emit *e, const windows *t)
         reel_text_fmt_(&all, "%sm%d", i ? " * " : "", i);
         if (w->adaptive) {
             reel_sayf_(e, "const long m%d = ((q%d + 1) * %lld + %lld) / %lld - q%d * %lld / %lld;", i, i,
-                       (long long)w->in, (long long)w->out - 1, (long long)w->out, i, (long long)w->in, (long long)w->out);
+                       (long long)w->in, (long long)w->out - 1, (long long)w->out, i, (long long)w->in,
+                       (long long)w->out);
             continue;
         }
         const int64_t end = w->in + (t->a->include_pad ? w->after : 0);
         reel_sayf_(e, "long m%d = 0;", i);
-        reel_sayf_(e, "for (long k = 0; k < %lld; k++) m%d += q%d * %lld - %lld + k * %lld < %lld%s", (long long)w->kernel, i,
-                   i, (long long)w->stride, (long long)w->before, (long long)w->dilation, (long long)end,
-                   t->a->include_pad ? ";" : "");
+        reel_sayf_(e, "for (long k = 0; k < %lld; k++) m%d += q%d * %lld - %lld + k * %lld < %lld%s",
+                   (long long)w->kernel, i, i, (long long)w->stride, (long long)w->before, (long long)w->dilation,
+                   (long long)end, t->a->include_pad ? ";" : "");
         if (!t->a->include_pad)
             reel_sayf_(e, "    && q%d * %lld - %lld + k * %lld >= 0;", i, (long long)w->stride, (long long)w->before,
                        (long long)w->dilation);

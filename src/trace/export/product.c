@@ -59,23 +59,25 @@ int reel_emit_matmul_(reel_emit *e)
     const bool real = reel_is_float_(e->out[0].dtype), wide = reel_size_(e->out[0].dtype) >= 4;
     const int n = reel_open_all_(e, "b", p.dims, p.rank);
     if (!real)
-        reel_say_(e, "for (long i = 0; i < $m; i++)\n    for (long j = 0; j < $n; j++) {\n        uint64_t sum = 0;\n"
-                     "        for (long k = 0; k < $k; k++)\n"
-                     "            sum += (uint64_t)LD0($A + i * $am + k * $ak) * (uint64_t)LD1($B + k * $bk + j * $bn);\n"
-                     "        ST0($Y + i * $n + j, sum);\n    }");
+        reel_say_(e,
+                  "for (long i = 0; i < $m; i++)\n    for (long j = 0; j < $n; j++) {\n        uint64_t sum = 0;\n"
+                  "        for (long k = 0; k < $k; k++)\n"
+                  "            sum += (uint64_t)LD0($A + i * $am + k * $ak) * (uint64_t)LD1($B + k * $bk + j * $bn);\n"
+                  "        ST0($Y + i * $n + j, sum);\n    }");
     else if (wide && p.n > 1 && p.bn == 1)
         reel_say_(e, "for (long i = 0; i < $m; i++) {\n    T *restrict row = out + ($Y + i * $n);\n"
                      "    for (long j = 0; j < $n; j++) row[j] = 0;\n    for (long k = 0; k < $k; k++) {\n"
                      "        const T by = LD0($A + i * $am + k * $ak);\n"
                      "        for (long j = 0; j < $n; j++) row[j] += by * LD1($B + k * $bk + j);\n    }\n}");
     else
-        reel_say_(e, "for (long i = 0; i < $m; i++)\n    for (long j = 0; j < $n; j++) {\n"
-                     "        T sum[8] = {0};\n        long k = 0;\n"
-                     "        for (; k + 8 <= $k; k += 8)\n            for (int l = 0; l < 8; l++)\n"
-                     "                sum[l] += LD0($A + i * $am + (k + l) * $ak) * LD1($B + (k + l) * $bk + j * $bn);\n"
-                     "        for (; k < $k; k++) sum[0] += LD0($A + i * $am + k * $ak) * LD1($B + k * $bk + j * $bn);\n"
-                     "        ST0($Y + i * $n + j, ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] "
-                     "+ sum[7])));\n    }");
+        reel_say_(e,
+                  "for (long i = 0; i < $m; i++)\n    for (long j = 0; j < $n; j++) {\n"
+                  "        T sum[8] = {0};\n        long k = 0;\n"
+                  "        for (; k + 8 <= $k; k += 8)\n            for (int l = 0; l < 8; l++)\n"
+                  "                sum[l] += LD0($A + i * $am + (k + l) * $ak) * LD1($B + (k + l) * $bk + j * $bn);\n"
+                  "        for (; k < $k; k++) sum[0] += LD0($A + i * $am + k * $ak) * LD1($B + k * $bk + j * $bn);\n"
+                  "        ST0($Y + i * $n + j, ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] "
+                  "+ sum[7])));\n    }");
     e->out[0].read = true;
     reel_close_(e, n);
     return 0;
@@ -93,8 +95,7 @@ static void set_labels(reel_emit *e, const char *name, const reel_eoperand *o, c
 {
     reel_text t = {0};
     for (int i = 0; i < o->rank; i++)
-        if (o->dims[i] != 1)
-            reel_text_fmt_(&t, "%sl%d * %lld", t.n ? " + " : "", label[i], (long long)o->strides[i]);
+        if (o->dims[i] != 1) reel_text_fmt_(&t, "%sl%d * %lld", t.n ? " + " : "", label[i], (long long)o->strides[i]);
     reel_set_text_(e, name, "%s", t.n ? t.s : "0");
     reel_text_free_(&t);
 }

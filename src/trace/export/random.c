@@ -40,9 +40,10 @@ int reel_emit_uniform_(reel_emit *e)
     reel_set_(e, "bits", d == REEL_F16 ? 11 : d == REEL_BF16 ? 8 : 24);
     reel_open_(e, "i", e->out[0].count);
     if (d == REEL_F64)
-        reel_say_(e, "uint32_t w[4];\nphilox(key, counter + (uint64_t)i / 2, 0, w);\n"
-                     "const double u = $low + random_fraction((uint64_t)w[i % 2 * 2] << 32 | w[i % 2 * 2 + 1]) * $span;\n"
-                     "ST0(i, u > $top ? $top : u);");
+        reel_say_(e,
+                  "uint32_t w[4];\nphilox(key, counter + (uint64_t)i / 2, 0, w);\n"
+                  "const double u = $low + random_fraction((uint64_t)w[i % 2 * 2] << 32 | w[i % 2 * 2 + 1]) * $span;\n"
+                  "ST0(i, u > $top ? $top : u);");
     else
         reel_say_(e, "ST0(i, uniform(random_word(key, counter, 0, i), $bits, $low, $span, $top));");
     reel_close_(e, 1);
@@ -65,9 +66,11 @@ int reel_emit_normal_(reel_emit *e)
                      "const double turn = 4 * random_fraction((uint64_t)w[2] << 32 | w[3]);\n"
                      "ST0(i, $mean + $dev * gauss(u, turn, (int)(i % 2)));");
     else
-        reel_say_(e, "const uint32_t u = random_word(key, counter, 0, i / 2 * 2), turn = random_word(key, counter, 0, i / 2 * 2 + "
-                     "1);\nST0(i, $mean + $dev * gauss((double)((u >> 8) + 1u) * 0x1p-24, (double)(turn >> 8) * 0x1p-22, "
-                     "(int)(i % 2)));");
+        reel_say_(e,
+                  "const uint32_t u = random_word(key, counter, 0, i / 2 * 2), turn = random_word(key, counter, 0, i / "
+                  "2 * 2 + "
+                  "1);\nST0(i, $mean + $dev * gauss((double)((u >> 8) + 1u) * 0x1p-24, (double)(turn >> 8) * 0x1p-22, "
+                  "(int)(i % 2)));");
     reel_close_(e, 1);
     return 0;
 }
@@ -84,7 +87,8 @@ int reel_emit_bernoulli_(reel_emit *e)
     reel_set_text_(e, "one", "%s", reel_literal_(e->out[0].dtype, element, buf));
     reel_set_text_(e, "limit", "UINT64_C(%llu)", (unsigned long long)(uint64_t)(a->a * 0x1p32 + 0.5));
     reel_open_(e, "i", e->out[0].count);
-    reel_say_(e, "const uint64_t word = random_word(key, counter, 0, i);\nif (word + 1 <= $limit)\n    WR0(i, $one);\nelse\n    WR0(i, 0);");
+    reel_say_(e, "const uint64_t word = random_word(key, counter, 0, i);\nif (word + 1 <= $limit)\n    WR0(i, "
+                 "$one);\nelse\n    WR0(i, 0);");
     reel_close_(e, 1);
     return 0;
 }
@@ -141,7 +145,8 @@ int reel_emit_quantize_(reel_emit *e)
     const int n = reel_open_elements_(e, &e->out[0], 7u);
     reel_set_text_(e, "low", d == REEL_I8 ? "-128.0" : d == REEL_U8 ? "0.0" : "-2147483648.0");
     reel_set_text_(e, "high", d == REEL_I8 ? "127.0" : d == REEL_U8 ? "255.0" : "2147483647.0");
-    reel_say_(e, "double v = (double)(LD0($i0) / LD1($i1));\nv = v == v ? v : 0;\nv = v > 0x1p40 ? 0x1p40 : v < -0x1p40 ? -0x1p40 : v;\n"
+    reel_say_(e, "double v = (double)(LD0($i0) / LD1($i1));\nv = v == v ? v : 0;\nv = v > 0x1p40 ? 0x1p40 : v < "
+                 "-0x1p40 ? -0x1p40 : v;\n"
                  "v = rint(v) + (double)LD2($i2);\nv = v < $low ? $low : v;\nST0($o, v > $high ? $high : v);");
     reel_close_(e, n);
     return 0;

@@ -42,7 +42,8 @@ static void set_optional(reel_emit *e, const char *name, const layer *l, int bit
         reel_set_text_(e, name, "LD%d(t * %lld + b * %lld + (%s) * %lld)", k, (long long)o->strides[0],
                        (long long)o->strides[1], text, (long long)o->strides[2]);
     else if (r == 2)
-        reel_set_text_(e, name, "LD%d(b * %lld + (%s) * %lld)", k, (long long)o->strides[0], text, (long long)o->strides[1]);
+        reel_set_text_(e, name, "LD%d(b * %lld + (%s) * %lld)", k, (long long)o->strides[0], text,
+                       (long long)o->strides[1]);
     else
         reel_set_text_(e, name, "LD%d((%s) * %lld)", k, text, (long long)o->strides[0]);
 }
@@ -56,7 +57,8 @@ static void say_lengths(reel_emit *e, const layer *l)
     e->refuses = "a length is out of range";
     reel_set_text_(e, "length", "LD%d(b * %lld)", k, (long long)e->in[k].strides[0]);
     reel_say_(e, "for (long b = 0; b < $b; b++)\n    if ((int64_t)$length > $t) return 1;");
-    if (e->in[k].dtype != REEL_U8) reel_say_(e, "for (long b = 0; b < $b; b++)\n    if ((int64_t)$length < 0) return 1;");
+    if (e->in[k].dtype != REEL_U8)
+        reel_say_(e, "for (long b = 0; b < $b; b++)\n    if ((int64_t)$length < 0) return 1;");
 }
 
 /* pre[k] = row k of R times v, for rows [from, to) */
@@ -65,8 +67,9 @@ static void say_product(reel_emit *e, int r, const char *v, const char *from, co
     reel_set_text_(e, "v", "%s", v);
     reel_set_text_(e, "from", "%s", from);
     reel_set_text_(e, "end", "%s", to);
-    reel_sayf_(e, "for (long k = $from; k < $end; k++) {\n    T sum = 0;\n"
-                  "    for (long j = 0; j < $h; j++) sum += LD%d(k * $rr + j * $rc) * $v[j];\n    pre[k] = sum;\n}",
+    reel_sayf_(e,
+               "for (long k = $from; k < $end; k++) {\n    T sum = 0;\n"
+               "    for (long j = 0; j < $h; j++) sum += LD%d(k * $rr + j * $rc) * $v[j];\n    pre[k] = sum;\n}",
                r);
 }
 
@@ -104,19 +107,23 @@ static void say_cell(reel_emit *e, const layer *l)
                      "    ST2($s + 3 * $h, go);\n    ST2($s + 4 * $h, cell[u]);\n}");
         return;
     case REEL_RNN_GRU:
-        reel_say_(e, "for (long u = 0; u < $h; u++) {\n"
-                     "    const T r = $sig($x0 + $b0 + pre[u]), z = $sig($x1 + $b1 + pre[$h + u]), m = $rb + pre[2 * $h + u];\n"
-                     "    const T n = V(tanh)($x2 + $b2 + r * m);\n    state[u] = (1 - z) * n + z * state[u];\n"
-                     "    ST0($y, state[u]);\n    ST2($s, r);\n    ST2($s + $h, z);\n    ST2($s + 2 * $h, n);\n"
-                     "    ST2($s + 3 * $h, m);\n}");
+        reel_say_(
+            e,
+            "for (long u = 0; u < $h; u++) {\n"
+            "    const T r = $sig($x0 + $b0 + pre[u]), z = $sig($x1 + $b1 + pre[$h + u]), m = $rb + pre[2 * $h + u];\n"
+            "    const T n = V(tanh)($x2 + $b2 + r * m);\n    state[u] = (1 - z) * n + z * state[u];\n"
+            "    ST0($y, state[u]);\n    ST2($s, r);\n    ST2($s + $h, z);\n    ST2($s + 2 * $h, n);\n"
+            "    ST2($s + 3 * $h, m);\n}");
         return;
     case REEL_RNN_GRU_BEFORE:
         reel_say_(e, "for (long u = 0; u < $h; u++) {\n    gate[u] = $sig($x0 + $b0 + pre[u]);\n"
                      "    gate[$h + u] = $sig($x1 + $b1 + pre[$h + u]);\n    cell[u] = gate[u] * state[u];\n}");
         say_product(e, 1, "cell", "2 * $h", "3 * $h");
-        reel_say_(e, "for (long u = 0; u < $h; u++) {\n    const T z = gate[$h + u], n = V(tanh)($x2 + $b2 + pre[2 * $h + u]);\n"
-                     "    state[u] = (1 - z) * n + z * state[u];\n    ST0($y, state[u]);\n    ST2($s, gate[u]);\n"
-                     "    ST2($s + $h, z);\n    ST2($s + 2 * $h, n);\n    ST2($s + 3 * $h, cell[u]);\n}");
+        reel_say_(
+            e,
+            "for (long u = 0; u < $h; u++) {\n    const T z = gate[$h + u], n = V(tanh)($x2 + $b2 + pre[2 * $h + u]);\n"
+            "    state[u] = (1 - z) * n + z * state[u];\n    ST0($y, state[u]);\n    ST2($s, gate[u]);\n"
+            "    ST2($s + $h, z);\n    ST2($s + 2 * $h, n);\n    ST2($s + 3 * $h, cell[u]);\n}");
         return;
     default:
         reel_say_(e, l->a->kind == REEL_RNN_RELU
@@ -190,20 +197,22 @@ static void say_cell_back(reel_emit *e, const layer *l)
 {
     switch (l->a->kind) {
     case REEL_RNN_LSTM:
-        reel_say_(e, "for (long u = 0; u < $h; u++) {\n"
-                     "    const T gi = $s0, gf = $s1, gg = $s2, go = $s3, ct = V(tanh)($s4), d = dh[u] + $dy;\n"
-                     "    const T dct = dc[u] + d * go * (1 - ct * ct) + $ds4, cb = none ? $c0 : $cb;\n"
-                     "    dx[u] = (dct * gg + $ds0) * gi * (1 - gi);\n    dx[$h + u] = (dct * cb + $ds1) * gf * (1 - gf);\n"
-                     "    dx[2 * $h + u] = (dct * gi + $ds2) * (1 - gg * gg);\n"
-                     "    dx[3 * $h + u] = (d * ct + $ds3) * go * (1 - go);\n    dc[u] = dct * gf;\n}");
+        reel_say_(
+            e, "for (long u = 0; u < $h; u++) {\n"
+               "    const T gi = $s0, gf = $s1, gg = $s2, go = $s3, ct = V(tanh)($s4), d = dh[u] + $dy;\n"
+               "    const T dct = dc[u] + d * go * (1 - ct * ct) + $ds4, cb = none ? $c0 : $cb;\n"
+               "    dx[u] = (dct * gg + $ds0) * gi * (1 - gi);\n    dx[$h + u] = (dct * cb + $ds1) * gf * (1 - gf);\n"
+               "    dx[2 * $h + u] = (dct * gi + $ds2) * (1 - gg * gg);\n"
+               "    dx[3 * $h + u] = (d * ct + $ds3) * go * (1 - go);\n    dc[u] = dct * gf;\n}");
         say_back(e, "dh", "dx", "0", "$g", false);
         return;
     case REEL_RNN_GRU:
-        reel_say_(e, "for (long u = 0; u < $h; u++) {\n    const T r = $s0, z = $s1, n = $s2, m = $s3, d = dh[u] + $dy;\n"
-                     "    const T dn = d * (1 - z) + $ds2, an = dn * (1 - n * n);\n"
-                     "    dx[u] = (an * m + $ds0) * r * (1 - r);\n"
-                     "    dx[$h + u] = (d * (before[u] - n) + $ds1) * z * (1 - z);\n    dx[2 * $h + u] = an;\n"
-                     "    dm[u] = an * r + $ds3;\n    ST3($y, dm[u]);\n    dh[u] = d * z;\n}");
+        reel_say_(e,
+                  "for (long u = 0; u < $h; u++) {\n    const T r = $s0, z = $s1, n = $s2, m = $s3, d = dh[u] + $dy;\n"
+                  "    const T dn = d * (1 - z) + $ds2, an = dn * (1 - n * n);\n"
+                  "    dx[u] = (an * m + $ds0) * r * (1 - r);\n"
+                  "    dx[$h + u] = (d * (before[u] - n) + $ds1) * z * (1 - z);\n    dx[2 * $h + u] = an;\n"
+                  "    dm[u] = an * r + $ds3;\n    ST3($y, dm[u]);\n    dh[u] = d * z;\n}");
         say_back(e, "dh", "dx", "0", "2 * $h", true);
         say_back(e, "dh", "dm", "2 * $h", "3 * $h", true);
         return;
@@ -257,7 +266,8 @@ static void say_start(reel_emit *e, const layer *l, const char *to, int part)
         reel_sayf_(e, "for (long u = 0; u < $h; u++) %s[u] = 0;", to);
     else
         reel_sayf_(e, "for (long u = 0; u < $h; u++) %s[u] = LD%d(%lld + b * %lld + u * %lld);", to, k,
-                   (long long)(part * e->in[k].strides[0]), (long long)e->in[k].strides[1], (long long)e->in[k].strides[2]);
+                   (long long)(part * e->in[k].strides[0]), (long long)e->in[k].strides[1],
+                   (long long)e->in[k].strides[2]);
 }
 
 int reel_emit_recurrent_grad_(reel_emit *e)
@@ -288,8 +298,9 @@ int reel_emit_recurrent_grad_(reel_emit *e)
             if (l.a->kind == REEL_RNN_GRU) reel_say_(e, "    for (long u = 0; u < $h; u++) ST3($y, 0);");
             reel_say_(e, "    continue;\n}");
         }
-        reel_say_(e, gru ? "for (long u = 0; u < $h; u++) {\n    before[u] = none ? $h0 : $past;\n    ST2($y, before[u]);\n}"
-                         : "for (long u = 0; u < $h; u++) ST2($y, none ? $h0 : $past);");
+        reel_say_(
+            e, gru ? "for (long u = 0; u < $h; u++) {\n    before[u] = none ? $h0 : $past;\n    ST2($y, before[u]);\n}"
+                   : "for (long u = 0; u < $h; u++) ST2($y, none ? $h0 : $past);");
         say_cell_back(e, &l);
         reel_say_(e, "for (long u = 0; u < $g; u++) ST0((t * $b + b) * $g + u, dx[u]);");
         reel_close_(e, 1);

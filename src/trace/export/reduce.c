@@ -154,9 +154,10 @@ int reel_emit_argmax_(reel_emit *e)
     reel_set_text_(e, "sign", e->op->id == REEL_OP_argmin ? (a->last ? "<=" : "<") : a->last ? ">=" : ">");
     reel_set_text_(e, "nan", whole(e) ? "" : a->last ? " || v != v" : " || (v != v && best == best)");
     reel_set_text_(e, "not", whole(e) ? "" : " && best == best");
-    return reduce_all(e, "int64_t at = 0, k = 0;\nT best = 0;",
-                      "const T v = LD0($x);\nif (k == 0 || (v $sign best$not)$nan) {\n    best = v;\n    at = k;\n}\nk++;",
-                      "ST0($o, at);");
+    return reduce_all(
+        e, "int64_t at = 0, k = 0;\nT best = 0;",
+        "const T v = LD0($x);\nif (k == 0 || (v $sign best$not)$nan) {\n    best = v;\n    at = k;\n}\nk++;",
+        "ST0($o, at);");
 }
 
 int reel_emit_variance_(reel_emit *e)
@@ -273,9 +274,11 @@ int reel_emit_softmax_(reel_emit *e)
                  "for (long k = 1; k < $n; k++) high = V(larger)(LD0($x0 + k * $s0), high);\n"
                  "for (long k = 0; k < $n; k++) sum += (double)V(exp)(LD0($x0 + k * $s0) - high);");
     if (e->op->id == REEL_OP_log_softmax)
-        reel_say_(e, "for (long k = 0; k < $n; k++) ST0($y0 + k * $t0, (double)(LD0($x0 + k * $s0) - high) - log(sum));");
+        reel_say_(e,
+                  "for (long k = 0; k < $n; k++) ST0($y0 + k * $t0, (double)(LD0($x0 + k * $s0) - high) - log(sum));");
     else
-        reel_say_(e, "for (long k = 0; k < $n; k++) ST0($y0 + k * $t0, (double)V(exp)(LD0($x0 + k * $s0) - high) / sum);");
+        reel_say_(e,
+                  "for (long k = 0; k < $n; k++) ST0($y0 + k * $t0, (double)V(exp)(LD0($x0 + k * $s0) - high) / sum);");
     reel_close_(e, n);
     return 0;
 }
@@ -330,8 +333,7 @@ int reel_emit_pick_label_(reel_emit *e)
     if (nothing(e)) return 0;
     const int n = open_labels(e);
     reel_say_(e, "const long label = (long)LD1($label);");
-    if (a->ignore)
-        reel_sayf_(e, "if (label == %lld) {\n    ST0($o, 0);\n    continue;\n}", (long long)a->index);
+    if (a->ignore) reel_sayf_(e, "if (label == %lld) {\n    ST0($o, 0);\n    continue;\n}", (long long)a->index);
     reel_say_(e, "if (label < 0 || label >= $n) return 1;\nST0($o, LD0($x0 + label * $s0));");
     reel_close_(e, n);
     return 0;
@@ -358,13 +360,15 @@ int reel_emit_scan_(reel_emit *e)
     case REEL_OP_logcumsumexp:
         type = "double";
         begin = "-(double)INFINITY";
-        step = "sum = sum == -(double)INFINITY ? (double)LD0($x0 + k * $s0) : logaddexp_f64(sum, (double)LD0($x0 + k * $s0));";
+        step = "sum = sum == -(double)INFINITY ? (double)LD0($x0 + k * $s0) : logaddexp_f64(sum, (double)LD0($x0 + k * "
+               "$s0));";
         break;
     default:
         begin = extreme(e->in[0].dtype, least);
-        step = real ? (least ? "sum = V(smaller)(LD0($x0 + k * $s0), sum);" : "sum = V(larger)(LD0($x0 + k * $s0), sum);")
-               : least ? "sum = LD0($x0 + k * $s0) < sum ? LD0($x0 + k * $s0) : sum;"
-                       : "sum = LD0($x0 + k * $s0) > sum ? LD0($x0 + k * $s0) : sum;";
+        step =
+            real ? (least ? "sum = V(smaller)(LD0($x0 + k * $s0), sum);" : "sum = V(larger)(LD0($x0 + k * $s0), sum);")
+            : least ? "sum = LD0($x0 + k * $s0) < sum ? LD0($x0 + k * $s0) : sum;"
+                    : "sum = LD0($x0 + k * $s0) > sum ? LD0($x0 + k * $s0) : sum;";
     }
     const int n = reel_open_rows_(e, &e->in[0], e->in[0].rank ? reel_emit_axis_(a->axis, e->in[0].rank) : -1);
     reel_sayf_(e, "%s sum = %s;", type, begin);

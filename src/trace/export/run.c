@@ -130,7 +130,9 @@ static bool may_overwrite(const runner *r, size_t i, const reel_rec *cell)
     const planner *p = r->p;
     const pstep *s = &p->steps[i];
     const reel_plan *plan = p->plan;
-    const bool alike = s->kind == STEP_FUSED || (s->node >= 0 && (p->g->nodes[s->node].op->flags & REEL_OPF_ELEMENTWISE));
+    const unsigned flags = s->node >= 0 ? p->g->nodes[s->node].op->flags : 0;
+    const bool alike = s->kind == STEP_FUSED || (flags & (REEL_OPF_ELEMENTWISE | REEL_OPF_ROWS));
+    const int32_t refuses = (int32_t)i + ((flags & REEL_OPF_ROWS) != 0); /* that one looks at its ids first */
     for (int k = 0; k < s->n_in; k++) {
         const pslot *slot = &p->slots[s->slot + k];
         if (slot->value < 0 || !in_variable(p, &plan->slots[s->slot + k], cell)) continue;
@@ -142,10 +144,11 @@ static bool may_overwrite(const runner *r, size_t i, const reel_rec *cell)
     for (size_t j = i + 1; j < p->n_steps; j++) {
         const pstep *later = &p->steps[j];
         for (int k = 0; k < later->n_in; k++)
-            if (p->slots[later->slot + k].value >= 0 && in_variable(p, &plan->slots[later->slot + k], cell)) return false;
+            if (p->slots[later->slot + k].value >= 0 && in_variable(p, &plan->slots[later->slot + k], cell))
+                return false;
     }
     for (size_t j = 0; j < r->x->n_calls; j++) /* a run that fails changes nothing */
-        if (r->x->calls[j].fails && r->x->calls[j].step >= (int32_t)i) return false;
+        if (r->x->calls[j].fails && r->x->calls[j].step >= refuses) return false;
     for (size_t j = 0; j < p->n_results; j++)
         if (in_variable(p, &p->results[j].place, cell)) return false;
     return true;
@@ -218,10 +221,10 @@ static int put_call(const runner *r, const reel_ccall *c)
         if (put_place(r, t, &p->plan->slots[slot], slot_dtype(p, s, slot - s->slot))) return reel_status();
     }
     if (c->work) {
-        const reel_dtype d = strcmp(c->work_type, "double") == 0    ? REEL_F64
-                             : strcmp(c->work_type, "int64_t") == 0 ? REEL_I64
-                             : strcmp(c->work_type, "int32_t") == 0 ? REEL_I32
-                             : strcmp(c->work_type, "float") == 0   ? REEL_F32
+        const reel_dtype d = strcmp(c->work_type, "double") == 0     ? REEL_F64
+                             : strcmp(c->work_type, "int64_t") == 0  ? REEL_I64
+                             : strcmp(c->work_type, "int32_t") == 0  ? REEL_I32
+                             : strcmp(c->work_type, "float") == 0    ? REEL_F32
                              : strcmp(c->work_type, "uint16_t") == 0 ? REEL_F16
                              : strcmp(c->work_type, "int8_t") == 0   ? REEL_I8
                                                                      : REEL_U8;
@@ -230,8 +233,7 @@ static int put_call(const runner *r, const reel_ccall *c)
         first = false;
         put_place(r, t, &at, d);
     }
-    if (c->draws)
-        reel_text_fmt_(t, "%s%s_vars.random[%d][0], counter", first ? "" : ", ", x->name, c->generator);
+    if (c->draws) reel_text_fmt_(t, "%s%s_vars.random[%d][0], counter", first ? "" : ", ", x->name, c->generator);
     reel_text_add_(t, c->fails ? "))" : ");");
     if (c->fails) {
         reel_text_fmt_(t, " return %d;", ++x->n_refusals);

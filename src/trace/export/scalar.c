@@ -31,9 +31,9 @@ bool reel_is_scalar_(const reel_op *op)
 
 /* ---- dtypes in C ------------------------------------------------------------------------------------------- */
 static const char *const ctypes[REEL_N_DTYPES] = {
-    [REEL_F32] = "float",    [REEL_F64] = "double",   [REEL_F16] = "uint16_t", [REEL_BF16] = "uint16_t",
-    [REEL_I8] = "int8_t",    [REEL_U8] = "uint8_t",   [REEL_I32] = "int32_t",  [REEL_I64] = "int64_t",
-    [REEL_BOOL] = "uint8_t"};
+    [REEL_F32] = "float",     [REEL_F64] = "double",  [REEL_F16] = "uint16_t",
+    [REEL_BF16] = "uint16_t", [REEL_I8] = "int8_t",   [REEL_U8] = "uint8_t",
+    [REEL_I32] = "int32_t",   [REEL_I64] = "int64_t", [REEL_BOOL] = "uint8_t"};
 static const char *const unsigned_types[REEL_N_DTYPES] = {[REEL_I8] = "uint8_t",
                                                           [REEL_U8] = "uint8_t",
                                                           [REEL_I32] = "uint32_t",
@@ -57,11 +57,11 @@ const char *reel_compute_type_(reel_dtype d)
 
 static bool is_libm(const char *f)
 {
-    static const char *const names[] = {"exp",  "exp2",  "expm1", "log",   "log2",  "log10", "log1p",    "cbrt",
-                                        "sinh", "cosh",  "tanh",  "asinh", "acosh", "atanh", "sin",      "cos",
-                                        "tan",  "asin",  "acos",  "atan",  "atan2", "hypot", "erf",      "erfc",
-                                        "pow",  "fmod",  "fma",   "fabs",  "sqrt",  "floor", "ceil",     "trunc",
-                                        "rint", "fmax",  "fmin",  "lgamma", "copysign"};
+    static const char *const names[] = {"exp",  "exp2", "expm1", "log",    "log2",    "log10", "log1p", "cbrt",
+                                        "sinh", "cosh", "tanh",  "asinh",  "acosh",   "atanh", "sin",   "cos",
+                                        "tan",  "asin", "acos",  "atan",   "atan2",   "hypot", "erf",   "erfc",
+                                        "pow",  "fmod", "fma",   "fabs",   "sqrt",    "floor", "ceil",  "trunc",
+                                        "rint", "fmax", "fmin",  "lgamma", "copysign"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], f) == 0) return true;
     return false;

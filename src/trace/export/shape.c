@@ -22,7 +22,11 @@ static void put_strided(reel_emit *e, int k, int64_t base, const int64_t *stride
     reel_set_text_(e, "o", "%lld + %s", (long long)base, reel_offset_(x->dims, strides, x->rank, "i", ~0u, buf));
     const int n = reel_open_all_(e, "i", x->dims, x->rank);
     const bool real = reel_is_float_(e->out[0].dtype);
-    reel_sayf_(e, !add ? "WR0($o, RD%d($x));" : real ? "ST0($o, LO0($o) + LD%d($x));" : "ST0($o, (uint64_t)LO0($o) + (uint64_t)LD%d($x));", k);
+    reel_sayf_(e,
+               !add   ? "WR0($o, RD%d($x));"
+               : real ? "ST0($o, LO0($o) + LD%d($x));"
+                      : "ST0($o, (uint64_t)LO0($o) + (uint64_t)LD%d($x));",
+               k);
     reel_close_(e, n);
 }
 
@@ -127,8 +131,8 @@ static const char *const pad_names[] = {[REEL_PAD_CONSTANT] = "pad_none",
                                         [REEL_PAD_WRAP] = "pad_wrap"};
 
 /* Constants p0, p1 ... for the elements of `small` that the elements i0, i1 ... of `large` are copies of; $p: their offset, by strides. */
-static void padded(reel_emit *e, const reel_eoperand *large, const reel_eoperand *small, const int64_t *strides, int mode,
-                   const reel_attr_pad *a)
+static void padded(reel_emit *e, const reel_eoperand *large, const reel_eoperand *small, const int64_t *strides,
+                   int mode, const reel_attr_pad *a)
 {
     reel_text offset = {0}, outside = {0};
     for (int i = 0; i < large->rank; i++) {
@@ -219,7 +223,8 @@ int reel_emit_tile_grad_(reel_emit *e)
 /* ---- windows as columns ------------------------------------------------------------------------------------------------------- */
 
 /* Loops n, c, k0 ..., o0 ...: $image and $column are where the element lies in x and in its columns; $in: is it inside? */
-static int open_windows(reel_emit *e, const reel_attr_unfold *a, const reel_eoperand *image, const reel_eoperand *columns)
+static int open_windows(reel_emit *e, const reel_attr_unfold *a, const reel_eoperand *image,
+                        const reel_eoperand *columns)
 {
     const int s = (int)a->n;
     reel_text at = {0}, row = {0}, column = {0}, inside = {0};
@@ -299,7 +304,8 @@ int reel_emit_block_(reel_emit *e)
     if (whole->dims[axis] == 1)
         reel_set_text_(e, "p", "%s", rest);
     else
-        reel_set_text_(e, "p", "%s + i%d / %lld * %lld", rest, axis, (long long)a->block, (long long)part->strides[axis]);
+        reel_set_text_(e, "p", "%s + i%d / %lld * %lld", rest, axis, (long long)a->block,
+                       (long long)part->strides[axis]);
     const int n = reel_open_all_(e, "i", whole->dims, whole->rank);
     reel_say_(e, sum ? "ST0($p, LO0($p) + LD0($w));" : "WR0($w, RD0($p));");
     reel_close_(e, n);

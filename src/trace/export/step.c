@@ -135,7 +135,8 @@ static uint64_t hash_of(uint64_t h, const reel_text *t)
 
 static void put_params(const reel_emit *e, reel_text *t)
 {
-    const bool apart = !e->node || !(e->op->flags & REEL_OPF_ELEMENTWISE); /* outputs never lie over inputs */
+    const bool apart =
+        !e->node || !(e->op->flags & (REEL_OPF_ELEMENTWISE | REEL_OPF_ROWS)); /* outputs never lie over inputs */
     for (int k = 0; k < e->n_in; k++)
         if (e->in[k].read)
             reel_text_fmt_(t, "%sconst %s *%s", t->n ? ", " : "", reel_ctype_(e->in[k].dtype), e->in[k].name);
@@ -220,8 +221,7 @@ static int note_places(reel_exporter *x, const reel_emit *e, reel_ccall *c)
 {
     const int first = reel_first_operand_(e->s);
     c->operands = x->n_places;
-    if (reel_grow_((void **)&x->places, &x->cap_places, x->n_places + (size_t)(e->n_in + e->n_out),
-                   sizeof *x->places))
+    if (reel_grow_((void **)&x->places, &x->cap_places, x->n_places + (size_t)(e->n_in + e->n_out), sizeof *x->places))
         return REEL_ENOMEM;
     for (int k = 0; k < e->n_in + e->n_out; k++)
         if (k < e->n_in ? e->in[k].read : e->out[k - e->n_in].read) x->places[x->n_places++] = first + k;
@@ -234,13 +234,13 @@ static int add_call(reel_exporter *x, const reel_emit *e, size_t i)
     if (reel_grow_((void **)&x->calls, &x->cap_calls, x->n_calls + 1, sizeof *x->calls)) return REEL_ENOMEM;
     reel_ccall *c = &x->calls[x->n_calls];
     *c = (reel_ccall){.function = -1,
-                     .node = e->s->node,
-                     .step = (int32_t)i,
-                     .generator = -1,
-                     .draws = e->draws,
-                     .work_type = e->work_type,
-                     .work = e->work > 0,
-                     .fails = e->fails};
+                      .node = e->s->node,
+                      .step = (int32_t)i,
+                      .generator = -1,
+                      .draws = e->draws,
+                      .work_type = e->work_type,
+                      .work = e->work > 0,
+                      .fails = e->fails};
     if (e->draws && (c->generator = reel_export_generator_(x, e->generator)) < 0) return reel_status();
     x->n_calls++;
     if (e->fails && !(c->refuses = reel_strdup_(e->refuses ? e->refuses : "refuses its data"))) return REEL_ENOMEM;

@@ -141,7 +141,8 @@ static void store(reel_emit *e, reel_text *out, reel_eoperand *o, bool raw, cons
 static const char *word_of(const reel_emit *e, const char *s, size_t n)
 {
     for (int i = 0; i < e->n_words; i++)
-        if (strlen(e->word[i].name) == n && memcmp(e->word[i].name, s, n) == 0) return e->words.s + e->word[i].at;
+        if (strlen(e->word[i].name) == n && memcmp(e->word[i].name, s, n) == 0)
+            return e->words.s ? e->words.s + e->word[i].at : "";
     return NULL;
 }
 
@@ -277,7 +278,8 @@ void reel_set_offset_(reel_emit *e, const char *name, const reel_eoperand *o, co
     reel_set_text_(e, name, "%s", reel_offset_(o->dims, o->strides, o->rank, p, ~0u, buf));
 }
 
-void reel_set_along_(reel_emit *e, const char *name, const reel_eoperand *o, const int64_t *dims, int rank, const char *p)
+void reel_set_along_(reel_emit *e, const char *name, const reel_eoperand *o, const int64_t *dims, int rank,
+                     const char *p)
 {
     int64_t strides[REEL_MAX_RANK] = {0};
     char buf[REEL_OFFSET_TEXT];
