@@ -93,7 +93,7 @@ static const known plain[] = {
      "    return sum + log(x) - 0.5 * q - z * (1 / 12.0 - z * (1 / 120.0 - z * (1 / 252.0 - z * (1 / 240.0 - "
      "z / 132.0))));\n}\n"},
     {"polygamma",
-     "double polygamma(double x, int n) /* the n-th derivative of digamma, by its series */\n{\n"
+     "double polygamma(double x, int n) /* by its series; n is at least 1 */\n{\n"
      "    static const double b[] = {1 / 6.0, -1 / 30.0, 1 / 42.0, -1 / 30.0, 5 / 66.0, -691 / 2730.0, 7 / "
      "6.0, -3617 / 510.0};\n"
      "    double factorial = 1, terms = 0, sum = 0, c, q;\n"

@@ -217,8 +217,12 @@ static int put_call(const runner *r, const reel_ccall *c)
     bool first = true;
     for (size_t k = 0; k < c->n_operands; k++, first = false) {
         const int32_t slot = x->places[c->operands + k];
+        const int32_t value = p->slots[slot].value;
         if (!first) reel_text_add_(t, ", ");
-        if (put_place(r, t, &p->plan->slots[slot], slot_dtype(p, s, slot - s->slot))) return reel_status();
+        if (value >= 0 && reel_count_(&p->v[value].type.shape) == 0)
+            reel_text_add_(t, "NULL"); /* nothing is read or written there */
+        else if (put_place(r, t, &p->plan->slots[slot], slot_dtype(p, s, slot - s->slot)))
+            return reel_status();
     }
     if (c->work) {
         const reel_dtype d = strcmp(c->work_type, "double") == 0     ? REEL_F64
