@@ -155,7 +155,7 @@ int32_t reel_export_function_(reel_exporter *x, const reel_emit *e, const char *
     const uint64_t h = hash_of(hash_of(UINT64_C(0xcbf29ce484222325), &params), &e->body);
     for (size_t i = 0; i < x->n_functions; i++) {
         const reel_cfunction *f = &x->functions[i];
-        if (f->hash != h || strcmp(reel_text_of_(&f->params), reel_text_of_(&params)) != 0 ||
+        if (f->hash != h || f->fails != e->fails || strcmp(reel_text_of_(&f->params), reel_text_of_(&params)) != 0 ||
             strcmp(reel_text_of_(&f->body), reel_text_of_(&e->body)) != 0)
             continue;
         reel_text_free_(&params);
