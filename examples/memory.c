@@ -44,7 +44,7 @@ int main(void)
     REEL_SCOPED;
     vars = reel_vars_new("model");
     w = reel_var(vars, "w", reel_zeros(REEL_F32, REEL_SHAPE(8, 1)));
-    b = reel_var(vars, "b", reel_zeros(REEL_F32, REEL_SHAPE()));
+    b = reel_var(vars, "b", reel_zeros(REEL_F32, REEL_SCALAR));
     reel_graph *g = training_step();
     reel_session *s = reel_session_new(g, REEL_OPTS(session, .effects = true, .max_arenas = 2,
                                                     .check_plans = true)); /* 2 runs at once, no more memory */
