@@ -161,6 +161,18 @@ static int fetched(reel_tensor *const in[], reel_tensor *out[])
     out[1] = reel_tanh(out[0]);
     return reel_status();
 }
+static int only_bools(reel_tensor *const in[], reel_tensor *out[])
+{
+    out[0] = reel_greater(reel_matmul(in[0], in[1]), in[2]); /* nothing has the product's dtype */
+    return reel_status();
+}
+static int read_later(reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *m = reel_matmul(in[0], in[1]);
+    out[0] = reel_add(m, in[2]); /* it cannot go over m, which is read once more */
+    out[1] = reel_greater(m, reel_tanh(out[0]));
+    return reel_status();
+}
 static int in_a_row(reel_tensor *const in[], reel_tensor *out[])
 {
     reel_tensor *h = in[0];
@@ -179,6 +191,8 @@ static void test_apart(void)
     TAP_OK(agrees(repeated, 1, x, NULL) && found == 0, "repeated");
     TAP_OK(agrees(two_products, 1, x, NULL) && found == 1 && steps == 2, "of two products one: %d steps", steps);
     TAP_OK(agrees(fetched, 2, x, NULL) && found == 0, "fetched");
+    TAP_OK(agrees(only_bools, 1, x, NULL) && found == 0, "nowhere for it to lie");
+    TAP_OK(agrees(read_later, 2, x, NULL) && found == 0, "read when its only place is taken");
     TAP_OK(agrees(in_a_row, 1, x, NULL) && found == 4 && steps == 4, "four layers are four steps: %d", steps);
 }
 
