@@ -326,6 +326,103 @@ static int varying(void)
     return reel_status();
 }
 
+/* Looking into runs: hooks, a check of numbers, verifying, stepping, explaining. (A profile that has no memory is not kept.) */
+static int look(void *self, const reel_node_info *e)
+{
+    const reel_tensor *x = e->n_in > 0 ? reel_node_input(e, 0) : NULL;
+    *(int *)self += x != NULL;
+    return reel_status();
+}
+static int write_out(reel_session *s, reel_graph *g)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) return REEL_EIO;
+    int rc = reel_session_explain(f, s);
+    if (!rc) rc = reel_graph_dot(f, g);
+    (void)fclose(f);
+    free(text);
+    return rc;
+}
+static int looked_into(reel_session *s, reel_graph *g, reel_tensor *x)
+{
+    const reel_feed feed[] = {{"x", x}};
+    const reel_feeds feeds = {1, feed};
+    reel_tensor *out[1] = {NULL};
+    int seen = 0;
+    int rc = reel_session_run(s, feeds, REEL_FETCHES("y"), out);
+    if (!rc) rc = write_out(s, g);
+    if (!rc) rc = reel_session_on_node(s, look, &seen);
+    if (!rc) rc = reel_session_watch(s, "y", look, &seen);
+    if (!rc) rc = reel_session_run(s, feeds, REEL_FETCHES("y"), out);
+    if (!rc) rc = reel_session_on_node(s, NULL, NULL);
+    if (!rc) rc = reel_session_verify(s, feeds, REEL_FETCHES("y"), NULL, NULL);
+    reel_stepping *st = rc ? NULL : reel_session_begin_steps(s, feeds, REEL_FETCHES("y"));
+    while (st && reel_session_step(st)) {}
+    if (st && reel_status())
+        reel_stepping_free(st);
+    else if (st)
+        rc = reel_stepping_end(st, out);
+    if (!rc && !reel_status()) value = reel_item(out[0]) + (seen > 0);
+    return reel_status();
+}
+static int debugging(void)
+{
+    REEL_SCOPED;
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(4, 3), "x");
+    reel_output("y", reel_mean(reel_mul(reel_tanh(x), reel_sum_axes(x, REEL_AXES(1), true))));
+    if (!g || reel_graph_end(g)) return reel_status();
+    reel_session *s = reel_session_new(g, REEL_OPTS(session, .check_numerics = true));
+    if (s) (void)looked_into(s, g, reel_full(REEL_F32, REEL_SHAPE(4, 3), 0.5));
+    reel_session_free(s);
+    reel_graph_free(g);
+    return reel_status();
+}
+
+/* A session whose runs are on threads: one fails or both do, the error is that thread's. */
+struct on_thread {
+    reel_session *s;
+    int code;
+    double value;
+    char text[504];
+};
+static void *run_it(void *self)
+{
+    struct on_thread *t = self;
+    reel_error e;
+    {
+        REEL_SCOPED;
+        reel_tensor *out[1] = {NULL};
+        if (!reel_session_run(t->s, REEL_FEEDS({"x", reel_full(REEL_F32, REEL_SHAPE(4, 50), 0.25)}), REEL_FETCHES("y"),
+                              out))
+            t->value = reel_item(out[0]);
+    }
+    t->code = reel_take_error(&e);
+    memcpy(t->text, e.text, sizeof t->text);
+    return NULL;
+}
+static int on_threads(void)
+{
+    REEL_SCOPED;
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(REEL_ANY, 50), "x");
+    reel_output("y", reel_sum(reel_sigmoid(reel_matmul(x, reel_transpose(x, REEL_ALL_AXES)))));
+    if (!g || reel_graph_end(g)) return reel_status();
+    reel_session *s = reel_session_new(g, NULL);
+    struct on_thread t[2] = {{.s = s}, {.s = s}};
+    pthread_t thread[2];
+    for (int i = 0; i < 2 && s; i++) pthread_create(&thread[i], NULL, run_it, &t[i]);
+    for (int i = 0; i < 2 && s; i++) pthread_join(thread[i], NULL);
+    for (int i = 0; i < 2; i++)
+        if (t[i].code) (void)reel_fail(t[i].code, "%s", t[i].text);
+    value = t[0].value + t[1].value;
+    reel_session_free(s);
+    reel_graph_free(g);
+    return reel_status();
+}
+
 struct attempt {
     int (*body)(void);
     int64_t fail_at;
@@ -405,6 +502,8 @@ static void all(void)
     every_allocation(rows, "rows of an embedding");
     every_allocation(session, "a session run");
     every_allocation(varying, "sizes that vary, checked");
+    every_allocation(debugging, "hooks, verifying, stepping");
+    every_allocation(on_threads, "a session on two threads");
     stride = 40;
     every_allocation(control, "control flow");
     every_allocation(bodies, "bodies that assign and draw, checkpoints, nodes");

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Puts faults into a copy of the library, all in one build, and sees whether the tests of the ops they touch notice.
 
-    mutate.py SOURCE BUILD [WORD...]    only faults whose number, file or rows hold one of the words
+    mutate.py SOURCE BUILD [WORD...]    only faults whose number, file or rows are one of the words, or whose file is in a folder
+                                        that ends in one: `trace`, `src/kernels`
 
 The faults stand in tests/faults.txt: blocks of
 
@@ -102,17 +103,24 @@ def judge(folder, fault):
     return None
 
 
+def named(word, fault):
+    folder = os.path.dirname(fault["file"])
+    return word in (str(fault["n"]), fault["file"], *fault["rows"]) or f"/{folder}/".find(f"/{word.strip('/')}/") >= 0
+
+
 def main():
     source, folder = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
     faults = read_faults(source / "tests/faults.txt")
     copy = folder / "source"
     copy.mkdir(parents=True, exist_ok=True)
     make_copy(source, copy, faults)
-    rows = sorted({r for f in faults for r in f["rows"]})
+    words = sys.argv[3:]
+    chosen = [f for f in faults if not words or any(named(w, f) for w in words)]
+    if not chosen:
+        sys.exit("no such fault")
+    rows = sorted({r for f in chosen for r in f["rows"]})
     print(f"==> building {len(faults)} faults", flush=True)
     build(copy, folder / "build", {r[5:] if r.startswith("test:") else "sweep" for r in rows})
-    words = sys.argv[3:]
-    chosen = [f for f in faults if not words or any(w in (str(f["n"]), f["file"], *f["rows"]) for w in words)]
     killed, survived = 0, []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         sound = list(pool.map(lambda r: run(folder / "build", r, 0), rows))

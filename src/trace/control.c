@@ -104,6 +104,21 @@ int reel_control_dense_(const char *site, int n, reel_tensor **out)
     return 0;
 }
 
+/* As the op of a trace has them: its results are no variables, and a gradient of a state or result is a sum of its own before it is
+   added to that of the tensor it is. Otherwise the additions came in another order. */
+int reel_control_apart_(const char *site, bool results, int n, reel_tensor **t)
+{
+    const bool heard = reel_control_taped_();
+    for (int i = 0; i < n; i++) {
+        const int j = results ? n - 1 - i : i; /* gradients meet backwards: those of results in the order of t[] */
+        const reel_rec *r = reel_rec_of_(t[j]);
+        if (!(r->flags & REEL_R_CELL) && !(heard && reel_is_float_(r->type.dtype))) continue;
+        t[j] = reel_control_renamed_(site, t[j]);
+        if (!t[j]) return reel_status();
+    }
+    return 0;
+}
+
 /* The value of a condition: one bool. */
 static int read_condition(const char *site, const char *fn, reel_tensor *t, bool *yes)
 {
@@ -133,6 +148,7 @@ static int cond_eager(const char *site, reel_tensor *pred, reel_fn yes, reel_fn 
     reel_strong s;
     int rc = read_condition(site, "reel_cond", pred, &take);
     if (!rc) rc = reel_invoke_at(site, reel_strong_fn_(&s, site, "reel_cond", take ? yes : no, NULL, 0), in, out);
+    if (!rc) rc = reel_control_apart_(site, true, yes.n_out, out);
     return rc ? rc : reel_control_dense_(site, yes.n_out, out);
 }
 
@@ -200,6 +216,7 @@ static int while_eager(const char *site, reel_fn cond, reel_fn body, int n, reel
     reel_tensor *next[REEL_MAX_IN];
     reel_strong s;
     for (int i = 0; i < n; i++) types[i] = reel_rec_of_(state[i])->type;
+    if (reel_control_apart_(site, false, n, state)) return reel_status();
     for (int64_t step = 0; !max_steps || step < max_steps; step++) {
         bool more = false;
         reel_tensor *p;
@@ -212,6 +229,7 @@ static int while_eager(const char *site, reel_fn cond, reel_fn body, int n, reel
         rc = reel_invoke_at(site, reel_strong_fn_(&s, site, fn, body, types, n), (reel_list){n, state}, next);
         for (int i = 0; i < n && !rc; i++)
             rc = reel_control_changes_(site, "while", i, &types[i], &reel_rec_of_(next[i])->type);
+        if (!rc) rc = reel_control_apart_(site, true, n, next);
         if (rc) return rc;
         if (step) reel_control_forget_(n, state, next);
         memcpy(state, next, (size_t)n * sizeof *state);

@@ -140,6 +140,8 @@ int reel_control_list_(const char *site, const char *fn, reel_list in, reel_tens
 int reel_control_body_(const char *site, const char *fn, const char *what, reel_fn f, int n_in, int n_out);
 int reel_control_strong_(const char *site, reel_list in, reel_tensor **t);
 int reel_control_dense_(const char *site, int n, reel_tensor **out);
+/* Each has an id of its own where a tape listens; results: or operands. */
+int reel_control_apart_(const char *site, bool results, int n, reel_tensor **t);
 void reel_control_give_(reel_scope_rec *outer, int n,
                         reel_tensor *const *out); /* to the scope around, what belongs to this one */
 int reel_control_changes_(const char *site, const char *op, int i, const reel_type *old, const reel_type *now);
@@ -151,6 +153,8 @@ static inline bool reel_is_float_tensor_(const reel_tensor *t)
 }
 
 /* ---- control_grad.c -------------------------------------------------------------------------------------- */
+/* x itself under a new id, so that equal tensors have gradients of their own; a view that tapes see. */
+reel_tensor *reel_control_renamed_(const char *site, reel_tensor *x);
 int reel_cond_vjp_(const reel_vjp_args *v);
 int reel_call_vjp_(const reel_vjp_args *v);  /* control_call.c */
 int reel_while_vjp_(const reel_vjp_args *v); /* control_while.c */

@@ -2,12 +2,12 @@
    loop (control_while.c). So gradients work in every mode, and have gradients. What was drawn is drawn again (redraw.c). */
 #include <string.h>
 #include "control.h"
+#include "core/again.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "reel/reel.h"
 
-/* x itself under a new id, so that equal inputs have gradients of their own. */
-static reel_tensor *renamed(const char *site, reel_tensor *x)
+reel_tensor *reel_control_renamed_(const char *site, reel_tensor *x)
 {
     reel_axes axes = {.n = reel_rec_of_(x)->type.shape.rank};
     for (int i = 0; i < axes.n; i++) axes.axis[i] = i;
@@ -100,7 +100,7 @@ int reel_pull_(const char *site, const reel_part *part, reel_tensor *const *in, 
         bool used = false;
         for (int k = 0; k < part->n_in; k++) used |= part->from[k] == i;
         if (!need[i] || !used) continue;
-        if (!part->as_it_is || reel_given_before_(in, i)) a.in[i] = renamed(site, in[i]);
+        if (!part->as_it_is || reel_given_before_(in, i)) a.in[i] = reel_control_renamed_(site, in[i]);
         if (!a.in[i]) rc = reel_status();
         at[nx] = i;
         start[nx] = from[i];
@@ -172,7 +172,8 @@ int reel_cond_vjp_(const reel_vjp_args *v)
     int rc = 0;
     for (int i = 0; i < v->n_in - 1; i++) {
         need[i] = v->need[i + 1] && reel_is_float_tensor_(v->in[i + 1]);
-        from[i] = v->sum[i + 1];
+        /* what is given twice is a copy eagerly: see reel_tell_apart_ */
+        from[i] = reel_vjp_again_(v, 1, i + 1) ? NULL : v->sum[i + 1];
         n += need[i];
     }
     for (int j = 0; j < values_of(c); j++)
@@ -189,7 +190,7 @@ int reel_cond_vjp_(const reel_vjp_args *v)
     for (int i = 0; i < v->n_in - 1 && !rc; i++) {
         if (!need[i]) continue;
         v->din[i + 1] = out[n++];
-        v->total[i + 1] = true;
+        v->total[i + 1] = !reel_vjp_again_(v, 1, i + 1);
     }
     return rc;
 }

@@ -2,6 +2,7 @@
    end to the beginning. */
 #include <string.h>
 #include "control.h"
+#include "core/again.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "reel/reel.h"
@@ -177,6 +178,13 @@ static int forth(void *self, reel_tensor *const in[], reel_tensor *out[])
     return rc;
 }
 
+/* Of what goes on with the sum: is it one of those before once more? */
+static bool again(const reel_vjp_args *v, const reel_control *c, int i)
+{
+    const int first = c->n_carry - c->n_cells;
+    return reel_vjp_again_(v, first < c->n_carry ? first : c->n_own, i);
+}
+
 /* in: gradients of the tensors around, of the float carries; then elements: the carries before, xs, what dys there are, the
    generators before. */
 static int one_back(void *self, reel_tensor *const in[], reel_tensor *out[])
@@ -226,7 +234,7 @@ static int back_inputs(const back *b, reel_tensor **in, int *n_carry, int *n_in,
     int k = 0, rc = 0;
     for (int i = 0; i < v->n_in; i++) {
         if (!b->need[i] || (i >= n && i < m)) continue;
-        reel_tensor *d = i < n && !adds(b->c, i) ? v->dout[i] : v->sum[i];
+        reel_tensor *d = i < n && !adds(b->c, i) ? v->dout[i] : again(v, b->c, i) ? NULL : v->sum[i];
         in[k] = d ? d : reel_nothing_like_(v->site, v->in[i]);
         if (!in[k++]) return reel_status();
     }
@@ -263,7 +271,7 @@ int reel_scan_vjp_(const reel_vjp_args *v)
         for (int i = 0; i < v->n_in && !rc; i++) {
             if (!b.need[i] || (part == 1) != (i >= n && i < m)) continue;
             v->din[i] = part == 1 ? reel_flip_at(v->site, out[k++], (reel_axes){.n = 1}) : out[k++];
-            v->total[i] = i >= m || adds(b.c, i);
+            v->total[i] = (i >= m || adds(b.c, i)) && !again(v, b.c, i);
             if (!v->din[i]) rc = reel_status();
         }
     return rc;
@@ -298,23 +306,26 @@ static int scan_steps(const char *site, reel_fn body, reel_list init, reel_list 
                       reel_tensor **carry)
 {
     static const char fn[] = "reel_scan";
-    reel_tensor *in[REEL_MAX_IN], *out[REEL_MAX_OUT];
+    reel_tensor *in[REEL_MAX_IN], *out[REEL_MAX_OUT], *x[REEL_MAX_IN];
     reel_type types[REEL_MAX_IN];
     reel_strong s;
-    int rc = 0;
+    memcpy(x, xs.t, (size_t)xs.n * sizeof(reel_tensor *));
     for (int i = 0; i < init.n; i++) {
         types[i] = reel_rec_of_(init.t[i])->type;
         carry[i] = init.t[i];
     }
+    int rc = reel_control_apart_(site, false, init.n, carry);
+    if (!rc) rc = reel_control_apart_(site, false, xs.n, x);
     for (int64_t t = 0; t < length && !rc; t++) {
         for (int i = 0; i < init.n; i++) in[i] = carry[i];
         for (int i = 0; i < xs.n && !rc; i++)
-            if (!(in[init.n + i] = reel_select_at(site, xs.t[i], 0, t))) rc = reel_status();
+            if (!(in[init.n + i] = reel_select_at(site, x[i], 0, t))) rc = reel_status();
         if (!rc)
             rc = reel_invoke_at(site, reel_strong_fn_(&s, site, fn, body, types, init.n),
                                 (reel_list){init.n + xs.n, in}, out);
         for (int i = 0; i < init.n && !rc; i++)
             rc = reel_control_changes_(site, "scan", i, &types[i], &reel_rec_of_(out[i])->type);
+        if (!rc) rc = reel_control_apart_(site, true, init.n, out);
         for (int j = init.n; j < body.n_out && !rc; j++) ys[(j - init.n) * length + t] = out[j];
         for (int i = 0; i < init.n && !rc; i++) carry[i] = out[i];
     }

@@ -2,6 +2,7 @@
    body runs the nodes of a step again under a tape; the states before the steps it takes from where the loop has stored them. */
 #include <string.h>
 #include "control.h"
+#include "core/again.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/random.h"
@@ -368,7 +369,7 @@ int reel_while_vjp_(const reel_vjp_args *v)
         const bool own = i < b.n_states;
         b.need[i] = reel_is_float_tensor_(v->in[i]) && (own || v->need[i]);
         if (!b.need[i]) continue;
-        reel_tensor *d = own ? v->dout[i] : v->sum[i];
+        reel_tensor *d = own ? v->dout[i] : reel_vjp_again_(v, b.n_states, i) ? NULL : v->sum[i];
         start[n] = d ? d : reel_nothing_like_(v->site, v->in[i]);
         if (!start[n]) return reel_status();
         n++;
@@ -391,7 +392,7 @@ int reel_while_vjp_(const reel_vjp_args *v)
     n = 1;
     for (int i = 0; i < v->n_in && !rc; i++) {
         if (!b.need[i]) continue;
-        v->total[i] = i >= b.n_states;
+        v->total[i] = i >= b.n_states && !reel_vjp_again_(v, b.n_states, i);
         v->din[i] = end[n++];
     }
     return rc;
