@@ -111,6 +111,43 @@ static void run_chain(int64_t times)
     }
 }
 
+/* ---- groups of light elementwise ops, by the interpreter and compiled ------------------------------------ */
+
+static int begin_group(int ops, int n, reel_compile how)
+{
+    scope = reel_scope_begin(REEL_HERE, "bench");
+    a = reel_randn(REEL_F32, REEL_SHAPE(n));
+    graph = reel_graph_begin();
+    reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(n), "x"), *y = x;
+    for (int i = 0; i < ops; i++) {
+        switch (i % 6) {
+        case 0: y = reel_mul(y, reel_num(0.5 + i)); break;
+        case 1: y = reel_add(y, x); break;
+        case 2: y = reel_maximum(y, reel_num(-0.25)); break;
+        case 3: y = reel_sub(y, reel_square(x)); break;
+        case 4: y = reel_mul(y, x); break;
+        default: y = reel_abs(y); break;
+        }
+        if (i % 6 == 3) ops--; /* those are two */
+    }
+    reel_output("y", y);
+    if (reel_graph_end(graph)) return healthy("group");
+    session = reel_session_new(graph, REEL_OPTS(session, .compile = how));
+    reel_session_run(session, REEL_FEEDS({"x", a}), REEL_FETCHES("y"), out);
+    if (how == REEL_COMPILE_ON) reel_session_compile(session); /* an error where there is no compiler */
+    return healthy("group");
+}
+
+/* n: ops, and 1000 more for 1K floats instead of 1M */
+static int begin_interpreted(int n)
+{
+    return begin_group(n % 1000, n < 1000 ? 1 << 20 : 1024, REEL_COMPILE_OFF);
+}
+static int begin_compiled(int n)
+{
+    return begin_group(n % 1000, n < 1000 ? 1 << 20 : 1024, REEL_COMPILE_ON);
+}
+
 /* ---- products ------------------------------------------------------------------------------------ */
 
 static int matmul_body(void *self, reel_tensor *const in[], reel_tensor *o[])
@@ -200,6 +237,11 @@ static void end_step(void)
     {                                                              \
         "matmul_eager_" #n, begin_matmul, run_matmul, finish, n, 1 \
     }
+#define GROUP(name, n)                                                     \
+    {"group_" name, begin_interpreted, run_chain, finish, n, 1},           \
+    {                                                                      \
+        "group_" name "_compiled", begin_compiled, run_chain, finish, n, 1 \
+    }
 static const bench_row rows[] = {
     {"eager_add4", begin_add, run_add, finish, 0, HUNDRED},
     {"eager_add4_tape", begin_add, run_add_tape, finish, 0, HUNDRED},
@@ -212,6 +254,12 @@ static const bench_row rows[] = {
     MATMUL(512),
     MATMUL(1024),
     MATMUL(2048),
+    GROUP("4_1m", 4),
+    GROUP("6_1m", 6),
+    GROUP("12_1m", 12),
+    GROUP("4_1k", 1004),
+    GROUP("6_1k", 1006),
+    GROUP("12_1k", 1012),
     {"digits_eager", begin_step, run_step, end_step, 0, 1},
     {"digits_replay", begin_step, run_call, end_step, 0, 1},
 };

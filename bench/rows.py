@@ -10,6 +10,8 @@ ROAD = [
     ("replay, a node that does nothing", "replay_nothing", [], 20, "ns"),
     *[(f"prepared matmul {n}", f"matmul_{n}", ["openblas", "onednn"], 1.05, "ratio") for n in SIZES],
     *[(f"eager matmul {n}, beyond prepared", f"matmul_eager_{n}", [f"reel:matmul_{n}"], 100, "ns above") for n in (32, 64, 128)],
+    *[(f"group of {n} light ops, {shown} floats: interpreter against compiled", f"group_{n}_{size}", [f"reel:group_{n}_{size}_compiled"], 1.43, "ratio")
+      for size, shown in (("1m", "1M"), ("1k", "1K")) for n in (4, 6, 12)],
     ("digits training step, eager", "digits_eager", ["torch"], 0.3, "ratio"),
     ("digits training step, replay", "digits_replay", ["jax"], 0.25, "ratio"),
     ("process start to first result", "start", [], 20e6, "ns"),

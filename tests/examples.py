@@ -4,6 +4,7 @@
     examples.py EXAMPLES_BUILD SOURCE       TAP
 """
 import json
+import os
 import pathlib
 import re
 import signal
@@ -91,6 +92,8 @@ def main():
          r"^loss 0\.00\d+ after 1500 steps, 1 traces of the layer[\s\S]*curvature", build / "graph_gradient", "1500")
     says("control_flow: roots, slopes and one trace each for all sizes but two",
          r"^sqrt\(40\) = 6\.324555320, slope 0\.079057 \(0\.079057\)[\s\S]*^traces: 1 and 3", build / "control_flow")
+    with tempfile.TemporaryDirectory() as cache:
+        says("compiled gives the same bits", r"the same bits: yes[\s\S]*^compiled: ", build / "compiled", env={**os.environ, "REEL_CACHE_DIR": cache})
     says("retrace explains itself, and notices a rate that changes",
          r"^step: 3 traces made, 3 kept \(at most 16\), 7 replays[\s\S]*unknown from now on[\s\S]*number 0\.1[\s\S]*^checked: .*retrace\.c:\d+ a number is 0\.01, which was 0\.1[\s\S]*^declared: 2 traces",
          build / "retrace")

@@ -11,6 +11,13 @@ typedef enum {
     REEL_FAST_MATH_GRAPH /* what real numbers would allow: x + 0, x - x, (x * 2) * 3, pow(x, 2) ... may round, sign a zero or treat
                             NaN and infinity in another way */
 } reel_graph_math;
+/* Fused elementwise steps printed as C and built by the system's compiler (cc, or REEL_CC), with the same bits: see docs/compiled.md. */
+typedef enum {
+    REEL_COMPILE_AS_SET, /* as the environment's REEL_COMPILE says: on, auto, auto:100 (the runs), else off */
+    REEL_COMPILE_OFF,
+    REEL_COMPILE_ON,  /* before the first run, which waits for the compiler */
+    REEL_COMPILE_AUTO /* after some runs, in the background */
+} reel_compile;
 /* ---- function: the first call with a new signature runs eagerly and is traced, later ones replay --
    The signature: shapes, dtypes and the statics' bytes. Not seen, hence frozen: any other C state. */
 typedef struct {
@@ -33,6 +40,8 @@ typedef struct {
        once. It uses in[], variables and .constants, nothing else from around it, and keeps only its inputs for its gradient, which runs
        it again. Otherwise, and where a weak number is passed, its ops become part of the trace around it. The bits are the same. */
     bool call;
+    reel_compile compile; /* as for a session */
+    int compile_after;
 } reel_function_opts;
 reel_function *reel_function_new(
     reel_fn f, const reel_function_opts *o); /* statics and constants must outlive it; constants are retained */
@@ -87,6 +96,8 @@ typedef struct {
     bool
         check_plans; /* each plan is proved before it runs: what is read is what was written there. REEL_CHECK_PLANS=1 in the
                          environment: all are */
+    reel_compile compile; /* REEL_COMPILE=off in the environment forbids it whatever stands here */
+    int compile_after;    /* REEL_COMPILE_AUTO: that many runs of a plan; 0: 50 */
 } reel_session_opts;
 reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o);
 int reel_session_close(
@@ -109,9 +120,14 @@ typedef struct {
     size_t live_bytes;      /* the most that is alive at once: what the arena cannot be below */
     size_t donated_bytes;   /* new values of variables that go over the old ones, where nobody else has those */
     int moved;              /* steps that run in another place than the program's, to have less alive */
+    int compiled_steps;     /* those of them that run as compiled C */
 } reel_plan_info;
 /* Frees the arenas that no run has; the next runs make them anew. Arenas that 64 runs have not needed are freed by themselves. */
 int reel_session_trim(reel_session *s);
 int reel_session_info(reel_session *s, reel_plan_info *out); /* of the plan last used; EARG before the first run */
+/* Compiles the plans that the session (the function's latest trace) has by now, and waits for it. 0, or an error that says why it
+   cannot be: no compiler, no place to keep the result ... The interpreter goes on then. */
+int reel_session_compile(reel_session *s);
+int reel_function_compile(reel_function *f);
 REEL_END_DECLS
 #endif

@@ -1,11 +1,13 @@
 /* fused.c: several elementwise ops in one pass over memory. The ops' own inner loops run one after another on a tile that
    stays in cache, so every element gets the bits it would get from the ops one by one. */
+#include <stdatomic.h>
 #include <string.h>
 #include "core/alloc.h"
 #include "kernels/after.h"
 #include "kernels/cpu_table.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
+#include "kernels/printing.h"
 
 /* Tiles live on the stack; what an op reads and writes should fit the first-level cache. */
 enum { TEMPS = REEL_FUSED_PARTS + REEL_FUSED_NUMBERS };
@@ -26,10 +28,13 @@ typedef struct spread {
 
 /* Registers: inputs, outputs, numbers, temporaries. */
 typedef struct program {
-    reel_loop loop; /* over the inputs and outputs */
+    reel_loop loop;                    /* over the inputs and outputs */
+    reel_loop whole;                   /* the same for the compiled form, */
+    _Atomic(reel_group_fn *) compiled; /* NULL: there is none (yet) */
     int n_parts, n_numbers, n_temps, n_spread, tile;
     uint8_t size[REEL_FUSED_IN + REEL_FUSED_OUT];
     instr part[REEL_FUSED_PARTS];
+    reel_group_call call[REEL_FUSED_PARTS];
     reel_loop_op op[REEL_FUSED_PARTS];
     spread spreads[REEL_FUSED_NUMBERS];
 } program;
@@ -41,6 +46,19 @@ typedef struct running {
     const program *p;
     void *const *numbers;
 } running;
+
+typedef struct running_compiled {
+    reel_group_fn *fn;
+    void *const *numbers;
+    const reel_group_call *call;
+} running_compiled;
+
+static void inner_compiled(void *const *ptr, const uint8_t *step, int64_t n, const void *extra)
+{
+    const running_compiled *r = extra;
+    (void)step; /* all 1 */
+    r->fn(ptr, n, r->numbers, r->call);
+}
 
 static void fill(char *to, const char *from, int size, int64_t n)
 {
@@ -179,6 +197,7 @@ static int compile(const reel_ksig *sig, program *p)
         const int rc = reel_loop_op_(&p->op[i], part);
         if (rc) return rc;
         p->part[i] = (instr){.fn = p->op[i].fn, .extra = &p->op[i].extra, .n_in = (uint8_t)part->n_in};
+        p->call[i] = (reel_group_call){p->op[i].fn, &p->op[i].extra};
         all_spread = all_spread && p->op[i].spread;
         cost += 1.0 / (double)p->op[i].grain;
     }
@@ -189,6 +208,7 @@ static int compile(const reel_ksig *sig, program *p)
     p->n_parts = f->n_parts;
     p->n_numbers = f->n_numbers;
     reel_loop_init_(&p->loop, &whole, inner, (int64_t)(1 / cost) + 1, all_spread);
+    reel_loop_init_(&p->whole, &whole, inner_compiled, p->loop.grain, false);
     memcpy(p->size, p->loop.size, (size_t)f->n_in + (size_t)f->n_out);
     const int tiles = f->n_in + f->n_out + p->n_temps;
     int tile = TILE_BYTES / (8 * (tiles ? tiles : 1)) & ~(TILE_MIN - 1);
@@ -220,8 +240,14 @@ static int fused_run(const void *plan, void *const *ptr, void *work)
 {
     (void)work;
     const program *p = ((const fused_plan *)plan)->p;
+    reel_group_fn *const compiled = atomic_load_explicit(&p->compiled, memory_order_acquire);
     void *io[REEL_FUSED_IN + REEL_FUSED_OUT];
     pointers(p, ptr, io);
+    if (compiled) {
+        const running_compiled r = {compiled, ptr + p->loop.n_in, p->call};
+        reel_loop_run_(&p->whole, io, &r);
+        return 0;
+    }
     const running r = {p, ptr + p->loop.n_in};
     reel_loop_run_(&p->loop, io, &r);
     return 0;
@@ -234,6 +260,11 @@ void reel_fused_range_(const void *plan, void *const *ptr, int64_t begin, int64_
     pointers(p, ptr, io);
     const running r = {p, ptr + p->loop.n_in};
     reel_loop_range_(&p->loop, io, &r, begin, end);
+}
+
+void reel_fused_use_(void *plan, reel_group_fn *fn)
+{
+    atomic_store_explicit(&((fused_plan *)plan)->p->compiled, fn, memory_order_release);
 }
 
 static void fused_drop(void *plan)

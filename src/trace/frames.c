@@ -2,6 +2,7 @@
    in at once, the others wait; a run within a run of the same thread never does, as it may be what the others wait for. Frames go back
    to their plan's list. Every so many runs those that have not been needed for a while are freed. */
 #include "core/alloc.h"
+#include "core/printing.h"
 #include "player.h"
 #include "reel/tensor.h"
 
@@ -142,6 +143,10 @@ void reel_plan_free_(reel_plan *plan)
     reel_graph_release_(plan->graph);
     reel_free_(plan->asked, ((size_t)plan->n_feeds + 2 * (size_t)plan->n_fetches + 1) * sizeof *plan->asked);
     reel_free_(plan->reports, ((size_t)REEL_MAX_PASSES + 1) * sizeof *plan->reports);
+    const size_t groups = (size_t)(plan->n_steps + plan->n_late) + 1;
+    for (size_t i = 0; i < groups && plan->groups; i++)
+        if (plan->groups[i]) reel_free_(plan->groups[i], reel_fused_bytes_(plan->groups[i]->n_parts));
+    reel_free_(plan->groups, groups * sizeof *plan->groups);
     for (int i = 0; i < plan->n_kernels; i++) {
         if (plan->kernels[i]->drop) plan->kernels[i]->drop(plan->kernel_plans[i]);
         reel_free_(plan->kernel_plans[i], plan->kernel_bytes[i]);
@@ -182,5 +187,6 @@ void reel_plan_free_(reel_plan *plan)
     reel_free_(plan->fresh, ((size_t)plan->n_fresh + 1) * sizeof *plan->fresh);
     reel_free_(plan->results, ((size_t)plan->n_results + 1) * sizeof *plan->results);
     reel_plan_notes_free_(plan);
+    reel_compiled_free_(plan->compiled); /* behind the kernels that use it */
     reel_free_(plan, sizeof *plan);
 }

@@ -37,7 +37,9 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
         if (!reel_live_("", name, what, opts.constants.t[i])) return NULL;
     }
     reel_pipeline passes;
-    if (reel_pipeline_parse_(name, opts.passes, opts.math, &passes)) return NULL;
+    if (reel_pipeline_parse_(name, opts.passes, opts.math, &passes) ||
+        reel_compile_mode_(name, opts.compile, opts.compile_after, &passes.compile))
+        return NULL;
     reel_function *f = reel_zalloc_(sizeof *f);
     if (!f) return NULL;
     f->passes = passes;

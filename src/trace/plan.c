@@ -441,6 +441,7 @@ static int finish(planner *p)
     plan->kernels = reel_zalloc_((p->n_steps + 1) * sizeof *plan->kernels);
     plan->kernel_plans = reel_zalloc_((p->n_steps + 1) * sizeof *plan->kernel_plans);
     plan->kernel_bytes = reel_zalloc_((p->n_steps + 1) * sizeof *plan->kernel_bytes);
+    plan->groups = reel_zalloc_((p->n_steps + 1) * sizeof *plan->groups);
     plan->slots = reel_alloc_array_(p->n_slots + 1, sizeof *plan->slots);
     plan->member_at = reel_alloc_array_(p->n_steps + 1, sizeof *plan->member_at);
     plan->out_slot = reel_alloc_array_(p->n_steps + 1, sizeof *plan->out_slot);
@@ -449,7 +450,7 @@ static int finish(planner *p)
     plan->vars = copy_of(p->vars, p->n_vars, sizeof *plan->vars);
     plan->fresh = copy_of(p->fresh, p->n_fresh, sizeof *plan->fresh);
     plan->results = copy_of(p->results, p->n_results, sizeof *plan->results);
-    if (!plan->steps || !plan->kernels || !plan->kernel_plans || !plan->kernel_bytes || !plan->slots ||
+    if (!plan->groups || !plan->steps || !plan->kernels || !plan->kernel_plans || !plan->kernel_bytes || !plan->slots ||
         !plan->out_slot || !plan->member_at || !plan->patches || !plan->carries || !plan->vars || !plan->fresh ||
         !plan->results)
         return REEL_ENOMEM;

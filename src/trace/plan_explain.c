@@ -179,6 +179,11 @@ static void say_plan(report *r, const reel_plan *plan, int segment)
     if (n && r->profile) say(r, " %9s %5s", "us", "% of");
     if (n) say(r, "  %-24s  %-20s  %s\n", "kernel", "result", "line");
     for (int i = 0; i < n; i++) say_step(r, plan, i);
+    if (plan->n_groups) {
+        char text[1024];
+        reel_compiled_text_(plan, text, sizeof text);
+        say(r, "%s", text);
+    }
     if (plan->seam && plan->seam->plans) say_plan(r, plan->seam->plans, segment + 1);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/printing.h"
 #include "core/random.h"
 #include "ops/ids.h"
 #include "planner.h"
@@ -148,7 +149,7 @@ static const reel_kernel *kernel_of(const planner *p, const pstep *s)
     }
 }
 
-/* Which nodes a step is, for explain. */
+/* Which nodes a step is, for explain; and what a plain group does, for the compiler. */
 static int note_members(reel_plan *plan, size_t i, const pstep *s)
 {
     const reel_fused *f = s->after ? s->after->f : s->fused;
@@ -161,6 +162,11 @@ static int note_members(reel_plan *plan, size_t i, const pstep *s)
     if (s->after) plan->members[plan->n_members++] = s->after->node;
     for (int k = 0; f && k < f->n_parts; k++) plan->members[plan->n_members++] = f->part[k].node;
     for (int k = 0; s->many && k < n; k++) plan->members[plan->n_members++] = s->many->call[k].node;
+    if (!s->fused || s->after || s->fused->rows.n) return 0; /* the others are the interpreter's */
+    plan->groups[i] = reel_alloc_(reel_fused_bytes_(n));
+    if (!plan->groups[i]) return REEL_ENOMEM;
+    memcpy(plan->groups[i], s->fused, reel_fused_bytes_(n));
+    plan->n_groups++;
     return 0;
 }
 

@@ -69,7 +69,7 @@ static bool fits(const reel_plan *plan, const reel_request *rq)
     return true;
 }
 
-static void unref(reel_plan *plan)
+void reel_plan_unref_(reel_plan *plan)
 {
     if (--plan->refs == 0) reel_plan_free_(plan);
 }
@@ -102,7 +102,7 @@ static void insert(reel_player *p, reel_plan *plan)
     reel_plan *old = *last;
     *last = NULL;
     p->n_plans--;
-    unref(old);
+    reel_plan_unref_(old);
 }
 
 int reel_in_hook_(const reel_request *rq)
@@ -134,20 +134,28 @@ reel_plan *reel_player_acquire_(reel_player *p, const reel_request *rq, reel_fra
             pthread_mutex_lock(&p->lock);
             insert(p, plan);
             pthread_mutex_unlock(&p->lock);
+            if (p->passes.compile == 0) reel_compile_now_(p, plan);
         }
     }
     if (plan && (*frame = reel_frame_new_(plan))) return plan;
     pthread_mutex_lock(&p->lock);
-    if (plan) unref(plan);
+    if (plan) reel_plan_unref_(plan);
     reel_pool_leave_(p);
     pthread_mutex_unlock(&p->lock);
     return NULL;
+}
+
+/* Under the lock: one run more. */
+static inline void count_run(reel_player *p, reel_plan *plan)
+{
+    if (REEL_UNLIKELY(plan->runs < p->passes.compile) && ++plan->runs == p->passes.compile) reel_compile_due_(p, plan);
 }
 
 /* frame is the last segment's; those before go too. */
 void reel_player_give_back_(reel_player *p, reel_frame *frame)
 {
     pthread_mutex_lock(&p->lock);
+    for (const reel_frame *f = frame; f; f = f->before) count_run(p, f->plan);
     p->info = frame->plan->info;
     p->used = true;
     while (frame) {
@@ -160,7 +168,7 @@ void reel_player_give_back_(reel_player *p, reel_frame *frame)
             frame->next = plan->frames;
             plan->frames = frame;
         }
-        unref(plan);
+        reel_plan_unref_(plan);
         frame = before;
     }
     reel_pool_leave_(p);
@@ -197,7 +205,7 @@ static void insert_rest(reel_seam *seam, reel_plan *plan)
     reel_plan *old = *last;
     *last = NULL;
     seam->n_plans--;
-    unref(old);
+    reel_plan_unref_(old);
 }
 
 /* The frame of the segment that follows `before`, with what that one hands on. NULL: raised. */
@@ -217,11 +225,12 @@ reel_frame *reel_next_frame_(reel_player *p, const reel_request *rq, reel_frame 
         pthread_mutex_lock(&p->lock);
         insert_rest(seam, plan);
         pthread_mutex_unlock(&p->lock);
+        if (p->passes.compile == 0) reel_compile_now_(p, plan);
     }
     if (!f) f = reel_frame_new_(plan);
     if (!f) {
         pthread_mutex_lock(&p->lock);
-        unref(plan);
+        reel_plan_unref_(plan);
         pthread_mutex_unlock(&p->lock);
         return NULL;
     }
@@ -244,10 +253,13 @@ void reel_player_close_(reel_player *p)
     pthread_mutex_lock(&p->lock);
     p->closed = true;
     if (p->waiting) pthread_cond_broadcast(&p->idle);
+    pthread_mutex_unlock(&p->lock);
+    reel_compile_end_(p);
+    pthread_mutex_lock(&p->lock);
     while (p->plans) {
         reel_plan *plan = p->plans;
         p->plans = plan->next;
-        unref(plan);
+        reel_plan_unref_(plan);
     }
     p->n_plans = 0;
     pthread_mutex_unlock(&p->lock);
@@ -258,6 +270,7 @@ void reel_player_drop_(reel_player *p)
     reel_player_close_(p);
     reel_debug_release_(p, atomic_load(&p->debug));
     pthread_cond_destroy(&p->idle);
+    reel_compile_drop_(p);
     pthread_mutex_destroy(&p->lock);
     reel_graph_release_(p->graph);
 }

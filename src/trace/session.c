@@ -28,7 +28,9 @@ reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o)
         return NULL;
     }
     reel_pipeline passes;
-    if (reel_pipeline_parse_("reel_session_new", opts.passes, opts.math, &passes)) return NULL;
+    if (reel_pipeline_parse_("reel_session_new", opts.passes, opts.math, &passes) ||
+        reel_compile_mode_("reel_session_new", opts.compile, opts.compile_after, &passes.compile))
+        return NULL;
     reel_session *s = reel_zalloc_(sizeof *s);
     if (!s) return NULL;
     s->effects = opts.effects;

@@ -221,6 +221,7 @@ typedef struct reel_pipeline {
     int planned; /* how many of them, the last ones, the planner does: */
     reel_plan_ways ways;
     reel_graph_math math;
+    int compile; /* fused steps, by the system's compiler: -1 never, 0 before the first run, n after n runs, in a thread */
 } reel_pipeline;
 /* list: see reel_session_opts. NULL: the default. Raises. */
 int reel_pipeline_parse_(const char *fn, const char *list, reel_graph_math math, reel_pipeline *out);
@@ -379,6 +380,10 @@ typedef struct reel_plan {
     size_t *kernel_bytes;
     uint32_t write_locks;           /* which locks a run takes: bits of the variables it assigns */
     size_t arena_bytes, live_bytes; /* live: the most that is alive at once, which no arena can be below */
+    reel_fused **groups;            /* by step: of a fused one, what it does */
+    int n_groups;
+    int runs;                       /* until it is compiled */
+    struct reel_compiled *compiled; /* what became of that, NULL: nothing yet; see compile.h */
     reel_frame *frames;             /* free ones */
     reel_plan_info info;
     struct reel_cut *cuts; /* of a padded plan: the fetches' types by the true size */
@@ -420,6 +425,7 @@ typedef struct reel_player {
     /* of the pool, under the lock: runs under way, runs that wait; the most at once since it was trimmed, and in the time before; runs since */
     int running, waiting, most, most_before, leaves;
     pthread_cond_t idle;
+    struct reel_compiling *compiling; /* NULL: nothing was ever due */
     pthread_mutex_t lock;
 } reel_player;
 enum { REEL_MAX_ARENAS = 16 }; /* unless somebody wants another number */
@@ -431,9 +437,21 @@ void reel_player_close_(reel_player *p);
 /* size: of the padded dimension, and truth: the feeds' types without padding: outputs are cut back to what those give. NULL: as they are. */
 int reel_player_run_(reel_player *p, const reel_request *rq, const reel_type *truth, int64_t size, reel_tensor *out[]);
 int reel_player_explain_(FILE *f, reel_player *p, const char *fn); /* plan_explain.c: passes and plan of the last run */
+void reel_plan_unref_(reel_plan *plan);                            /* under the player's lock */
 int reel_session_plans_(reel_session *s);                          /* tests: how many plans it keeps */
 const reel_plan *reel_session_plan_(const reel_session *s);        /* tests: the plan last used, NULL: none */
 void reel_session_poison_(reel_session *s, bool on);               /* tests: fills arenas with NaN before each run */
+
+/* ---- compiling (compile.c) --------------------------------------------------------------------------- */
+/* What an option and REEL_COMPILE say together: a reel_pipeline's compile. Raises. */
+int reel_compile_mode_(const char *fn, reel_compile how, int after, int *mode);
+void reel_compile_due_(reel_player *p, reel_plan *plan); /* under the lock: when the player's thread comes to it */
+void reel_compile_now_(reel_player *p, reel_plan *plan); /* and waits */
+void reel_compile_wait_(reel_player *p);
+void reel_compile_end_(reel_player *p);  /* stops the thread */
+void reel_compile_drop_(reel_player *p); /* and frees what was for it */
+void reel_compiled_free_(struct reel_compiled *c);
+void reel_compiled_text_(const reel_plan *plan, char *out, size_t size); /* under the lock: a line for explain */
 
 /* ---- rerun: the nodes of a graph through the door ---------------------------------------------------- */
 /* tensors[value] holds what is given; the rest of what need asks for is filled in. Assigns come last. Tapes hear of a custom

@@ -175,6 +175,7 @@ static int take_word(const char *fn, const char *word, size_t length, reel_pipel
 int reel_pipeline_parse_(const char *fn, const char *list, reel_graph_math math, reel_pipeline *out)
 {
     *out = (reel_pipeline){.math = math};
+    if (reel_compile_mode_(fn, REEL_COMPILE_AS_SET, 0, &out->compile)) return reel_status();
     if (math != REEL_EXACT_GRAPH && math != REEL_FAST_MATH_GRAPH)
         return reel_fail_at_("", REEL_EARG, "%s: .math is %d", fn, (int)math);
     static const char between[] = ", \t\n";
