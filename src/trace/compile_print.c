@@ -446,7 +446,10 @@ static bool same_part(const reel_fused_part *a, const reel_fused_part *b)
         if (a->in[j] != b->in[j] || a->in_dtype[j] != b->in_dtype[j]) return false;
     for (int k = 0; k < 4; k++) {
         const double x = attribute(a, k), y = attribute(b, k);
-        if (memcmp(&x, &y, sizeof x)) return false;
+        uint64_t u, v;
+        memcpy(&u, &x, sizeof u);
+        memcpy(&v, &y, sizeof v);
+        if (u != v) return false;
     }
     return true;
 }
