@@ -99,7 +99,7 @@ static void add_part(reel_hash *h, const void *data, size_t n)
     reel_hash_add_(h, data, n);
 }
 
-static void key_of(const reel_printing *how, const reel_cc *cc, const reel_text *text, char key[REEL_HASH_TEXT])
+static void key_of(const reel_printing *how, const reel_cc *cc, const reel_source *text, char key[REEL_HASH_TEXT])
 {
     static const char digits[] = "0123456789abcdef";
     reel_hash h;
@@ -118,7 +118,7 @@ static void key_of(const reel_printing *how, const reel_cc *cc, const reel_text 
     key[2 * REEL_HASH] = '\0';
 }
 
-static int build(const reel_printing *how, const reel_cc *cc, const reel_cache *cache, const reel_text *text,
+static int build(const reel_printing *how, const reel_cc *cc, const reel_cache *cache, const reel_source *text,
                  const char *key, const _Atomic bool *stop, char path[REEL_CACHE_PATH], reel_whynot *w)
 {
     char shop[REEL_CACHE_PATH];

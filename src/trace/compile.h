@@ -6,17 +6,17 @@
 #include "trace.h"
 
 /* ---- text (compile_text.c) ------------------------------------------------------------------------------ */
-typedef struct reel_text {
+typedef struct reel_source {
     char *s; /* ends with a zero once something was added */
     size_t n, cap;
     int lines;
     bool failed; /* no memory; later calls do nothing */
-} reel_text;
-void reel_text_add_(reel_text *t, const char *s, size_t n);
-void reel_text_say_(reel_text *t, const char *fmt, ...) REEL_PRINTF(2, 3);
-void reel_text_free_(reel_text *t);
+} reel_source;
+void reel_source_add_(reel_source *t, const char *s, size_t n);
+void reel_source_say_(reel_source *t, const char *fmt, ...) REEL_PRINTF(2, 3);
+void reel_source_free_(reel_source *t);
 /* v exactly, as a constant of C of that type: "float" or "double". */
-void reel_text_number_(reel_text *t, const char *type, double v);
+void reel_source_number_(reel_source *t, const char *type, double v);
 
 /* ---- printing (compile_print.c) ------------------------------------------------------------------------- */
 /* A fused step, and the printed function that is the same. */
@@ -25,7 +25,7 @@ typedef struct reel_printed_step {
     int step, function;
 } reel_printed_step;
 typedef struct reel_printed {
-    reel_text text;
+    reel_source text;
     reel_printed_step *steps;
     size_t n_steps, cap_steps;
     int n_functions; /* reel_group_0 ... */

@@ -16,7 +16,7 @@ typedef struct operand {
 
 typedef struct printer {
     const reel_printing *how;
-    reel_text *t;
+    reel_source *t;
     const reel_graph *g;
     const reel_fused *f;
     reel_formula formula[REEL_FUSED_PARTS];
@@ -33,11 +33,11 @@ static const char *const c_type[REEL_N_DTYPES] = {"",        "float",   "double"
                                                   "uint8_t", "uint8_t", "uint32_t", "uint64_t", "uint8_t"};
 static const char *const s_type[REEL_N_DTYPES] = {"",       "float",   "double",  "float",   "float",
                                                   "int8_t", "uint8_t", "int32_t", "int64_t", "uint8_t"};
-#define say reel_text_say_
+#define say reel_source_say_
 
 static void put(printer *p, const char *s)
 {
-    reel_text_add_(p->t, s, strlen(s));
+    reel_source_add_(p->t, s, strlen(s));
 }
 
 static bool is_half(reel_dtype d)
@@ -192,13 +192,13 @@ static void put_word(printer *p, int i, const char *s, size_t n)
     else if (n == 4 && !memcmp(s, "ONES", 4))
         say(p->t, d == REEL_BOOL ? "1u" : "((%s)-1)", c_type[d]);
     else if (n == 2 && *s == 'd' && is_digit(s[1]))
-        reel_text_number_(p->t, "double", attribute(part, s[1] - '0'));
+        reel_source_number_(p->t, "double", attribute(part, s[1] - '0'));
     else if (n == 2 && *s == 'p' && is_digit(s[1]) && reel_is_float_(d))
-        reel_text_number_(p->t, type, attribute(part, s[1] - '0'));
+        reel_source_number_(p->t, type, attribute(part, s[1] - '0'));
     else if (n == 2 && *s == 'p' && is_digit(s[1]))
         put_whole(p, d, attribute(part, s[1] - '0'));
     else
-        reel_text_add_(p->t, s, n);
+        reel_source_add_(p->t, s, n);
 }
 
 static void put_formula(printer *p, int i, const char *s)
@@ -210,7 +210,7 @@ static void put_formula(printer *p, int i, const char *s)
         if (n == 1 && *s == 'V' && s[1] == '(') { /* V(exp) */
             const size_t name = strcspn(s + 2, ")");
             put(p, "reel_");
-            reel_text_add_(p->t, s + 2, name);
+            reel_source_add_(p->t, s + 2, name);
             say(p->t, "_%s_", suffix);
             s += 3 + name;
         } else if (n) {
@@ -219,7 +219,7 @@ static void put_formula(printer *p, int i, const char *s)
         } else { /* a number with its suffixes, or a sign */
             do n++;
             while (is_digit(*s) && (is_digit(s[n]) || is_letter(s[n]) || s[n] == '.'));
-            reel_text_add_(p->t, s, n);
+            reel_source_add_(p->t, s, n);
             s += n;
         }
     }
@@ -271,11 +271,11 @@ static void put_line(printer *p, const reel_node *n)
     const char *site = n->site && *n->site ? n->site : NULL, *colon = site ? strrchr(site, ':') : NULL;
     if (!colon || !is_digit(colon[1])) return;
     put(p, "#line ");
-    for (const char *s = colon + 1; is_digit(*s); s++) reel_text_add_(p->t, s, 1);
+    for (const char *s = colon + 1; is_digit(*s); s++) reel_source_add_(p->t, s, 1);
     put(p, " \"");
     for (const char *s = site; s < colon; s++) {
         if (*s == '"' || *s == '\\') put(p, "\\");
-        reel_text_add_(p->t, (unsigned char)*s < ' ' ? "?" : s, 1);
+        reel_source_add_(p->t, (unsigned char)*s < ' ' ? "?" : s, 1);
     }
     put(p, "\"\n");
     p->site = n->site;
@@ -368,7 +368,7 @@ static void put_stage(printer *p, int stage)
 /* Names are the user's: nothing in them ends a comment. */
 static void put_comment(printer *p, const char *s)
 {
-    for (; *s; s++) reel_text_add_(p->t, (unsigned char)*s < ' ' || *s == '*' || *s == '\\' ? "?" : s, 1);
+    for (; *s; s++) reel_source_add_(p->t, (unsigned char)*s < ' ' || *s == '*' || *s == '\\' ? "?" : s, 1);
 }
 
 static void put_title(printer *p, int function)
@@ -510,7 +510,7 @@ int reel_print_groups_(const reel_printing *how, reel_plan *const *plans, int n,
 
 void reel_printed_free_(reel_printed *p)
 {
-    reel_text_free_(&p->text);
+    reel_source_free_(&p->text);
     reel_free_(p->steps, p->cap_steps * sizeof *p->steps);
     *p = (reel_printed){0};
 }
