@@ -105,4 +105,11 @@ static int run(const void *plan, void *const *ptr, void *work)
     const reel_block_done done = {block_done, &j};
     return reel_matmul_blocks_run_(a->product, product, work, &done);
 }
-const reel_kernel reel_k_after_ = {.plan_size = sizeof(after), .prepare = prepare, .run = run, .drop = drop};
+
+/* The product's; what is done to its blocks has nothing to choose. */
+static const char *name(const void *plan)
+{
+    return reel_k_matmul_.name(((const after *)plan)->product);
+}
+const reel_kernel reel_k_after_ = {
+    .plan_size = sizeof(after), .prepare = prepare, .run = run, .drop = drop, .name = name};
