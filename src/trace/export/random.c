@@ -151,3 +151,18 @@ int reel_emit_quantize_(reel_emit *e)
     reel_close_(e, n);
     return 0;
 }
+
+int reel_emit_fake_quantize_(reel_emit *e)
+{
+    const reel_attr_range *a = e->attr;
+    char buf[REEL_NUMBER_TEXT];
+    if (e->out[0].count == 0) return 0;
+    reel_set_text_(e, "low", "%s", reel_double_(a->low, buf));
+    reel_set_text_(e, "high", "%s", reel_double_(a->high, buf));
+    const int n = reel_open_elements_(e, &e->out[0], 7u);
+    reel_say_(e,
+              "const double s = (double)LD1($i1), z = (double)LD2($i2);\ndouble v = rint((double)LD0($i0) / s) + z;\n"
+              "v = v < $low ? $low : v;\nST0($o, ((v > $high ? $high : v) - z) * s);");
+    reel_close_(e, n);
+    return 0;
+}

@@ -353,6 +353,33 @@ int reel_emit_arange_(reel_emit *e)
     return 0;
 }
 
+/* Between the ends, or between their logarithms. */
+int reel_emit_linspace_(reel_emit *e)
+{
+    const reel_attr_linspace *a = e->attr;
+    const int64_t parts = a->endpoint ? a->count - 1 : a->count;
+    const bool logs = isnan(a->base);
+    const double first = logs ? log(fabs(a->start)) : a->start, last = logs ? log(fabs(a->stop)) : a->stop;
+    char buf[REEL_NUMBER_TEXT];
+    if (e->out[0].count == 0) return 0;
+    reel_set_text_(e, "first", "%s", reel_double_(first, buf));
+    reel_set_text_(e, "step", "%s", reel_double_(parts > 0 ? (last - first) / (double)parts : 0, buf));
+    reel_set_text_(e, "last", "%s", reel_double_(last, buf));
+    reel_set_text_(e, "start", "%s", reel_double_(a->start, buf));
+    reel_set_text_(e, "stop", "%s", reel_double_(a->stop, buf));
+    reel_set_text_(e, "base", "%s", reel_double_(a->base, buf));
+    reel_set_(e, "end", a->endpoint && a->count > 1 ? a->count - 1 : -1);
+    reel_open_(e, "i", e->out[0].count);
+    reel_say_(e, "double x = i == $end ? $last : $first + (double)i * $step;");
+    if (logs)
+        reel_say_(e, "x = i == 0 ? $start : i == $end ? $stop : copysign(exp(x), $start);");
+    else if (a->base > 0)
+        reel_say_(e, "x = pow($base, x);");
+    reel_say_(e, reel_is_float_(e->out[0].dtype) ? "ST0(i, x);" : "ST0(i, floor(x));");
+    reel_close_(e, 1);
+    return 0;
+}
+
 int reel_emit_iota_(reel_emit *e)
 {
     reel_open_(e, "i", e->out[0].count);

@@ -206,16 +206,41 @@ static void indent(reel_emit *e)
     for (int i = 0; i <= e->depth; i++) reel_text_add_(&e->body, "    ");
 }
 
+/* Offsets without what adds nothing: "0 + " behind a bracket, " * 1" before one or a sum. */
+static void put_tidy(reel_text *to, const char *s, size_t n)
+{
+    size_t from = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t skip = 0;
+        if ((s[i] == '[' || s[i] == '(') && i + 4 < n && memcmp(s + i + 1, "0 + ", 4) == 0) skip = 4;
+        if (skip) {
+            reel_text_put_(to, s + from, i + 1 - from);
+            from = i + 1 + skip;
+            i += skip;
+        } else if (i + 4 < n && memcmp(s + i, " * 1", 4) == 0 &&
+                   (s[i + 4] == ']' || s[i + 4] == ')' || memcmp(s + i + 4, " + ", 3) == 0)) {
+            reel_text_put_(to, s + from, i - from);
+            from = i + 4;
+            i += 3;
+        }
+    }
+    if (from < n) reel_text_put_(to, s + from, n - from);
+}
+
 void reel_say_(reel_emit *e, const char *lines)
 {
+    reel_text line = {0};
     for (const char *s = lines; *s;) {
         const char *end = strchr(s, '\n');
         if (!end) end = s + strlen(s);
         if (end > s) indent(e);
-        expand(e, &e->body, s, end);
+        line.n = 0;
+        expand(e, &line, s, end);
+        put_tidy(&e->body, reel_text_of_(&line), line.n);
         reel_text_add_(&e->body, "\n");
         s = end + (*end == '\n');
     }
+    reel_text_free_(&line);
 }
 
 void reel_sayf_(reel_emit *e, const char *fmt, ...)
