@@ -36,7 +36,7 @@ static reel_tensor *body(reel_tensor *x)
 
 static reel_tensor *input(void)
 {
-    static float v[N];
+    float v[N];
     for (int i = 0; i < N; i++) v[i] = (float)(i % 200 - 100) / 32;
     return reel_from_f32(REEL_SHAPE(N), v, N);
 }
