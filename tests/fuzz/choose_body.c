@@ -117,7 +117,8 @@ bool choose_closed_body(fuzz_gen *g, fuzz_step *s)
     outside o;
     const int a = float_operand(g, s);
     if (a < 0 || !g->custom) return false;
-    if (a >= g->p->n_in && a < g->p->n_in + FUZZ_VARS) return false;
+    for (int i = 0; i < FUZZ_VARS; i++)
+        if (g->p->v[a] == g->p->var[i]) return false;
     if (!open_body(g, &o, 1, &a, NULL, true, false)) return false;
     fuzz_fill(g, 1 + below(g, 5));
     return end_body(g, &o, s, 0, 1, float_of(g, g->b->in0), -1);
@@ -143,7 +144,8 @@ bool choose_call(fuzz_gen *g, fuzz_step *s)
     fuzz_program *p = g->p;
     const int a = float_operand(g, s);
     if (a < 0 || !g->custom || !known(type_of(g, a))) return false;
-    if (g->control) return false; /* it may draw, or have custom gradients */
+    if (g->control) return false;   /* it may draw, or have custom gradients */
+    s->n[0] = type_of(g, a)->dtype; /* no weak number: control flow within would refuse it */
     if (p->inner) return true;
     if (!open_body(g, &o, 1, &a, NULL, true, true)) return false;
     g->orders += 2; /* it may be called anywhere */
@@ -189,6 +191,7 @@ static fuzz_block *open_control(fuzz_gen *g, outside *o, int n, const int *like,
     if (g->orders > 0) {
         g->draws = false;
         g->p->zeros = true;
+        if (g->orders > 1) g->p->close = true;
     }
     g->control = true;
     g->p->control = true;

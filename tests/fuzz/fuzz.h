@@ -55,6 +55,7 @@ struct fuzz_program {
     bool untaped;                     /* a body of control flow draws: no gradient by a tape around a trace */
     bool control;                     /* has control flow */
     bool zeros;                       /* gradients go through control flow: a zero's sign may be another in a trace */
+    bool close;                       /* those of gradients do: the additions of loops within come in another order */
     bool custom;                      /* has checkpoints, custom gradients, or calls of functions */
     fuzz_block *setup, *body, *inner; /* what makes the inputs; the program; a function that it calls */
     reel_type type[FUZZ_VALUES];      /* where it was generated: a dimension may be REEL_ANY */

@@ -117,8 +117,7 @@ typedef enum {
     EXACT,
     BUT_NAN, /* gradients through control flow: a trace has zero gradients for what a branch or step does not use, and 0 times infinity
                 is NaN: such elements are not compared */
-    CLOSE /* gradients of gradients through control flow by a tape around the call: the additions of loops within come in another
-                order */
+    CLOSE    /* gradients of gradients through control flow: the additions of loops within come in another order */
 } closeness;
 
 static double number(reel_dtype d, const void *p)
@@ -159,7 +158,8 @@ static bool close_to(const results *want, const results *got, int i, closeness h
 static void same(compare *c, const results *want, const results *got)
 {
     const bool outer = c->now.mode == FUZZ_GRADIENTS;
-    const closeness how = outer && c->p->control ? (c->p->zeros ? CLOSE : BUT_NAN) : c->p->zeros ? BUT_NAN : EXACT;
+    const bool second = c->p->close || (outer && c->p->control && c->p->zeros);
+    const closeness how = second ? CLOSE : c->p->zeros || (outer && c->p->control) ? BUT_NAN : EXACT;
     c->now.result = -1;
     if (want->code != got->code) {
         differ(c, "an error, eagerly %s:\n  %s\n  eagerly: %s", reel_code_name(want->code), got->text, want->text);
