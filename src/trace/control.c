@@ -104,7 +104,7 @@ int reel_control_dense_(const char *site, int n, reel_tensor **out)
     return 0;
 }
 
-/* As the op of a trace has them: its results are no variables, and a gradient of a state or result is a sum of its own before it is
+/* As the op of a trace has them: an operand is not what a body takes from around it, even if they are one tensor; results are no variables; and a gradient of a state or result is a sum of its own before it is
    added to that of the tensor it is. Otherwise the additions came in another order. */
 int reel_control_apart_(const char *site, bool results, int n, reel_tensor **t)
 {
@@ -112,7 +112,7 @@ int reel_control_apart_(const char *site, bool results, int n, reel_tensor **t)
     for (int i = 0; i < n; i++) {
         const int j = results ? n - 1 - i : i; /* gradients meet backwards: those of results in the order of t[] */
         const reel_rec *r = reel_rec_of_(t[j]);
-        if (!(r->flags & REEL_R_CELL) && !(heard && reel_is_float_(r->type.dtype))) continue;
+        if (!(r->flags & REEL_R_CELL) && !((heard || !results) && reel_is_float_(r->type.dtype))) continue;
         t[j] = reel_control_renamed_(site, t[j]);
         if (!t[j]) return reel_status();
     }
@@ -147,6 +147,10 @@ static int cond_eager(const char *site, reel_tensor *pred, reel_fn yes, reel_fn 
     bool take = false;
     reel_strong s;
     int rc = read_condition(site, "reel_cond", pred, &take);
+    reel_tensor *own[REEL_MAX_IN];
+    memcpy(own, in.t, (size_t)in.n * sizeof(reel_tensor *));
+    if (!rc) rc = reel_control_apart_(site, false, in.n, own);
+    in.t = own;
     if (!rc) rc = reel_invoke_at(site, reel_strong_fn_(&s, site, "reel_cond", take ? yes : no, NULL, 0), in, out);
     if (!rc) rc = reel_control_apart_(site, true, yes.n_out, out);
     return rc ? rc : reel_control_dense_(site, yes.n_out, out);

@@ -166,14 +166,15 @@ static int branch_body(void *self, reel_tensor *const in[], reel_tensor *out[])
 int reel_cond_vjp_(const reel_vjp_args *v)
 {
     const reel_control *c = ((const reel_control_attr *)v->attr)->control;
-    bool need[REEL_MAX_IN] = {false};
+    bool need[REEL_MAX_IN] = {false}, total[REEL_MAX_IN];
     reel_tensor *from[REEL_MAX_IN], *dys[REEL_MAX_OUT], *out[REEL_MAX_OUT];
     int n = 0, ny = 0;
     int rc = 0;
     for (int i = 0; i < v->n_in - 1; i++) {
         need[i] = v->need[i + 1] && reel_is_float_tensor_(v->in[i + 1]);
-        /* what is given twice is a copy eagerly: see reel_tell_apart_ */
-        from[i] = reel_vjp_again_(v, 1, i + 1) ? NULL : v->sum[i + 1];
+        /* operands are copies: see reel_control_apart_ */
+        total[i] = i >= c->n_own && !reel_vjp_again_(v, c->n_own + 1, i + 1);
+        from[i] = total[i] ? v->sum[i + 1] : NULL;
         n += need[i];
     }
     for (int j = 0; j < values_of(c); j++)
@@ -190,7 +191,7 @@ int reel_cond_vjp_(const reel_vjp_args *v)
     for (int i = 0; i < v->n_in - 1 && !rc; i++) {
         if (!need[i]) continue;
         v->din[i + 1] = out[n++];
-        v->total[i + 1] = !reel_vjp_again_(v, 1, i + 1);
+        v->total[i + 1] = total[i];
     }
     return rc;
 }

@@ -33,10 +33,7 @@ bool reel_control_taped_(void)
 static int add_input(tracing *g, const reel_rec *r, int32_t *number)
 {
     const reel_traced *t = g->t;
-    /* A branch works on its operands themselves, so one that it also takes from around it is the same one, with one gradient. Steps of
-       loops have states of their own. */
-    const int first = g->c->kind == REEL_COND ? 0 : g->c->n_own;
-    for (int i = first; i < g->n_all; i++) {
+    for (int i = g->c->n_own; i < g->n_all; i++) {
         if (reel_rec_of_(g->all[i])->id != r->id) continue;
         *number = i;
         return 0;
