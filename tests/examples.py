@@ -84,6 +84,9 @@ def main():
     says("custom_pass: a rule finds its node, the plan shows it",
          r"^silu +x / [\s\S]*^found 1, 5\.8414\d+ eagerly, 5\.8414\d+ replayed[\s\S]*^ +silu +f32\[2,3\] +\S*custom_pass\.c:\d+",
          build / "custom_pass")
+    says("one_pass: the same loss, fewer steps",
+         r"^passes none: loss (\S+)\npasses default: loss \1\n[\s\S]*as one[\s\S]* max [\s\S]* exp [\s\S]* sum [\s\S]* div [\s\S]*2 as one[\s\S]*adam_update[\s\S]*adam_update",
+         build / "one_pass")
     says("custom_op: gradients, a replay and an error with its line",
          r"^gradcheck: first and second order agree[\s\S]*^loss (\d+\.\d+) eagerly, \1 replayed[\s\S]*^a mistake: \S*custom_op\.c:\d+: reel_scaled: the factor is 0",
          build / "custom_op")

@@ -173,6 +173,12 @@ static int read_later(reel_tensor *const in[], reel_tensor *out[])
     out[1] = reel_greater(m, reel_tanh(out[0]));
     return reel_status();
 }
+static int squeezed(reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *e = reel_exp(reel_reshape(in[2], REEL_SHAPE(1, 30)));
+    out[0] = reel_add(reel_neg(e), reel_squeeze(e, REEL_ALL_AXES)); /* the same elements without an axis */
+    return reel_status();
+}
 static int in_a_row(reel_tensor *const in[], reel_tensor *out[])
 {
     reel_tensor *h = in[0];
@@ -193,6 +199,7 @@ static void test_apart(void)
     TAP_OK(agrees(fetched, 2, x, NULL) && found == 0, "fetched");
     TAP_OK(agrees(only_bools, 1, x, NULL) && found == 0, "nowhere for it to lie");
     TAP_OK(agrees(read_later, 2, x, NULL) && found == 0, "read when its only place is taken");
+    TAP_OK(agrees(squeezed, 1, x, NULL) && steps == 1, "a member that another reads without an axis: %d steps", steps);
     TAP_OK(agrees(in_a_row, 1, x, NULL) && found == 4 && steps == 4, "four layers are four steps: %d", steps);
 }
 

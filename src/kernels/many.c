@@ -63,7 +63,7 @@ static int take_member(const reel_ksig *sig, many *p, int i)
     m->first_out = c->first_out;
     m->begin = p->total;
     m->like_last =
-        i > 0 && m[-1].dtype == m->dtype && m[-1].adam == m->adam && memcmp(&m[-1].attr, &m->attr, sizeof m->attr) == 0;
+        i > 0 && m[-1].dtype == m->dtype && m[-1].adam == m->adam && memcmp(c[-1].attr, c->attr, c->op->attr_size) == 0;
     const int rc = reel_update_loop_(&own, &m->loop);
     p->total += m->loop.n;
     return rc;

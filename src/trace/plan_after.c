@@ -147,7 +147,7 @@ static int write_after(finisher *f, int32_t i)
     int32_t slot[REEL_FUSED_IN + REEL_FUSED_NUMBERS];
     for (int k = 0; k < s.n_in; k++) slot[k] = s.slot + k;
     const reel_fused *g = s.fused ? s.fused : group_of(p, &s, slot);
-    if (!g || reel_rewriting_room_(&f->w, (size_t)(product.n_in + s.n_in + s.n_out)) ||
+    if (!g || reel_rewriting_room_(&f->w, (size_t)product.n_in + (size_t)s.n_in + (size_t)s.n_out) ||
         reel_grow_((void **)&p->afters, &p->cap_afters, p->n_afters + 1, sizeof *p->afters))
         return REEL_ENOMEM;
     reel_after *a = reel_zalloc_(sizeof *a);

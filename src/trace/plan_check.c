@@ -192,9 +192,11 @@ static int32_t operand_value(const checker *c, const pstep *s, int o)
     return o < s->n_in + s->n_out ? c->p->slots[s->slot + o].value : -1;
 }
 
+/* The same elements in the same order, with or without axes of length 1: all members of a group have one shape. */
 static bool alike(const pvalue *v, const pvalue *root)
 {
-    return v->offset == 0 && reel_same_type_(&v->type, &root->type) && reel_is_dense_(&v->type.shape, v->strides);
+    return v->offset == 0 && v->type.dtype == root->type.dtype && reel_is_dense_(&v->type.shape, v->strides) &&
+           reel_count_(&v->type.shape) == reel_count_(&root->type.shape);
 }
 
 /* Where the i-th element of a member's shape lies, counted in v's elements. */

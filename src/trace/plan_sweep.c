@@ -96,7 +96,7 @@ static int write_sweep(sweeper *f, const sweep *g)
     planner *p = f->p;
     const reel_op *op = op_of(p, g->first);
     const int n_in = g->n * op->n_in, n_out = g->n * op->n_out;
-    if (reel_rewriting_room_(&f->w, (size_t)(n_in + n_out)) ||
+    if (reel_rewriting_room_(&f->w, (size_t)n_in + (size_t)n_out) ||
         reel_grow_((void **)&p->many, &p->cap_many, p->n_many + 1, sizeof *p->many))
         return REEL_ENOMEM;
     reel_many *many = reel_zalloc_(sizeof *many);
