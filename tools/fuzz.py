@@ -28,6 +28,7 @@ def arguments():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--levels", type=int, default=3, help="lists of passes for each program besides default and none; 0: all")
+    p.add_argument("--compile", type=int, default=100, help="every so many-th program also runs compiled; 0: none")
     p.add_argument("--log")
     p.add_argument("--out", default="fuzz-found")
     p.add_argument("--fires", type=int, default=0, help="how often each pass must have fired")
@@ -62,7 +63,7 @@ class Run:
 
     def once(self, seed, n):
         """The lines of one process, and the seed at which it stopped, None: it ran to its end."""
-        done = subprocess.run([self.a.program, "--seed", str(seed), "--programs", str(n), "--levels", str(self.a.levels)],
+        done = subprocess.run([self.a.program, "--seed", str(seed), "--programs", str(n), "--levels", str(self.a.levels), "--compile", str(self.a.compile)],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
         lines = done.stdout.splitlines()
         bad = next((m for m in (re.match(r"(differs|crashed): seed (\d+)", x) for x in lines) if m), None)
@@ -126,7 +127,7 @@ def main():
             run.take(*job.result())
     c = run.counts
     print(f"{c['programs']} programs of {c['steps']} steps, {c['runs']} runs, in {time.monotonic() - run.began:.0f} s; "
-          f"{c['errors']} raise an error in every mode, {c['none']} seeds without a program")
+          f"{c['errors']} raise an error in every mode, {c['none']} seeds without a program; {c['compiled']} steps ran as compiled C")
     rare = []
     for name in sorted(k for k in c if k.startswith("pass ")):
         print(f"{name} fired {c[name]} times")

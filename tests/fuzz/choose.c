@@ -570,10 +570,10 @@ static bool choose_assign(fuzz_gen *g, fuzz_step *s)
     return true;
 }
 
-/* Inside control flow a snapshot has a gradient in traces: see docs/roadmap.md. */
+/* Inside bodies a snapshot has a gradient in some modes and none in others. */
 static bool choose_variable(fuzz_gen *g, fuzz_step *s)
 {
-    return !g->control && two(s, pick(g), g->p->n_in + below(g, FUZZ_VARS));
+    return g->depth == 0 && two(s, pick(g), g->p->n_in + below(g, FUZZ_VARS));
 }
 
 fuzz_choose *const fuzz_choosers[FUZZ_N_KINDS] = {

@@ -116,7 +116,7 @@ bool choose_closed_body(fuzz_gen *g, fuzz_step *s)
 {
     outside o;
     const int a = float_operand(g, s);
-    if (a < 0 || !g->custom) return false;
+    if (a < 0 || !g->checkpoints) return false;
     for (int i = 0; i < FUZZ_VARS; i++)
         if (g->p->v[a] == g->p->var[i]) return false;
     if (!open_body(g, &o, 1, &a, NULL, true, false)) return false;

@@ -1,5 +1,5 @@
 /* fuzz.c: the program behind ./dev fuzz.
-     fuzz [--seed S] [--programs N] [--levels L] [--print] [--shrink FILE] [--fault]
+     fuzz [--seed S] [--programs N] [--levels L] [--compile C] [--print] [--shrink FILE] [--fault]
    Runs N programs from seed S on; at the first that differs it stops with status 1, shrinks it and writes it as C to FILE. The last lines
    are counts for tools/fuzz.py. A crash is reported with its seed (then --shrink with that seed makes it small). */
 #include <signal.h>
@@ -24,9 +24,9 @@ static void crashed(int sig)
 
 static void report(const fuzz_stats *s)
 {
-    printf("programs %llu errors %llu none %llu steps %llu runs %llu\n", (unsigned long long)s->programs,
+    printf("programs %llu errors %llu none %llu steps %llu runs %llu compiled %llu\n", (unsigned long long)s->programs,
            (unsigned long long)s->errors, (unsigned long long)s->none, (unsigned long long)s->steps,
-           (unsigned long long)s->runs);
+           (unsigned long long)s->runs, (unsigned long long)s->compiled);
     for (int i = 0; s->pass[i].name[0]; i++)
         printf("pass %s %llu %llu\n", s->pass[i].name, (unsigned long long)s->pass[i].fired,
                (unsigned long long)s->pass[i].plans);
@@ -64,6 +64,8 @@ int main(int argc, char **argv)
             n = strtoull(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--levels") == 0)
             stats.levels = atoi(value), i++;
+        else if (strcmp(argv[i], "--compile") == 0)
+            stats.compile = atoi(value), i++;
         else if (strcmp(argv[i], "--shrink") == 0)
             file = value, i++;
         else

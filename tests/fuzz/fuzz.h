@@ -108,6 +108,7 @@ typedef enum {
     FUZZ_GRADIENTS,      /* by that tape: capture and replay */
     FUZZ_GRAPH,          /* cannot be built; which: of unknown batch */
     FUZZ_SESSION,        /* which: unknown batch; passes, batch */
+    FUZZ_COMPILED,       /* the session's plan compiled; which: unknown batch */
     FUZZ_VERIFY          /* of the optimized graph */
 } fuzz_mode;
 typedef struct {
@@ -121,6 +122,8 @@ typedef struct {
 typedef struct {
     uint64_t programs, errors, none; /* run; of them raise an error; seeds without a program */
     uint64_t steps, runs;            /* steps; runs of whole programs in some mode */
+    int compile;                     /* every so many-th program compiled, too; 0: none */
+    uint64_t compiled;               /* steps that ran as compiled C */
     int levels;                      /* lists of passes for each program; 0: all */
     struct {
         char name[32];

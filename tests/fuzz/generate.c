@@ -187,7 +187,8 @@ fuzz_program *fuzz_generate(uint64_t seed)
     p->batch = below(&g, 3) == 0;
     p->grads = below(&g, 2);
     p->custom = g.custom = below(&g, 2);
-    g.assigns = below(&g, 3) > 0;
+    g.assigns = below(&g, 5) > 1;
+    g.checkpoints = p->custom && !g.assigns;
     g.orders = p->grads;
     p->body = g.b = fuzz_new_block(p, p->n_in);
     p->n_values += FUZZ_VARS;

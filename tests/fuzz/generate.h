@@ -11,6 +11,7 @@ typedef struct {
     int pool[POOL], n_pool, fixed; /* values that steps may use; the first ones stay */
     int depth, orders;             /* of blocks; of gradients around */
     bool assigns, draws, custom, control;
+    bool checkpoints; /* where nothing is assigned: they refuse a gradient then */
 } fuzz_gen;
 
 typedef bool fuzz_choose(fuzz_gen *g, fuzz_step *s);

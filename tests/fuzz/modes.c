@@ -332,8 +332,7 @@ static void count_passes(compare *c, const reel_session *s)
     static const char *const over_steps[REEL_N_STEPS] = {[REEL_STEPS_FUSE] = "fuse",
                                                          [REEL_STEPS_REDUCE] = "reduce",
                                                          [REEL_STEPS_EPILOGUE] = "epilogue",
-                                                         [REEL_STEPS_SWEEP] = "sweep",
-                                                         [REEL_STEPS_SCHEDULE] = "schedule"};
+                                                         [REEL_STEPS_SWEEP] = "sweep"};
     const reel_plan *plan = reel_session_plan_(s);
     for (int i = 1; plan && i < plan->n_reports; i++)
         count_pass(c->stats, plan->reports[i].name, plan->reports[i].fired);
@@ -399,6 +398,20 @@ static void each_level(compare *c, reel_graph *graph, bool unknown, const result
     }
 }
 
+static void compiled(compare *c, reel_graph *graph, bool unknown, const results *want)
+{
+    results got = {0};
+    reel_plan_info info = {0};
+    const bool due = c->stats->compile && c->p->seed % (uint64_t)c->stats->compile == 0;
+    if ((!due && !c->only) || !wanted(c, FUZZ_COMPILED, unknown, -1, "default")) return;
+    reel_session *s = reel_session_new(graph, REEL_OPTS(session, .effects = true, .compile = REEL_COMPILE_ON));
+    session(c->p, s, &got);
+    same(c, want, &got);
+    results_free(&got);
+    if (c->ok && reel_session_info(s, &info) == 0) c->stats->compiled += (uint64_t)info.compiled_steps;
+    reel_session_free(s);
+}
+
 static void other_batches(compare *c, reel_graph *graph)
 {
     static const int64_t batches[] = {1, 5, 0, 2};
@@ -434,6 +447,7 @@ static void graphs(compare *c, const results *want)
             if (wanted(c, FUZZ_GRAPH, unknown, -1, NULL)) differ(c, "the graph: %s", got.text);
         } else {
             each_level(c, graph, unknown, want);
+            compiled(c, graph, unknown, want);
             if (unknown) other_batches(c, graph);
         }
         reel_graph_free(graph);

@@ -269,11 +269,11 @@ static void put_graph(FILE *f, const fuzz_program *p, const fuzz_difference *d)
     (void)fputs("        (void)PROGRAM.body(NULL, in, out);\n", f);
     for (int i = 0; i < fuzz_n_results(p); i++) fprintf(f, "        (void)reel_output(\"o%d\", out[%d]);\n", i, i);
     (void)fputs("    }\n    (void)reel_graph_end(g);\n", f);
-    if (d->mode != FUZZ_SESSION) return;
+    if (d->mode != FUZZ_SESSION && d->mode != FUZZ_COMPILED) return;
     fprintf(f,
-            "    reel_session *s = reel_session_new(g, REEL_OPTS(session, .effects = true, .passes = \"%s\"));\n"
+            "    reel_session *s = reel_session_new(g, REEL_OPTS(session, .effects = true, .passes = \"%s\"%s));\n"
             "    reset();\n    (void)reel_session_run(s, REEL_FEEDS(",
-            d->passes);
+            d->passes, d->mode == FUZZ_COMPILED ? ", .compile = REEL_COMPILE_ON" : "");
     for (int i = 0; i < p->n_in; i++) fprintf(f, "%s{\"i%d\", input[%d]}", i ? ", " : "", i, i);
     (void)fputs("), REEL_FETCHES(", f);
     for (int i = 0; i < fuzz_n_results(p); i++) fprintf(f, "%s\"o%d\"", i ? ", " : "", i);
