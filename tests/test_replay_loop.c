@@ -1,6 +1,6 @@
 /* test_replay_loop.c: what a step of a tight loop over a replay does beside its kernels is the same in each step and does not grow with
-   the graph: no memory but that of what it gives, and as many locks for a thousand nodes as for ten. So no step of such a loop is
-   slower than the others by our doing. (How long the slowest ones take is a row of ./dev bench: replay_tail.) */
+   the graph: no memory but that of what it gives, and as many locks for 400 nodes as for ten. So no step of such a loop is
+   slower than the others by our doing. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
