@@ -34,10 +34,12 @@ static bool is_long(int op, reel_dtype d)
     }
 }
 
-/* Two roundings to a half, which reel_convert_ makes one. */
+/* Two roundings to a half, which reel_convert_ makes one; and floats to integers: gcc takes their way back to floats for a trunc, which
+   keeps the sign of a zero. */
 static bool is_long_cast(reel_dtype from, reel_dtype to)
 {
-    return (to == REEL_F16 || to == REEL_BF16) && from != REEL_F32 && from != REEL_F16 && from != REEL_BF16;
+    if (to == REEL_F16 || to == REEL_BF16) return from != REEL_F32 && from != REEL_F16 && from != REEL_BF16;
+    return reel_is_float_(from) && !reel_is_float_(to) && to != REEL_BOOL;
 }
 
 static bool formula_of(const reel_fused_part *part, reel_formula *out)

@@ -238,8 +238,6 @@ static void put_cast(printer *p, int i)
         say(p->t, "reel_narrow_%s_(%s%s)", reel_dtype_name(to), x, w);
     else if (from == REEL_BOOL)
         say(p->t, "(%s)(%s != 0)", c_type[to], x);
-    else if (reel_is_float_(from) && !reel_is_float_(to))
-        say(p->t, "(%s)reel_%s_to_%s_(%s%s)", c_type[to], from == REEL_F64 ? "f64" : "f32", reel_dtype_name(to), x, w);
     else
         say(p->t, "(%s)(%s)%s%s", c_type[to], s_type[from], x, w);
 }
