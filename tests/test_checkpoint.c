@@ -127,4 +127,60 @@ static void test_checkpoint_two_tapes(void)
     TAP_OK(apart(second[1], second[0]) < 1e-12, "the second order is off by %g", apart(second[1], second[0]));
 }
 
-TAP_MAIN(test_checkpoint_memory, test_checkpoint_two_tapes)
+/* A variable, or a tensor, that a body is given and also takes from around it. */
+struct pair {
+    reel_tensor *w;
+    bool checkpoint;
+};
+static int given_and_taken(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const struct pair *p = self;
+    out[0] = reel_mul(reel_sin(in[0]), reel_exp(p->w));
+    return reel_status();
+}
+static int other(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_neg(in[0]);
+    return reel_status();
+}
+static int both(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct pair *p = self;
+    reel_tensor *r[1], *c[1], *d[1], *g[2];
+    reel_tape *outer = reel_tape_begin(NULL);
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_watch(outer, REEL_LIST(in[0]));
+    reel_watch(t, REEL_LIST(in[0]));
+    reel_checkpoint(REEL_FN(given_and_taken, p, 1, 1), REEL_LIST(p->w), r);
+    reel_cond(reel_greater(reel_sum(in[0]), reel_num(-100)), REEL_FN(given_and_taken, p, 1, 1), REEL_FN(other, p, 1, 1),
+              REEL_LIST(p->w), c);
+    struct pair q = {.w = in[0]};
+    reel_checkpoint(REEL_FN(given_and_taken, &q, 1, 1), REEL_LIST(in[0]), d);
+    reel_tensor *y = reel_sum(reel_mul(reel_add(reel_mul(r[0], p->w), reel_mul(c[0], p->w)), reel_mul(d[0], in[0])));
+    if (reel_grad(t, y, REEL_LIST(p->w, in[0]), g)) return reel_status();
+    out[0] = g[0];
+    out[1] = g[1];
+    return reel_grad(outer, reel_add(reel_sum(reel_square(g[0])), reel_sum(g[1])), REEL_LIST(p->w, in[0]), out + 2);
+}
+static void test_given_and_taken(void)
+{
+    REEL_SCOPED;
+    reel_vars *vars = reel_vars_new("p");
+    struct pair p = {.w = reel_var(vars, "w", reel_randn(REEL_F64, REEL_SHAPE(5)))};
+    const reel_fn f = REEL_FN(both, &p, 1, 4);
+    reel_function *fast = reel_function_new(f, NULL);
+    reel_tensor *x = reel_randn(REEL_F64, REEL_SHAPE(5)), *e[4], *r[4];
+    reel_invoke(f, REEL_LIST(x), e);
+    for (int i = 0; i < 3; i++) {
+        reel_function_call(fast, REEL_LIST(x), r);
+        TAP_OK(same_bits(e[0], r[0]) && same_bits(e[1], r[1]), "given and taken: first order, call %d", i);
+        TAP_OK(apart(r[2], e[2]) < 1e-13 && apart(r[3], e[3]) < 1e-13, "second order is off by %g and %g",
+               apart(r[2], e[2]), apart(r[3], e[3]));
+    }
+    expect_none("given and taken");
+    reel_function_free(fast);
+    reel_vars_free(vars);
+}
+
+TAP_MAIN(test_checkpoint_memory, test_checkpoint_two_tapes, test_given_and_taken)

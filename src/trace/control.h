@@ -164,7 +164,7 @@ int reel_pull_(const char *site, const reel_part *part, reel_tensor *const *in, 
                reel_tensor *const *from, reel_tensor *const *dout, reel_redraw *draws, reel_tensor **din);
 reel_tensor *reel_nothing_like_(const char *site,
                                 reel_tensor *x);        /* where a sum begins: -0, which leaves signs of zeros alone */
-bool reel_given_before_(reel_tensor *const *in, int i); /* is in[i] one of those before it? */
+bool reel_given_before_(reel_tensor *const *in, int i); /* is in[i] the value of one before it? */
 /* The outputs of a sub-graph, its nodes run again, drawing what they drew: draws goes on. */
 int reel_part_again_(const char *site, const reel_part *part, reel_tensor *const *in, int n, reel_redraw *draws,
                      reel_tensor **out);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "control.h"
+#include "core/again.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "function.h"
@@ -14,8 +15,8 @@
    all that a checkpoint takes, goes on with the sums that are there, as its ops one by one would. */
 static bool goes_on(const reel_control *c, const reel_vjp_args *v, int i)
 {
-    if (c->part[0].as_it_is) return !reel_given_before_(v->in, i);
-    return i >= c->n_own;
+    const int first = c->part[0].as_it_is ? 0 : c->n_own;
+    return i >= first && !reel_vjp_again_(v, first, i);
 }
 
 int reel_call_vjp_(const reel_vjp_args *v)

@@ -22,7 +22,7 @@ reel_tensor *reel_nothing_like_(const char *site, reel_tensor *x)
 bool reel_given_before_(reel_tensor *const *in, int i)
 {
     for (int k = 0; k < i; k++)
-        if (in[k] == in[i]) return true;
+        if (reel_rec_of_(in[k])->id == reel_rec_of_(in[i])->id) return true;
     return false;
 }
 

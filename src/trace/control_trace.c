@@ -30,10 +30,11 @@ bool reel_control_taped_(void)
 
 /* ---- inputs -------------------------------------------------------------------------------------------------- */
 
+/* What a checkpoint is also given is that input: its gradients add up in one chain, as eagerly. Other bodies have inputs of their own. */
 static int add_input(tracing *g, const reel_rec *r, int32_t *number)
 {
     const reel_traced *t = g->t;
-    for (int i = g->c->n_own; i < g->n_all; i++) {
+    for (int i = t->again ? 0 : g->c->n_own; i < g->n_all; i++) {
         if (reel_rec_of_(g->all[i])->id != r->id) continue;
         *number = i;
         return 0;
