@@ -97,7 +97,7 @@ double reel_flops_(const reel_op *op, const void *attr, const reel_type *const *
     case REEL_OP_normalize_grad: return 8 * count(in[0]);
     case REEL_OP_max_pool:
     case REEL_OP_max_pool_grad:
-    case REEL_OP_avg_pool: return count(in[0]);
+    case REEL_OP_avg_pool:
     case REEL_OP_sum_like: return count(in[0]);
     default: break;
     }
