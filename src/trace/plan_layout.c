@@ -221,8 +221,8 @@ static int lay_out(planner *p)
     for (size_t i = 0; i < p->n_steps; i++) {
         reel_plan_printer *printer = p->rq->printer;
         p->steps[i].workspace = 0;
-        const int rc = printer ? printer->step(printer, p, i, &p->steps[i].workspace)
-                               : prepare(p, i, &p->steps[i].workspace);
+        const int rc =
+            printer ? printer->step(printer, p, i, &p->steps[i].workspace) : prepare(p, i, &p->steps[i].workspace);
         if (rc) return rc;
     }
     int rc = reel_plan_blocks_(p);
