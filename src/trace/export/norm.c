@@ -90,7 +90,8 @@ int reel_emit_normalize_grad_(reel_emit *e)
     }
     reel_set_text_(e, "gs", scaled ? "(double)LD0($x0) * (double)LD4($x4)" : "(double)LD0($x0)");
     const int outer = reel_open_axes_(e, x, ~mask, "i");
-    reel_say_(e, "const double m = (double)LD2($x2), r = 1 / sqrt((double)LD3($x3) + $eps);\n"
+    reel_set_text_(e, "mean", a->rms ? "0" : "(double)LD2($x2)"); /* of rms nobody reads it */
+    reel_say_(e, "const double m = $mean, r = 1 / sqrt((double)LD3($x3) + $eps);\n"
                  "double sum = 0, along = 0;");
     inner(e, x, mask,
           scaled ? "const double hat = ((double)LD1($x1) - m) * r, u = (double)LD0($x0);\n"
