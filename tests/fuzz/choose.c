@@ -570,10 +570,12 @@ static bool choose_assign(fuzz_gen *g, fuzz_step *s)
     return true;
 }
 
-/* Inside bodies a snapshot has a gradient in some modes and none in others. */
+/* A snapshot that a body uses has a gradient in some modes and none in others: never in programs with control flow. */
 static bool choose_variable(fuzz_gen *g, fuzz_step *s)
 {
-    return g->depth == 0 && two(s, pick(g), g->p->n_in + below(g, FUZZ_VARS));
+    if (g->depth > 0 || g->p->control) return false;
+    g->p->snapshots = true;
+    return two(s, pick(g), g->p->n_in + below(g, FUZZ_VARS));
 }
 
 fuzz_choose *const fuzz_choosers[FUZZ_N_KINDS] = {
