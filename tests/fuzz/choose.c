@@ -130,7 +130,8 @@ static bool choose_cast(fuzz_gen *g, fuzz_step *s)
     s->n[0] = any_dtype(g);
     if (!one(s, pick(g))) return false;
     s->n[1] = type_of(g, s->in[0])->dtype;
-    return true;
+    /* 1 / -0 as an integer is not 1 / 0 */
+    return !(g->p->zeros && fuzz_is_float((reel_dtype)s->n[1]) && !fuzz_is_float((reel_dtype)s->n[0]));
 }
 
 static bool choose_anything(fuzz_gen *g, fuzz_step *s)
