@@ -315,6 +315,10 @@ static void test_harm(void)
 
 static void test_bound(void)
 {
+    char path[600];
+    snprintf(path, sizeof path, "%s/letter.so", cache);
+    FILE *f = fopen(path, "w");
+    if (f) fclose(f);
     for (int i = 0; i < 3; i++) {
         char cc[64];
         snprintf(cc, sizeof cc, "cc -DREEL_NUMBER=%d", i);
@@ -322,7 +326,8 @@ static void test_bound(void)
         setenv("REEL_CACHE_MB", "0", 1);
         expect("a cache for nothing", NULL);
     }
-    TAP_OK(entries(".so") == 1 && entries(".c") == 1, "only what was made last is kept");
+    TAP_OK(entries(".so") == 2 && entries(".c") == 1, "only what was made last is kept, and what is somebody else's");
+    TAP_OK(remove(path) == 0, "a file of the user's is left alone");
     usual();
 }
 

@@ -218,6 +218,13 @@ static void clear_within(const char *folder, const char *name)
     if (snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path) reel_cache_clear_(path);
 }
 
+/* A key, and .so or .c: whatever else lies in the folder is not ours to remove. */
+static bool is_ours(const char *name)
+{
+    const size_t n = strspn(name, "0123456789abcdef");
+    return n == 2 * (size_t)REEL_HASH && (!strcmp(name + n, ".so") || !strcmp(name + n, ".c"));
+}
+
 /* The oldest are removed until the rest is within the limit, and workshops that somebody left a day ago. */
 static void tidy(const reel_cache *c, const char *keep)
 {
@@ -231,7 +238,7 @@ static void tidy(const reel_cache *c, const char *keep)
         if (length > NAME_MAX_ || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW)) continue;
         if (S_ISDIR(st.st_mode) && !strncmp(e->d_name, "work-", 5) && st.st_mtim.tv_sec + WORKSHOP_AGE < time(NULL))
             clear_within(c->folder, e->d_name);
-        if (!S_ISREG(st.st_mode)) continue;
+        if (!S_ISREG(st.st_mode) || !is_ours(e->d_name)) continue;
         if (reel_grow_((void **)&all, &cap, n + 1, sizeof *all)) {
             (void)reel_take_error(NULL);
             break;
