@@ -205,8 +205,8 @@ typedef enum {
 /* What the planner does, beyond what it must. */
 struct planner;
 typedef struct reel_plan_ways {
-    unsigned steps; /* which passes work on its steps: bits of reel_steps_pass */
-    bool check;     /* each plan is proved */
+    unsigned steps;                          /* which passes work on its steps: bits of reel_steps_pass */
+    bool check;                              /* each plan is proved */
     void (*spoil)(struct planner *p, int n); /* tests: breaks the plan before that, in way n */
     int spoil_how;
 } reel_plan_ways;
@@ -249,8 +249,8 @@ typedef struct reel_request {
     const int32_t *feed; /* values */
     reel_rec *const *given;
     const int32_t *fetch, *effect;
-    bool effects;  /* all assigns, all random reservations */
-    uint8_t debug; /* REEL_DEBUG_..., part of the plan's key */
+    bool effects;                      /* all assigns, all random reservations */
+    uint8_t debug;                     /* REEL_DEBUG_..., part of the plan's key */
     struct reel_plan_printer *printer; /* takes the steps instead of kernels; NULL: nobody. See planner.h */
 } reel_request;
 

@@ -88,8 +88,9 @@ typedef struct {
 
 static bool wanted(compare *c, fuzz_mode mode, int which, int64_t batch, const char *passes)
 {
-    c->now = (fuzz_difference){.mode = mode, .which = which, .batch = batch};
-    snprintf(c->now.passes, sizeof c->now.passes, "%s", passes ? passes : "");
+    fuzz_difference now = {.mode = mode, .which = which, .batch = batch}; /* passes may lie in c->now */
+    snprintf(now.passes, sizeof now.passes, "%s", passes ? passes : "");
+    c->now = now;
     if (!c->ok) return false;
     const fuzz_difference *d = c->only;
     if (d && (d->mode != mode || d->which != which || d->batch != batch || strcmp(d->passes, c->now.passes) != 0))
@@ -122,9 +123,9 @@ typedef enum {
 
 static double number(reel_dtype d, const void *p)
 {
-    double f64;
-    float f32;
-    uint16_t h;
+    double f64 = 0;
+    float f32 = 0;
+    uint16_t h = 0;
     memcpy(&f64, p, d == REEL_F64 ? 8 : 0);
     memcpy(&f32, p, d == REEL_F32 ? 4 : 0);
     memcpy(&h, p, d >= REEL_F16 ? 2 : 0);

@@ -283,7 +283,7 @@ static void put_graph(FILE *f, const fuzz_program *p, const fuzz_difference *d)
 static void put_main(FILE *f, const fuzz_program *p, const fuzz_difference *d)
 {
     if (d->mode == FUZZ_GRADIENTS) put_outer_gradients(f, p);
-    (void)fputs("int main(void)\n{\n    REEL_SCOPED;\n", f);
+    (void)fputs("int main(void)\n{\n    REEL_SCOPED;\n    (void)indices, (void)watch, (void)after;\n", f);
     if (strstr(d->passes, "wrong"))
         (void)fputs("    (void)reel_pass_register(&(reel_pass_def){.size = sizeof(reel_pass_def), .name = \"wrong\", "
                     ".law = \"none\",\n"
