@@ -28,9 +28,10 @@ int reel_draws_of_(const reel_op *op, const void *attr, reel_generator *g[REEL_M
         return 1;
     }
     if (op->attr_release != reel_control_attr_release_) return 0;
-    const reel_control *c = ((const reel_control_attr *)attr)->control;
-    memcpy(g, c->generator, (size_t)c->n_drawn * sizeof *g);
-    return c->n_drawn;
+    reel_control_attr a; /* they may lie within a redraw_attr, as mere bytes */
+    memcpy(&a, attr, sizeof a);
+    memcpy(g, a.control->generator, (size_t)a.control->n_drawn * sizeof *g);
+    return a.control->n_drawn;
 }
 
 static const redraw_attr *attr_of(const void *attr, int *n)
