@@ -74,6 +74,7 @@ typedef struct reel_vjp {
        inputs, so that the order of the additions is that of the ops it stands for. Both NULL for other ops. */
     reel_tensor *const *sum; /* NULL: nothing yet */
     bool *total;             /* all false at the start; true: din[i] has sum[i] in it */
+    const uint32_t *node;    /* what the inputs are to the tape: for reel_vjp_again_ */
 } reel_vjp_args;             /* not reel_vjp: that is a public function */
 
 struct reel_op {

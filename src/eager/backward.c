@@ -188,16 +188,10 @@ static int accumulate_sums(backward *b, const reel_entry *e)
     return rc;
 }
 
-typedef struct placed {
-    reel_vjp_args v;
-    const uint32_t *node; /* of the inputs */
-} placed;
-
 bool reel_vjp_again_(const reel_vjp_args *v, int first, int i)
 {
-    const uint32_t *node = ((const placed *)v)->node;
     for (int k = first; k < i; k++)
-        if (v->need[k] && node[k] == node[i]) return true;
+        if (v->need[k] && v->node[k] == v->node[i]) return true;
     return false;
 }
 
@@ -220,22 +214,22 @@ static int run_entry(backward *b, const reel_entry *e)
         b->sum[i] = reel_handle_(b->grad[reel_node_(node[i])]);
         b->total[i] = false;
     }
-    const placed p = {.v = {.op = e->op,
-                            .attr = reel_entry_attr_(e),
-                            .site = e->site,
-                            .n_in = e->n_in,
-                            .n_out = e->n_out,
-                            .in = b->in,
-                            .out = b->out,
-                            .dout = b->dout,
-                            .need = b->need,
-                            .din = b->din,
-                            .sum = sums ? b->sum : NULL,
-                            .total = sums ? b->total : NULL},
-                      .node = node};
+    const reel_vjp_args v = {.op = e->op,
+                             .attr = reel_entry_attr_(e),
+                             .site = e->site,
+                             .n_in = e->n_in,
+                             .n_out = e->n_out,
+                             .in = b->in,
+                             .out = b->out,
+                             .dout = b->dout,
+                             .need = b->need,
+                             .din = b->din,
+                             .sum = sums ? b->sum : NULL,
+                             .total = sums ? b->total : NULL,
+                             .node = node};
     reel_scope *scope = reel_scope_begin(e->site, e->op->name);
     int rc = !scope ? REEL_ENOMEM : b->outer ? stand_ins(b, e) : 0;
-    if (!rc) rc = e->op->vjp(&p.v);
+    if (!rc) rc = e->op->vjp(&v);
     if (!rc) rc = reel_status();
     if (REEL_UNLIKELY(sums && !rc)) rc = accumulate_sums(b, e);
     for (int i = 0; i < e->n_in && !rc && !sums; i++)

@@ -142,7 +142,8 @@ static int vjp(const reel_vjp_args *v)
                                .need = v->need + n,
                                .din = v->din + n,
                                .sum = v->sum + n,
-                               .total = v->total + n};
+                               .total = v->total + n,
+                               .node = v->node + n};
     return a->op->vjp(&own);
 }
 
