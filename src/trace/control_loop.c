@@ -19,8 +19,8 @@ static bool is_simple(const reel_runner *run)
         const bool given = r->place.kind == REEL_AT_EXT && r->place.ext < plan->n_feeds;
         if (r->weak || !(r->whole || given) || r->place.offset || r->place.kind != REEL_AT_EXT) return false;
         if (!reel_is_dense_(&r->type.shape, r->strides)) return false;
-        if (given &&
-            memcmp(r->strides, plan->feed_strides[r->place.ext], sizeof r->strides[0] * (size_t)r->type.shape.rank))
+        if (given && memcmp(r->strides, plan->feed_strides[r->place.ext],
+                            sizeof r->strides[0] * (size_t)r->type.shape.rank) != 0)
             return false;
         if (given && c->kind == REEL_SCAN && j < c->n_carry && run->part->from[r->place.ext] >= c->n_carry)
             return false; /* the next element will stand there */

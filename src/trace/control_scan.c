@@ -114,12 +114,11 @@ static int scan_in(const reel_control_plan *p, void *const *ptr)
             in[i]->data += p->operand[i].strides[0] * (int64_t)reel_size_(p->operand[i].type.dtype);
     }
     for (int j = 0; j < n && !rc; j++) {
-        if (length)
+        if (!length) in[j] = reel_operand_rec_(p, &p->operand[j], ptr[j]); /* no step has made one */
+        if (in[j])
             reel_copy_out_(ptr[p->n_in + j], in[j]);
-        else if (!(in[j] = reel_operand_rec_(p, &p->operand[j], ptr[j])))
-            rc = REEL_ENOMEM;
         else
-            reel_copy_out_(ptr[p->n_in + j], in[j]);
+            rc = REEL_ENOMEM;
     }
     reel_runner_end_(&r);
     return rc;
