@@ -205,7 +205,7 @@ int reel_emit_rotary_(reel_emit *e)
                  "    const T a = LD0($x + $first * $xs), b = LD0($x + $second * $xs), c = LD1($c), s = LD2($s);\n"
                  "    ST0($o + $first, a * c - b * s);\n    ST0($o + $second, a * s + b * c);\n}");
     if (2 * half < d)
-        reel_sayf_(e, "for (long k = %lld; k < %lld; k++) WR0($o + k, RD0($x + k * $xs));", (long long)(2 * half),
+        reel_sayf_(e, "for (long k = %lld; k < %lld; k++) WR0($o + k, RD0($x + k * $xs));", (long long)2 * half,
                    (long long)d);
     reel_close_(e, n);
     return 0;

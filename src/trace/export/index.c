@@ -258,7 +258,7 @@ static int open_places(reel_emit *e, const reel_eoperand *t, const int64_t *ts, 
     for (int k = 0; k < m; k++) {
         char v[16];
         snprintf(v, sizeof v, "k%d", k);
-        reel_set_text_(e, "j", "%s + %lld", j, (long long)(k * ix->strides[lead]));
+        reel_set_text_(e, "j", "%s + %lld", j, (long long)k * ix->strides[lead]);
         say_index(e, which, t->dims[batch + k], v);
         reel_text_fmt_(&at, "%s(long)k%d * %lld", k ? " + " : "", k, (long long)ts[batch + k]);
     }

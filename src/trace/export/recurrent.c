@@ -266,7 +266,7 @@ static void say_start(reel_emit *e, const layer *l, const char *to, int part)
         reel_sayf_(e, "for (long u = 0; u < $h; u++) %s[u] = 0;", to);
     else
         reel_sayf_(e, "for (long u = 0; u < $h; u++) %s[u] = LD%d(%lld + b * %lld + u * %lld);", to, k,
-                   (long long)(part * e->in[k].strides[0]), (long long)e->in[k].strides[1],
+                   (long long)part * e->in[k].strides[0], (long long)e->in[k].strides[1],
                    (long long)e->in[k].strides[2]);
 }
 

@@ -176,7 +176,7 @@ int reel_emit_variance_(reel_emit *e)
     reduced(e, mask);
     const int outer = reel_open_axes_(e, &e->in[0], ~mask, "i");
     if (e->out[0].count == 0) return 0;
-    reel_say_(e, outer ? "double sum = 0, squares = 0, mean;" : "double sum = 0, squares = 0, mean;");
+    reel_say_(e, "double sum = 0, squares = 0, mean;");
     int inner = reel_open_axes_(e, &e->in[0], mask, "i");
     reel_say_(e, "sum += (double)LD0($x);");
     reel_close_(e, inner);

@@ -324,9 +324,7 @@ static void put_cast(reel_dtype from, reel_dtype to, const char *arg, reel_text 
     else if (!half)
         reel_text_fmt_(out, "(%s)((", ctypes[to]);
     put_operand(out, from, arg);
-    if (half)
-        reel_text_add_(out, "))");
-    else if (to == REEL_BOOL)
+    if (to == REEL_BOOL)
         reel_text_add_(out, ") != 0)");
     else if (reel_is_float_(from) && !reel_is_float_(to))
         reel_text_add_(out, to == REEL_I8    ? "), -128, 127)"
