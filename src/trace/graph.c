@@ -169,7 +169,7 @@ int32_t reel_graph_append_(reel_graph *g, const reel_node *node, const void *att
 
 int reel_graph_summary_(reel_graph *g, const reel_summary *s, const void *attr, const int32_t *in, const int32_t *out)
 {
-    const size_t attr_at = (g->n_attrs + 15) & ~(size_t)15, n = (size_t)(s->n_in + s->n_out);
+    const size_t attr_at = (g->n_attrs + 15) & ~(size_t)15, n = (size_t)s->n_in + (size_t)s->n_out;
     if (reel_grow_((void **)&g->summaries, &g->cap_summaries, g->n_summaries + 1, sizeof *g->summaries) ||
         reel_grow_((void **)&g->ins, &g->cap_ins, g->n_ins + n + 1, sizeof *g->ins) ||
         reel_grow_((void **)&g->attrs, &g->cap_attrs, attr_at + s->op->attr_size + 1, 1))
