@@ -138,7 +138,7 @@ static int check_there(const checker *c, int32_t value, const reel_place *at)
         return wrong(c, "%%%d lies outside the arena", c->g->values[value].node);
     for (int64_t u = (at->offset + low) / UNIT; u <= (at->offset + high - 1) / UNIT; u++)
         if (c->unit[u] != v->root)
-            return wrong(c, "%%%d is read at %lld, where %s%d lies", c->g->values[value].node, (long long)(u * UNIT),
+            return wrong(c, "%%%d is read at %lld, where %s%d lies", c->g->values[value].node, (long long)u * UNIT,
                          c->unit[u] >= 0 ? "%" : "scratch ",
                          c->unit[u] >= 0 ? c->g->values[c->unit[u]].node : c->unit[u]);
     return 0;
