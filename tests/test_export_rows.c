@@ -107,6 +107,8 @@ static bool note_sample(const reel_op *op, const samples *set, const sample *s, 
 }
 
 /* ---- comparing ---------------------------------------------------------------------------------------------- */
+/* The issue's 1e-5 for floats; four units in the last place of the 16-bit ones, which eager rounds at other places; what the sweep
+   allows a row against its reference, where that is more. */
 static double tolerance(reel_dtype d, double scale)
 {
     static const double least[REEL_N_DTYPES] = {

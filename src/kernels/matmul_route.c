@@ -23,7 +23,7 @@ matmul_wish reel_matmul_wish_(void)
 }
 
 /* Up to how many multiply-adds the portable product is fastest, by ISA level (baseline, v3, v4); and of floats where a is
-   not transposed: with AVX2 it has 0.98 of the peak where OpenBLAS 0.3.21 has 0.85 and oneDNN 2.6 0.5 to 0.95 (EPYC). */
+   not transposed: with AVX2 it has up to 0.98 of the peak where OpenBLAS 0.3.21 has 0.85 and oneDNN 2.6 0.5 to 0.95 (EPYC). */
 static const double portable_until[3] = {0, 2097152, 2097152}, portable_f32_until[3] = {0, 536870912, 2097152};
 
 matmul_route reel_matmul_second_(reel_dtype compute)
