@@ -1,10 +1,11 @@
-/* ops_bench.c: our side of bench/run.py for single ops. A case is a body and its inputs; rows named ..._train also take the
-   gradients of the float inputs, for an output gradient of ones. */
+/* ops_bench.c: our side of bench/run.py for single ops and for what passes make of several. A case is a body and its inputs; rows
+   named op_..._train also take the gradients of the float inputs, for an output gradient of ones; rows named fused_... are replays. */
 #include <math.h>
 #include <reel/reel.h>
 #include "bench.h"
 
-enum { MAX_IN = 4, N = 1024 };
+enum { MAX_IN = 20, MAX_OUT = 2, N = 1024 };
+typedef enum { EAGER, REPLAY, FUSED } how_run; /* through a function: the last two */
 
 typedef struct op_case {
     const char *name;
@@ -12,18 +13,22 @@ typedef struct op_case {
     /* kind, then dims: n normal, c normal and constant, p positive, o ones, u between -1 and 1, s the same sorted,
        i ids below 10,000, k below 1024 */
     const char *in[MAX_IN];
-    bool replay; /* through a function, not eagerly */
+    how_run how;
+    int n_out;          /* 0: one */
+    void (*make)(void); /* beyond the inputs; NULL: nothing */
 } op_case;
-#define CASE(name, ...)                           \
-    {                                             \
-#name, name##_body, {__VA_ARGS__ }, false \
+#define CASE(name, ...)                                    \
+    {                                                      \
+#name, name##_body, {__VA_ARGS__ }, EAGER, 0, NULL \
     }
-#define REPLAYED(name, ...)                      \
-    {                                            \
-#name, name##_body, {__VA_ARGS__ }, true \
+#define REPLAYED(name, ...)                                 \
+    {                                                       \
+#name, name##_body, {__VA_ARGS__ }, REPLAY, 0, NULL \
     }
 
 /* ---- bodies -------------------------------------------------------------------------------------- */
+#define LAYER "n128,128", "n128"
+#define LAYERS5 LAYER, LAYER, LAYER, LAYER, LAYER
 #define BODY(name, value)                                                           \
     static int name##_body(void *self, reel_tensor *const in[], reel_tensor *out[]) \
     {                                                                               \
@@ -88,6 +93,46 @@ static int lstm_body(void *self, reel_tensor *const in[], reel_tensor *out[])
     return code;
 }
 
+/* ---- what passes join ---------------------------------------------------------------------------- */
+static struct {
+    reel_vars *vars;
+    reel_optimizer *opt;
+} net; /* of the case that trains */
+
+static int softmax_by_hand_body(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    reel_tensor *e = reel_exp(reel_sub(in[0], reel_max_axes(in[0], REEL_AXES(-1), true)));
+    out[0] = reel_div(e, reel_sum_axes(e, REEL_AXES(-1), true));
+    return reel_status();
+}
+static int layer_norm_by_hand_body(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    reel_tensor *d = reel_sub(in[0], reel_mean_axes(in[0], REEL_AXES(-1), true));
+    reel_tensor *v = reel_mean_axes(reel_square(d), REEL_AXES(-1), true);
+    out[0] = reel_add(reel_mul(reel_mul(d, reel_rsqrt(reel_add(v, reel_num(1e-5)))), in[1]), in[2]);
+    return reel_status();
+}
+static int mse_body(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    reel_tape *tape = reel_tape_begin(NULL);
+    reel_watch(tape, REEL_LIST(in[0]));
+    out[0] = reel_mean(reel_square(reel_sub(reel_tanh(in[0]), in[1])));
+    return reel_grad(tape, out[0], REEL_LIST(in[0]), &out[1]);
+}
+BODY(matmul_gelu, reel_gelu(reel_add(reel_matmul(in[0], in[1]), in[2])))
+BODY(conv_relu, reel_relu(reel_conv2d(in[0], in[1], REEL_OPTS(conv2d, .padding = REEL_SAME, .bias = in[2]))))
+
+static void adam_make(void);
+static int adam_body(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_optimizer_lr(net.opt);
+    return reel_optimizer_step(net.opt, in);
+}
+
 static const op_case cases[] = {
     CASE(exp, "n1048576"),
     CASE(log, "p1048576"),
@@ -100,14 +145,14 @@ static const op_case cases[] = {
     CASE(softmax, "n1024,1024"),
     CASE(transpose_copy, "n1024,1024"),
     CASE(strided_copy, "n1024,1024"),
-    {"attention_small", attention_body, {"n12,4,64,32", "n12,4,64,32", "n12,4,64,32"}, false},
-    {"attention_long", attention_body, {"n1,8,1024,64", "n1,8,1024,64", "n1,8,1024,64"}, false},
+    {"attention_small", attention_body, {"n12,4,64,32", "n12,4,64,32", "n12,4,64,32"}, EAGER, 0, NULL},
+    {"attention_long", attention_body, {"n1,8,1024,64", "n1,8,1024,64", "n1,8,1024,64"}, EAGER, 0, NULL},
     CASE(einsum_scores, "n12,4,64,32", "n12,4,64,32"),
     CASE(einsum_chain, "n256,64", "n64,512", "n512,128"),
-    {"conv_lenet1", conv_body, {"n64,1,28,28", "n32,1,3,3"}, false},
-    {"conv_lenet2", conv_body, {"n64,32,14,14", "n64,32,3,3"}, false},
-    {"conv_resnet56", conv_body, {"n8,64,56,56", "n64,64,3,3"}, false},
-    {"conv_resnet14", conv_body, {"n8,256,14,14", "n256,256,3,3"}, false},
+    {"conv_lenet1", conv_body, {"n64,1,28,28", "n32,1,3,3"}, EAGER, 0, NULL},
+    {"conv_lenet2", conv_body, {"n64,32,14,14", "n64,32,3,3"}, EAGER, 0, NULL},
+    {"conv_resnet56", conv_body, {"n8,64,56,56", "n64,64,3,3"}, EAGER, 0, NULL},
+    {"conv_resnet14", conv_body, {"n8,256,14,14", "n256,256,3,3"}, EAGER, 0, NULL},
     CASE(sin, "n1048576"),
     CASE(erf, "n1048576"),
     CASE(gelu, "n1048576"),
@@ -117,10 +162,10 @@ static const op_case cases[] = {
     CASE(scatter_add, "n10000,128", "i8192", "n8192,128"),
     CASE(batch_norm, "n64,64,28,28", "o64", "o64"),
     CASE(sort, "n1048576"),
-    {"sort_rows", sort_body, {"n1024,1024"}, false},
+    {"sort_rows", sort_body, {"n1024,1024"}, EAGER, 0, NULL},
     CASE(topk, "n1048576"),
     CASE(topk_rows, "n8192,64"),
-    {"topk_rows1000", topk_rows_body, {"n1024,1000"}, false},
+    {"topk_rows1000", topk_rows_body, {"n1024,1000"}, EAGER, 0, NULL},
     CASE(scatter, "n1024,1024", "k1024,1024", "n1024,1024"),
     CASE(scatter_sum, "n1024,1024", "k1024,1024", "n1024,1024"),
     CASE(searchsorted, "s100000", "u1048576"),
@@ -128,6 +173,13 @@ static const op_case cases[] = {
     CASE(max_pool, "n64,32,28,28"),
     CASE(avg_pool, "n64,32,28,28"),
     CASE(lstm, "c32,16,128", "n512,128", "n512,128", "n512"),
+    {"softmax", softmax_by_hand_body, {"n1024,1024"}, FUSED, 0, NULL},
+    {"layer_norm", layer_norm_by_hand_body, {"n1024,1024", "o1024", "o1024"}, FUSED, 0, NULL},
+    {"mse_grad", mse_body, {"n1024,1024", "n1024,1024"}, FUSED, 2, NULL},
+    {"matmul_gelu", matmul_gelu_body, {"n768,128", "n128,512", "n512"}, FUSED, 0, NULL},
+    {"conv_lenet2", conv_relu_body, {"n64,32,14,14", "n64,32,3,3", "n64"}, FUSED, 0, NULL},
+    {"conv_resnet56", conv_relu_body, {"n8,64,56,56", "n64,64,3,3", "n64"}, FUSED, 0, NULL},
+    {"adam20", adam_body, {LAYERS5, LAYERS5}, FUSED, 0, adam_make}, /* the inputs are the gradients */
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -161,6 +213,19 @@ static reel_tensor *input(const char *spec)
     return t;
 }
 
+/* Twenty variables like the inputs, and Adam for them. */
+static void adam_make(void)
+{
+    net.vars = reel_vars_new("net");
+    for (int i = 0; i < now.n; i++) {
+        REEL_SCOPED;
+        char name[16];
+        snprintf(name, sizeof name, "w%d", i);
+        reel_var(net.vars, name, reel_randn(REEL_F32, reel_shape_of(now.in[i])));
+    }
+    net.opt = reel_adam(net.vars, NULL);
+}
+
 static int healthy(const char *what)
 {
     reel_error e;
@@ -178,11 +243,12 @@ static int begin(int k)
         now.in[now.n++] = input(now.c->in[i]);
         if (!strchr("ikc", now.c->in[i][0])) now.x[now.n_x++] = now.in[i];
     }
-    reel_tensor *out[1] = {0};
-    if (reel_invoke((reel_fn){now.c->body, NULL, now.n, 1, now.c->name}, (reel_list){now.n, now.in}, out))
-        return healthy(now.c->name);
+    if (now.c->make) now.c->make();
+    const reel_fn fn = {now.c->body, NULL, now.n, now.c->n_out ? now.c->n_out : 1, now.c->name};
+    reel_tensor *out[MAX_OUT] = {0};
+    if (reel_invoke(fn, (reel_list){now.n, now.in}, out)) return healthy(now.c->name);
     now.dy = reel_ones_like(out[0]);
-    if (now.c->replay) now.function = reel_function_new((reel_fn){now.c->body, NULL, now.n, 1, now.c->name}, NULL);
+    if (now.c->how != EAGER) now.function = reel_function_new(fn, NULL);
     return healthy(now.c->name);
 }
 
@@ -190,7 +256,7 @@ static void forward(int64_t times)
 {
     for (int64_t i = 0; i < times; i++) {
         REEL_SCOPED;
-        reel_tensor *out[1] = {0};
+        reel_tensor *out[MAX_OUT] = {0};
         if (now.function)
             reel_function_call(now.function, (reel_list){now.n, now.in}, out);
         else
@@ -214,6 +280,9 @@ static void end(void)
 {
     reel_function_free(now.function);
     now.function = NULL;
+    reel_optimizer_free(net.opt);
+    reel_vars_free(net.vars);
+    memset(&net, 0, sizeof net);
     reel_scope_end(now.scope);
     healthy("end");
 }
@@ -257,8 +326,10 @@ int main(void)
     static char names[2 * N_CASES][64];
     int n = 0;
     for (int k = 0; k < N_CASES; k++) {
-        for (int train = 0; train < 2; train++) {
-            snprintf(names[n], sizeof names[n], "op_%s%s", cases[k].name, train ? "_train" : "");
+        const bool fused = cases[k].how == FUSED;
+        for (int train = 0; train < (fused ? 1 : 2); train++) {
+            snprintf(names[n], sizeof names[n], "%s_%s%s", fused ? "fused" : "op", cases[k].name,
+                     train ? "_train" : "");
             rows[n] = (bench_row){names[n], begin, train ? backward : forward, end, k, 1};
             n++;
         }

@@ -76,6 +76,17 @@ SINGLE = [
     ("grid_sample_train", "the same, forward and backward", 0),
 ]
 OPS = [(shown, f"op_{name}", [] if name == "triad" else ["torch", "jax"], 1.0, "ratio", size) for name, shown, size in SINGLE]
+# What passes join, replayed: name, what is shown, bytes as above.
+JOINED = [
+    ("softmax", "softmax by hand, 1K x 1K", 2 * MEGA),
+    ("layer_norm", "layer norm by hand, 1K x 1K", 2 * MEGA),
+    ("mse_grad", "mean (tanh x - y)^2 and its gradient, 1M floats", 3 * MEGA),
+    ("matmul_gelu", "gelu(x w + b), 768x128 by 128x512", 0),
+    ("conv_lenet2", "relu(conv2d + bias) 3x3, 64x32x14x14 to 64", 0),
+    ("conv_resnet56", "relu(conv2d + bias) 3x3, 8x64x56x56 to 64", 0),
+    ("adam20", "Adam of 20 variables, 165,120 floats", 165120 * 28),
+]
+FUSED = [(shown, f"fused_{name}", ["torch", "torch_compile", "jax"], 0.8, "ratio", size) for name, shown, size in JOINED]
 # name, what is shown, target for the replay
 STEPS = [
     ("mlp_small", "MLP 64-32-10, batch 32", 0.25),
@@ -87,6 +98,6 @@ STEPS = [
 ]
 MODELS = [(f"training step: {shown}", f"model_{name}", ["torch", "torch_compile", "jax"], target, "ratio") for name, shown, target in STEPS]
 MODELS += [(f"the same eagerly: {shown}", f"model_{name}_eager", ["torch"], 1.0, "ratio") for name, shown, _ in STEPS]
-ROWS = ROAD + MODELS + OPS
+ROWS = ROAD + MODELS + OPS + FUSED
 QUICK = {"eager_add4", "eager_add4_tape", "replay_nothing", "replay_matmul8", "matmul_32", "digits_eager", "digits_replay", "start",
-         "op_lstm", "op_softmax_train", "op_conv_lenet2_train", "op_sort_rows", "model_mlp_small"}
+         "fused_adam20", "fused_mse_grad", "op_lstm", "op_softmax_train", "op_conv_lenet2_train", "op_sort_rows", "model_mlp_small"}

@@ -150,7 +150,7 @@ def main():
         if (args.quick and row not in QUICK) or args.rows not in row:
             continue
         size = size[0] if size else 0
-        sources = {"reel": (Start(build / "bench/start") if row == "start" else asked[{"op": "ops", "model": "models"}.get(row.split("_")[0], "reel")], row)}
+        sources = {"reel": (Start(build / "bench/start") if row == "start" else asked[{"op": "ops", "fused": "ops", "model": "models"}.get(row.split("_")[0], "reel")], row)}
         for name in names:
             if name.startswith("reel:"):
                 sources[name] = (asked["reel"], name[5:])

@@ -171,3 +171,55 @@ def rows():
         "searchsorted": forward(jnp.searchsorted, jnp.sort(uniform(100000)), uniform(N * N)),
         **both("grid_sample", grid_sample, randn(8, 32, 64, 64), uniform(8, 64, 64, 2)),
     }
+
+
+# ---- what passes join ----------------------------------------------------------------------------------
+
+
+def softmax(x):
+    e = jnp.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def conv_relu(*shape):
+    f, x, w = conv(*shape, 3)
+    return lambda x, w, b: jax.nn.relu(f(x, w) + b[:, None, None]), x, w, randn(shape[-1])
+
+
+def adam():
+    def make():
+        shapes = [(128, 128), (128,)] * 10
+        grads = [randn(*s) for s in shapes]
+
+        @jax.jit
+        def step(w, m, v, t, g):
+            t = t + 1
+            m = [0.9 * a + 0.1 * b for a, b in zip(m, g)]
+            v = [0.999 * a + 0.001 * b * b for a, b in zip(v, g)]
+            w = [p - 1e-3 * (a / (1 - 0.9**t)) / (jnp.sqrt(b / (1 - 0.999**t)) + 1e-8) for p, a, b in zip(w, m, v)]
+            return w, m, v, t
+
+        zeros = [jnp.zeros(s) for s in shapes]
+        state = [[randn(*s) for s in shapes], zeros, zeros, jnp.float32(0)]
+
+        def run(times):
+            for _ in range(times):
+                state[:] = step(*state, grads)
+            jax.block_until_ready(state)
+
+        return run, 1
+
+    return make
+
+
+def fused_rows():
+    square, ones = randn(N, N), jnp.ones(N)
+    return {
+        "softmax": forward(softmax, square),
+        "layer_norm": forward(layer_norm, square, ones, ones),
+        "mse_grad": forward(jax.value_and_grad(lambda x, y: jnp.square(jnp.tanh(x) - y).mean()), square, randn(N, N)),
+        "matmul_gelu": forward(lambda x, w, b: jax.nn.gelu(x @ w + b, approximate=False), randn(768, 128), randn(128, 512), randn(512)),
+        "conv_lenet2": forward(*conv_relu(64, 32, 14, 64)),
+        "conv_resnet56": forward(*conv_relu(8, 64, 56, 64)),
+        "adam20": adam(),
+    }

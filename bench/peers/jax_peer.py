@@ -69,5 +69,6 @@ def chain():
 
 rows = {"digits_replay": step, "eager_add4": add, "replay_matmul8": chain}
 rows.update({f"op_{name}": row for name, row in jax_ops.rows().items()})
+rows.update({f"fused_{name}": row for name, row in jax_ops.fused_rows().items()})
 rows.update({f"model_{name}": row for name, row in jax_models.rows().items()})
 serve(rows)

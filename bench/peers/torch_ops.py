@@ -125,3 +125,70 @@ def rows():
         "searchsorted": forward(torch.searchsorted, torch.sort(torch.rand(100000) * 2 - 1)[0], torch.rand(N * N) * 2 - 1),
         **both("grid_sample", lambda x, g: F.grid_sample(x, g, align_corners=False), randn(8, 32, 64, 64), torch.rand(8, 64, 64, 2) * 2 - 1),
     }
+
+
+# ---- what passes join ----------------------------------------------------------------------------------
+
+
+def softmax(x):
+    e = torch.exp(x - x.amax(-1, keepdim=True))
+    return e / e.sum(-1, keepdim=True)
+
+
+def layer_norm(x, w, b):
+    d = x - x.mean(-1, keepdim=True)
+    return d * torch.rsqrt((d * d).mean(-1, keepdim=True) + 1e-5) * w + b
+
+
+def conv_relu(batch, channels, size, filters):
+    return lambda x, w, b: F.relu(F.conv2d(x, w, b, padding=1)), randn(batch, channels, size, size), randn(filters, channels, 3, 3), randn(filters)
+
+
+def mse_grad(f, x, y):
+    def make():
+        watched = x.detach().requires_grad_()
+
+        def run(times):
+            for _ in range(times):
+                torch.autograd.grad(f(watched, y), watched)
+
+        return run, 1
+
+    return make
+
+
+def adam(compiled):
+    params = [torch.nn.Parameter(randn(*shape)) for shape in [(128, 128), (128,)] * 10]
+    for p in params:
+        p.grad = randn(*p.shape)
+    opt = torch.optim.Adam(params, lr=1e-3, **({} if compiled else {"fused": True}))
+    step = torch.compile(opt.step) if compiled else opt.step
+
+    def make():
+        def run(times):
+            for _ in range(times):
+                step()
+
+        return run, 1
+
+    return make
+
+
+def fused_rows(compiled):
+    """What passes join, as they are or through torch.compile; one in which PyTorch has a kernel for all of it: that, eagerly."""
+    torch.manual_seed(0)
+    as_is = (lambda f: torch.compile(f)) if compiled else (lambda f: f)
+
+    def joined(f, *inputs):
+        return forward(as_is(f), *inputs)
+
+    square, ones = randn(N, N), torch.ones(N)
+    return {
+        "softmax": joined(softmax, square),
+        "layer_norm": joined(layer_norm, square, ones, ones),
+        "mse_grad": mse_grad(as_is(lambda x, y: (torch.tanh(x) - y).square().mean()), square, randn(N, N)),
+        "matmul_gelu": joined(lambda x, w, b: F.gelu(x @ w + b), randn(768, 128), randn(128, 512), randn(512)),
+        "conv_lenet2": joined(*conv_relu(64, 32, 14, 64)),
+        "conv_resnet56": joined(*conv_relu(8, 64, 56, 64)),
+        "adam20": adam(compiled),
+    }

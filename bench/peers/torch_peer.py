@@ -74,5 +74,6 @@ def step():
 rows = {"eager_add4": add, "eager_add4_tape": add_tape, "replay_matmul8": chain, "digits_eager": step}
 rows.update({f"matmul_{n}": matmul(n) for n in (32, 64, 128, 256, 512, 1024, 2048)})
 rows.update({f"op_{name}": row for name, row in torch_ops.rows().items()})
+rows.update({f"fused_{name}": row for name, row in torch_ops.fused_rows("compile" in sys.argv).items()})
 rows.update({f"model_{name}": row for name, row in torch_models.rows("compile" in sys.argv).items()})
 serve(rows)
