@@ -116,6 +116,30 @@ static int session(void)
     return reel_status();
 }
 
+/* A convolution with what is behind it, and a reduction with what makes its operand, as one step each. */
+static int join(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    reel_tensor *y = reel_relu(reel_conv2d(in[0], in[1], REEL_OPTS(conv2d, .padding = REEL_SAME)));
+    reel_tensor *z = reel_sum_axes(reel_mul(in[0], reel_sigmoid(in[0])), REEL_AXES(0, 2, 3), false);
+    out[0] = reel_add(reel_sum(y), reel_sum(z));
+    return reel_status();
+}
+
+static int joining(void)
+{
+    reel_function *f = reel_function_new(REEL_FN(join, NULL, 2, 1), NULL);
+    (void)reel_seed(4);
+    for (int i = 0; i < 3 && reel_status() == 0; i++) {
+        REEL_SCOPED;
+        reel_tensor *out[1], *x = reel_randn(REEL_F32, REEL_SHAPE(2, 3, 100, 90));
+        reel_function_call(f, REEL_LIST(x, reel_ones(REEL_F32, REEL_SHAPE(4, 3, 3, 3))), out);
+        value = reel_item(out[0]);
+    }
+    reel_function_free(f);
+    return reel_status();
+}
+
 /* Sizes that depend on data: eagerly, traced, replayed with others; with their gradients. */
 static int pick(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
@@ -501,6 +525,7 @@ static void all(void)
     every_allocation(picking, "sizes that depend on data");
     every_allocation(rows, "rows of an embedding");
     every_allocation(session, "a session run");
+    every_allocation(joining, "steps joined with a convolution and a reduction");
     every_allocation(varying, "sizes that vary, checked");
     every_allocation(debugging, "hooks, verifying, stepping");
     every_allocation(on_threads, "a session on two threads");

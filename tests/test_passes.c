@@ -220,9 +220,9 @@ static void test_lists(void)
     TAP_OK(n >= 6 && reel_passes(NULL, 0) == n, "%d passes", n);
     for (int i = 0; i < n; i++) TAP_OK(*info[i].name && *info[i].law, "%s: %s", info[i].name, info[i].law);
     names_of(NULL, text, sizeof text);
-    TAP_EQ_STR(text, "prune views fold simplify sink share views prune fuse reduce epilogue sweep schedule");
+    TAP_EQ_STR(text, "prune views fold simplify sink share views prune fuse reduce epilogue columns sweep schedule");
     names_of("default,-views,-share", text, sizeof text);
-    TAP_EQ_STR(text, "prune fold simplify sink prune fuse reduce epilogue sweep schedule");
+    TAP_EQ_STR(text, "prune fold simplify sink prune fuse reduce epilogue columns sweep schedule");
     names_of("fuse,-fuse prune fuse,share", text, sizeof text);
     TAP_EQ_STR(text, "prune share fuse");
     names_of("share prune, fold", text, sizeof text);

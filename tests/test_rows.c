@@ -126,7 +126,7 @@ static void test_before_and_after(void)
         reel_output("y", out);
     }
     (void)reel_graph_end(g);
-    static const char *const lists[] = {"none", "default,-reduce", "default"};
+    static const char *const lists[] = {"none", "default,-reduce,-columns", "default"};
     static const int steps[] = {5, 4, 1};
     for (int i = 0; i < 3; i++) {
         reel_session *s = reel_session_new(g, REEL_OPTS(session, .passes = lists[i]));

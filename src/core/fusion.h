@@ -31,6 +31,22 @@ typedef struct reel_after {
     const reel_fused *f; /* plain */
 } reel_after;
 
+/* A plain group, and reductions of what it makes, by axes that are the same for all of them, as one kernel. sig: op NULL, attr the
+   reel_columns, operands the group's inputs and numbers, its outputs, then what the reductions make. */
+enum { REEL_COLUMNS = 4 };
+typedef struct reel_column {
+    const reel_op *op;
+    const void *attr;
+    int32_t node;
+    int of;        /* the group's output that it reduces */
+    unsigned axes; /* which of its axes, as a mask */
+} reel_column;
+typedef struct reel_columns {
+    const reel_fused *f; /* plain */
+    int n;
+    reel_column column[REEL_COLUMNS];
+} reel_columns;
+
 /* Devices that have kernels for rows have these as well. */
 typedef struct reel_fusing_device {
     reel_device device;
@@ -38,6 +54,7 @@ typedef struct reel_fusing_device {
     bool (*joins)(const reel_op *op); /* may calls of it be one of many? */
     const reel_kernel *after;
     bool (*finishes)(const reel_op *op); /* may a group come after it? */
+    const reel_kernel *columns;          /* reductions as of rows */
 } reel_fusing_device;
 static inline const reel_fusing_device *reel_fusing_(const reel_device *d)
 {

@@ -86,21 +86,40 @@ static void conv_drop(void *plan)
     reel_conv_dnn_free_(p->dnn);
 }
 
-static int conv_run(const void *plan, void *const *ptr, void *work)
+/* Are blocks told of? Not those of a result that is rounded at the end, nor with channels last those that hold but few of them: what
+   is done to elements in a row would be done to a handful at a time. */
+static bool tells(const conv_plan *p)
+{
+    enum { FEW = 64 };
+    const conv_shape *s = &p->s;
+    const int64_t parts = p->dnn ? reel_conv_dnn_parts_(p->dnn) : s->groups,
+                  channels = s->kind == CONV_INPUT ? s->c : s->o;
+    return p->compute == p->dtype && (!s->last || parts == 1 || channels / parts >= FEW);
+}
+
+int reel_conv_blocks_run_(const void *plan, void *const *ptr, void *work, const reel_block_done *after)
 {
     const conv_plan *p = plan;
     if (p->out_count == 0) return 0;
-    const void *x = p->ix >= 0 ? reel_operand_ready_(&p->x, ptr[p->ix], work) : NULL;
-    const void *w = p->iw >= 0 ? reel_operand_ready_(&p->w, ptr[p->iw], work) : NULL;
-    const void *y = p->iy >= 0 ? reel_operand_ready_(&p->y, ptr[p->iy], work) : NULL;
-    const void *b = p->ib >= 0 ? reel_operand_ready_(&p->b, ptr[p->ib], work) : NULL;
-    void *const out = p->compute != p->dtype ? (char *)work + p->out_at : ptr[p->iout];
+    const bool each = after && tells(p);
+    const conv_operands o = {.x = p->ix >= 0 ? reel_operand_ready_(&p->x, ptr[p->ix], work) : NULL,
+                             .w = p->iw >= 0 ? reel_operand_ready_(&p->w, ptr[p->iw], work) : NULL,
+                             .y = p->iy >= 0 ? reel_operand_ready_(&p->y, ptr[p->iy], work) : NULL,
+                             .bias = p->ib >= 0 ? reel_operand_ready_(&p->b, ptr[p->ib], work) : NULL,
+                             .out = p->compute != p->dtype ? (char *)work + p->out_at : ptr[p->iout],
+                             .after = each ? after : NULL};
     if (!p->dnn)
-        reel_conv_plain_run_(&p->plain, &p->s, x, w, y, b, out, work);
-    else if (!reel_conv_dnn_run_(p->dnn, &p->s, x, w, y, b, out, work))
+        reel_conv_plain_run_(&p->plain, &p->s, &o, work);
+    else if (!reel_conv_dnn_run_(p->dnn, &p->s, &o, work))
         return reel_fail(REEL_EDEVICE, "oneDNN (%s) failed", reel_conv_dnn_name_(p->dnn));
-    if (p->compute != p->dtype) reel_convert_dense_(ptr[p->iout], p->dtype, out, p->compute, p->out_count);
+    if (p->compute != p->dtype) reel_convert_dense_(ptr[p->iout], p->dtype, o.out, p->compute, p->out_count);
+    if (after && !each) reel_tell_all_(after, p->out_count);
     return 0;
+}
+
+static int conv_run(const void *plan, void *const *ptr, void *work)
+{
+    return reel_conv_blocks_run_(plan, ptr, work, NULL);
 }
 
 static const char *conv_name(const void *plan)

@@ -2,6 +2,7 @@
    whichever of them is the result. */
 #ifndef REEL_KERNELS_CONV_H
 #define REEL_KERNELS_CONV_H
+#include "after.h"
 #include "core/window.h"
 #include "gemm.h"
 #include "operand.h"
@@ -42,14 +43,20 @@ typedef struct conv_plan {
     int64_t out_count;
 } conv_plan;
 
+/* What a run reads and writes, and who is told of the result's blocks (NULL: nobody). */
+typedef struct conv_operands {
+    const void *x, *w, *y, *bias;
+    void *out;
+    const reel_block_done *after;
+} conv_operands;
+
 int reel_conv_plain_plan_(conv_plain *p, const conv_shape *s, size_t *workspace);
-void reel_conv_plain_run_(const conv_plain *p, const conv_shape *s, const void *x, const void *w, const void *y,
-                          const void *bias, void *out, void *work);
+void reel_conv_plain_run_(const conv_plain *p, const conv_shape *s, const conv_operands *o, void *work);
 
 /* *out stays NULL where oneDNN is missing or has only a reference kernel for this. Returns 0 or REEL_ENOMEM. */
 int reel_conv_dnn_new_(const conv_shape *s, conv_dnn **out, size_t *workspace);
 void reel_conv_dnn_free_(conv_dnn *d);
 const char *reel_conv_dnn_name_(const conv_dnn *d);
-bool reel_conv_dnn_run_(const conv_dnn *d, const conv_shape *s, const void *x, const void *w, const void *y,
-                        const void *bias, void *out, void *work);
+int64_t reel_conv_dnn_parts_(const conv_dnn *d); /* into which its blocks cut the result's channels */
+bool reel_conv_dnn_run_(const conv_dnn *d, const conv_shape *s, const conv_operands *o, void *work);
 #endif

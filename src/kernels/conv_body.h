@@ -204,6 +204,7 @@ static void NAME(piece)(void *arg, int64_t begin, int64_t end)
     plain_job *j = arg;
     const int region = reel_region_take_(&j->regions);
     T *const rows = (T *)(j->work + j->p->regions_at) + region * j->p->region;
+    int64_t from = begin;
     for (int64_t i = begin; i < end; i++) {
         if (j->s->kind == CONV_FORWARD)
             NAME(forward)(j, i, rows);
@@ -211,6 +212,7 @@ static void NAME(piece)(void *arg, int64_t begin, int64_t end)
             NAME(input)(j, i, rows);
         else
             NAME(weights)(j, i, rows);
+        if (j->after) from = item_done(j, from, i, i + 1 == end);
     }
     reel_region_give_(&j->regions, region);
 }

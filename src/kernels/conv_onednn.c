@@ -453,6 +453,11 @@ const char *reel_conv_dnn_name_(const conv_dnn *d)
     return d->name;
 }
 
+int64_t reel_conv_dnn_parts_(const conv_dnn *d)
+{
+    return d->parts;
+}
+
 /* ---- running it ------------------------------------------------------------------------------------------ */
 typedef struct dnn_job {
     conv_dnn *d;
@@ -460,6 +465,7 @@ typedef struct dnn_job {
     char *at[ROLES]; /* x, w, y as the caller has them */
     const char *bias;
     char *work;
+    const reel_block_done *after;
     reel_regions regions;
     atomic_bool failed;
 } dnn_job;
@@ -527,14 +533,50 @@ static bool convolve(const dnn_job *j, slot *s, int64_t item, char *region)
     return ok;
 }
 
+/* The bias of a transposed convolution, to a block of x. */
+static void add_bias(const dnn_job *j, int64_t block, int64_t part)
+{
+    const conv_dnn *d = j->d;
+    const conv_shape *s = j->s;
+    const int64_t images = s->n / d->images;
+    const float *const bias = (const float *)j->bias + part * d->inputs;
+    float *x = (float *)j->at[X] + block * d->r[X].image + part * d->r[X].part;
+    for (int64_t n = 0; n < images; n++, x += s->c * s->in)
+        if (s->last)
+            for (int64_t p = 0; p < s->in; p++)
+                for (int64_t c = 0; c < d->inputs; c++) x[p * s->c + c] += bias[c];
+        else
+            for (int64_t c = 0; c < d->inputs; c++)
+                for (int64_t p = 0; p < s->in; p++) x[c * s->in + p] += bias[c];
+}
+
+/* A block of x or y, its images one behind the other, is there. */
+static void tell(const dnn_job *j, int64_t block, int64_t part)
+{
+    const conv_dnn *d = j->d;
+    const conv_shape *s = j->s;
+    const int r = d->kind == CONV_INPUT ? X : Y;
+    const int64_t all = r == X ? s->c : s->o, own = r == X ? d->inputs : d->outputs, plane = r == X ? s->in : s->out,
+                  images = s->n / d->images, first = block * d->r[r].image + part * d->r[r].part;
+    if (s->last)
+        j->after->done(j->after->arg, first, images * plane, own, all);
+    else
+        j->after->done(j->after->arg, first, images, own * plane, all * plane);
+}
+
 static void items_piece(void *arg, int64_t begin, int64_t end)
 {
     dnn_job *j = arg;
     const int region = reel_region_take_(&j->regions), threads = reel_onednn_begin_();
     slot *s = slot_take(j->d);
-    for (int64_t i = begin; i < end; i++)
-        if (!convolve(j, s, i, j->work + j->d->regions_at + (size_t)region * j->d->region))
+    for (int64_t i = begin; i < end; i++) {
+        if (!convolve(j, s, i, j->work + j->d->regions_at + (size_t)region * j->d->region)) {
             atomic_store(&j->failed, true);
+            continue;
+        }
+        if (j->d->kind == CONV_INPUT && j->bias) add_bias(j, i / j->d->parts, i % j->d->parts);
+        if (j->after) tell(j, i / j->d->parts, i % j->d->parts);
+    }
     atomic_flag_clear_explicit(&s->busy, memory_order_release);
     reel_onednn_end_(threads);
     reel_region_give_(&j->regions, region);
@@ -580,28 +622,12 @@ static void sum_piece(void *arg, int64_t begin, int64_t end)
         }
 }
 
-/* Planes of x, or images of it where the channels are last. */
-static void bias_piece(void *arg, int64_t begin, int64_t end)
+bool reel_conv_dnn_run_(const conv_dnn *d, const conv_shape *s, const conv_operands *o, void *work)
 {
-    const dnn_job *j = arg;
-    const conv_shape *s = j->s;
-    const float *const bias = (const float *)j->bias;
-    for (int64_t i = begin; i < end; i++) {
-        float *const x = (float *)j->at[X] + i * (s->last ? s->c : s->in);
-        if (s->last)
-            for (int64_t c = 0; c < s->c; c++) x[c] += bias[c];
-        else
-            for (int64_t p = 0; p < s->in; p++) x[p] += bias[i % s->c];
-    }
-}
-
-bool reel_conv_dnn_run_(const conv_dnn *d, const conv_shape *s, const void *x, const void *w, const void *y,
-                        const void *bias, void *out, void *work)
-{
-    dnn_job j = {.d = (conv_dnn *)(uintptr_t)d, .s = s, .bias = bias, .work = work};
-    j.at[X] = s->kind == CONV_INPUT ? out : (void *)(uintptr_t)x;
-    j.at[W] = s->kind == CONV_WEIGHTS ? out : (void *)(uintptr_t)w;
-    j.at[Y] = s->kind == CONV_FORWARD ? out : (void *)(uintptr_t)y;
+    dnn_job j = {.d = (conv_dnn *)(uintptr_t)d, .s = s, .bias = o->bias, .work = work, .after = o->after};
+    j.at[X] = s->kind == CONV_INPUT ? o->out : (void *)(uintptr_t)o->x;
+    j.at[W] = s->kind == CONV_WEIGHTS ? o->out : (void *)(uintptr_t)o->w;
+    j.at[Y] = s->kind == CONV_FORWARD ? o->out : (void *)(uintptr_t)o->y;
     atomic_init(&j.regions.used, 0);
     atomic_init(&j.failed, false);
     j.regions.n = d->regions;
@@ -611,10 +637,6 @@ bool reel_conv_dnn_run_(const conv_dnn *d, const conv_shape *s, const void *x, c
         const int64_t n = d->parts * (int64_t)(d->weights_step / sizeof(float));
         reel_parallel_for(n, 1 << 14, sum_piece, &j);
         if (d->r[W].reorder) reel_parallel_for(d->parts * d->slices, 1, weights_piece, &j);
-    }
-    if (d->kind == CONV_INPUT && bias) {
-        const int64_t n = s->last ? s->n * s->in : s->n * s->c, each = s->last ? s->c : s->in;
-        reel_parallel_for(n, (1 << 14) / (each + 1) + 1, bias_piece, &j);
     }
     return !atomic_load(&j.failed);
 }
@@ -635,10 +657,14 @@ const char *reel_conv_dnn_name_(const conv_dnn *d)
     (void)d;
     return "";
 }
-bool reel_conv_dnn_run_(const conv_dnn *d, const conv_shape *s, const void *x, const void *w, const void *y,
-                        const void *bias, void *out, void *work)
+int64_t reel_conv_dnn_parts_(const conv_dnn *d)
 {
-    (void)d, (void)s, (void)x, (void)w, (void)y, (void)bias, (void)out, (void)work;
+    (void)d;
+    return 1;
+}
+bool reel_conv_dnn_run_(const conv_dnn *d, const conv_shape *s, const conv_operands *o, void *work)
+{
+    (void)d, (void)s, (void)o, (void)work;
     return false;
 }
 #endif

@@ -8,10 +8,11 @@
 #include <string.h>
 
 enum {
-    PATCH = 32768,        /* elements of a block of patches */
-    GRAIN = 1 << 17,      /* multiply-adds that are worth a thread */
-    BATCH_BLOCKS = 8,     /* gradient by w: parts, fixed, so that threads do not show */
-    PARTS_BYTES = 1 << 26 /* and all of them at most that large */
+    PATCH = 32768,         /* elements of a block of patches */
+    GRAIN = 1 << 17,       /* multiply-adds that are worth a thread */
+    BATCH_BLOCKS = 8,      /* gradient by w: parts, fixed, so that threads do not show */
+    PARTS_BYTES = 1 << 26, /* and all of them at most that large */
+    TOLD = 1 << 15         /* elements of the result that are told of together: they are in cache */
 };
 
 typedef struct plain_job {
@@ -19,6 +20,7 @@ typedef struct plain_job {
     const conv_shape *s;
     const char *x, *w, *y, *bias;
     char *out, *work;
+    const reel_block_done *after;
     reel_regions regions;
 } plain_job;
 
@@ -35,6 +37,44 @@ static void inside(const reel_window *w, int64_t t, int64_t *from, int64_t *to)
     *to = last < 0 ? 0 : last / w->stride + 1;
     if (*to > w->out) *to = w->out;
     if (*from > *to) *from = *to;
+}
+
+/* ---- who is told ------------------------------------------------------------------------------------- */
+
+/* Items that make an image of a group. */
+static int64_t items_in_image(const plain_job *j)
+{
+    return j->s->kind == CONV_FORWARD ? j->p->pixel_blocks : j->p->channel_blocks;
+}
+
+/* Items [begin, end), of one image and group, are there. */
+static void tell(const plain_job *j, int64_t begin, int64_t end)
+{
+    const conv_shape *s = j->s;
+    const bool forward = s->kind == CONV_FORWARD;
+    const int64_t per = items_in_image(j), at = begin / per, g = at % s->groups, image = at / s->groups;
+    const int64_t all = forward ? s->o : s->c, own = forward ? s->og : s->cg, plane = forward ? s->out : s->in;
+    int64_t c0 = 0, c1 = own, p0 = 0, p1 = plane; /* of the group's channels, of the plane */
+    if (forward)
+        p0 = (begin - at * per) * j->p->nb, p1 = least((end - at * per) * j->p->nb, plane);
+    else
+        c0 = (begin - at * per) * j->p->cb, c1 = least((end - at * per) * j->p->cb, own);
+    const int64_t first = image * all * plane, channel = g * own + c0;
+    if (s->last)
+        j->after->done(j->after->arg, first + p0 * all + channel, p1 - p0, c1 - c0, all);
+    else
+        j->after->done(j->after->arg, first + channel * plane + p0, c1 - c0, p1 - p0, plane);
+}
+
+/* Item i is there, and so are all since `from`, of which nobody has been told: tells when they are many, an image ends or no item comes
+   behind it. Returns the new `from`. */
+static int64_t item_done(const plain_job *j, int64_t from, int64_t i, bool is_last)
+{
+    const conv_shape *s = j->s;
+    const int64_t each = s->kind == CONV_FORWARD ? s->og * j->p->nb : j->p->cb * s->in;
+    if (!is_last && (i + 1) % items_in_image(j) != 0 && (i + 1 - from) * each < TOLD) return from;
+    tell(j, from, i + 1);
+    return i + 1;
 }
 
 #define CAT_(a, b) a##b
@@ -101,10 +141,17 @@ int reel_conv_plain_plan_(conv_plain *p, const conv_shape *s, size_t *workspace)
     return code;
 }
 
-void reel_conv_plain_run_(const conv_plain *p, const conv_shape *s, const void *x, const void *w, const void *y,
-                          const void *bias, void *out, void *work)
+void reel_conv_plain_run_(const conv_plain *p, const conv_shape *s, const conv_operands *o, void *work)
 {
-    plain_job j = {.p = p, .s = s, .x = x, .w = w, .y = y, .bias = bias, .out = out, .work = work};
+    plain_job j = {.p = p,
+                   .s = s,
+                   .x = o->x,
+                   .w = o->w,
+                   .y = o->y,
+                   .bias = o->bias,
+                   .out = o->out,
+                   .work = work,
+                   .after = o->after};
     atomic_init(&j.regions.used, 0);
     j.regions.n = p->regions;
     if (s->f64)

@@ -219,4 +219,5 @@ const reel_fusing_device reel_cpu_ = {.device = {.name = "cpu",
                                       .many = &reel_k_many_,
                                       .joins = reel_joins_,
                                       .after = &reel_k_after_,
-                                      .finishes = reel_finishes_};
+                                      .finishes = reel_finishes_,
+                                      .columns = &reel_k_columns_};

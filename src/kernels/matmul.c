@@ -19,8 +19,6 @@
 
 /* ---- operands ---------------------------------------------------------------------------------------- */
 
-enum { MATMUL_AFTER = 16384 }; /* elements of the result worth a thread, for what is done to them */
-
 static size_t round64(size_t n)
 {
     return (n + 63) & ~(size_t)63;
@@ -439,13 +437,6 @@ static void matmul_body(void *arg, int64_t begin, int64_t end)
     }
 }
 
-/* Where the result is rounded when all of it is there. */
-static void after_all(void *arg, int64_t begin, int64_t end)
-{
-    const reel_block_done *after = arg;
-    after->done(after->arg, begin, 1, end - begin, end - begin);
-}
-
 int reel_matmul_blocks_run_(const void *plan, void *const *ptr, void *work, const reel_block_done *after)
 {
     const matmul_plan *p = plan;
@@ -480,7 +471,7 @@ int reel_matmul_blocks_run_(const void *plan, void *const *ptr, void *work, cons
     if (atomic_load(&j.failed)) return reel_fail(REEL_EDEVICE, "oneDNN (%s) failed", reel_onednn_name_(p->dnn[3]));
     if (p->compute == p->dtype) return 0;
     convert(ptr[2], p->dtype, j.c, p->compute, p->out_count);
-    if (after) reel_parallel_for(p->out_count, MATMUL_AFTER, after_all, (void *)(uintptr_t)after);
+    if (after) reel_tell_all_(after, p->out_count); /* it is rounded when all of it is there */
     return 0;
 }
 

@@ -175,6 +175,7 @@ static bool plan_axes(reel_reduce_plan *p, const reel_kview *x, unsigned mask)
     const int64_t width = columns ? p->kept.dim[0] : 1, tile = width < REEL_RED_COLS ? width : REEL_RED_COLS;
     reel_walk_turn_(&p->kept);
     reel_walk_turn_(&p->red);
+    p->columns = columns;
     p->n_tiles = width <= REEL_RED_COLS ? 1 : (width + REEL_RED_COLS - 1) / REEL_RED_COLS;
     p->n_tasks = columns && p->n_out ? p->n_out / width * p->n_tiles : p->n_out;
     p->n_parts = 1;
@@ -398,24 +399,33 @@ reel_reduces reel_reduces_(const reel_op *op)
                : REEL_REDUCES_NOT;
 }
 
+const reel_kernel *reel_reduce_axes_(reel_reduce_plan *p, const reel_op *op, const void *attr, const reel_kview *x,
+                                     unsigned axes, const reel_kview *out, size_t *workspace)
+{
+    const reel_op *own = op->id == REEL_OP_sum_like ? &reel_rows_[REEL_OP_sum] : op;
+    reel_attr_variance a;
+    memset(&a, 0, sizeof a);
+    if (op->attr_size) memcpy(&a, attr, op->attr_size);
+    a.reduce.axes.n = 0;
+    for (int d = 0; d < x->rank; d++)
+        if (axes >> d & 1) a.reduce.axes.axis[a.reduce.axes.n++] = d;
+    const reel_ksig sig = {.op = own, .attr = &a, .n_in = 1, .n_out = 1, .in = x, .out = out};
+    const reel_kernel *k = reel_kernel_(&reel_cpu_device_, own);
+    return k->prepare(&sig, p, workspace) ? NULL : k;
+}
+
 int reel_reduce_rows_(reel_reduce_plan *p, const reel_fused_part *f, int64_t rows, int64_t cols, size_t *part)
 {
-    const reel_op *op = f->op->id == REEL_OP_sum_like ? &reel_rows_[REEL_OP_sum] : f->op;
     const int64_t dims[2] = {rows, cols}, strides[2] = {cols, 1}, one = 1;
     const reel_kview in = {f->in_dtype[0], 2, dims, strides, NULL}, out = {f->out_dtype, 1, &rows, &one, NULL};
-    reel_attr_variance attr;
-    memset(&attr, 0, sizeof attr);
-    if (f->op->attr_size) memcpy(&attr, f->attr, f->op->attr_size);
-    attr.reduce.axes = (reel_axes){.n = 1, .axis = {1}};
-    const reel_ksig sig = {.op = op, .attr = &attr, .n_in = 1, .n_out = 1, .in = &in, .out = &out};
     size_t workspace = 0;
-    const int rc = reel_kernel_(&reel_cpu_device_, op)->prepare(&sig, p, &workspace);
-    p->join = op->id == REEL_OP_any || op->id == REEL_OP_all;
+    const reel_kernel *k = reel_reduce_axes_(p, f->op, f->attr, &in, 2, &out, &workspace);
+    p->join = f->op->id == REEL_OP_any || f->op->id == REEL_OP_all;
     p->n_parts = 1;
     p->part = cols;
     p->n_tasks = rows;
     *part = p->finish == finish_variance || p->finish == finish_exps ? sizeof(reel_stat)
             : p->finish == finish_argmax                             ? sizeof(reel_best)
                                                                      : sizeof(int64_t);
-    return rc;
+    return k ? 0 : reel_status();
 }

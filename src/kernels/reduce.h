@@ -37,6 +37,7 @@ struct reel_reduce_plan {
     int64_t n_tiles; /* columns: tiles a row of the innermost kept axis */
     reel_dtype dtype;
     reel_red_kind kind;
+    bool columns;      /* several results at a time: the innermost kept axis in tiles */
     bool last;         /* argmax: of equals the last, not the first */
     uint64_t bits;     /* minima: the bits to flip, so that they are maxima; counts: those to look at */
     double correction; /* variance: what the count is lowered by */
@@ -199,6 +200,9 @@ static inline uint16_t reel_unkey_16_(int16_t k, int nan, int flip)
 {
     return (uint16_t)(k == INT16_MAX ? nan : k ^ ((k >> 15) & INT16_MAX) ^ flip);
 }
+/* The reduction op of x, dense, by the axes in that mask (not empty), planned into p: the kernel that runs it, NULL: raised. */
+const reel_kernel *reel_reduce_axes_(reel_reduce_plan *p, const reel_op *op, const void *attr, const reel_kview *x,
+                                     unsigned axes, const reel_kview *out, size_t *workspace);
 /* The reduction of each row of a dense rows x cols matrix, in one piece each, as a part of a fused kernel; *part: bytes of a partial
    result. Short: rows up to REEL_FUSED_COLS. */
 int reel_reduce_rows_(reel_reduce_plan *p, const reel_fused_part *f, int64_t rows, int64_t cols, size_t *part);

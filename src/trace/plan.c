@@ -492,6 +492,8 @@ static void planner_drop(planner *p)
     reel_free_(p->many, p->cap_many * sizeof *p->many);
     for (size_t i = 0; i < p->n_afters; i++) reel_free_(p->afters[i], sizeof *p->afters[i]);
     reel_free_(p->afters, p->cap_afters * sizeof *p->afters);
+    for (size_t i = 0; i < p->n_columns; i++) reel_free_(p->columns[i], sizeof *p->columns[i]);
+    reel_free_(p->columns, p->cap_columns * sizeof *p->columns);
     reel_free_(p->lates, p->cap_lates * sizeof *p->lates);
     reel_free_(p->changes, p->cap_changes * sizeof *p->changes);
     reel_free_(p->blocks, p->cap_blocks * sizeof *p->blocks);
@@ -565,6 +567,7 @@ static int step_passes(planner *p)
     int rc = 0;
     if (reel_way_(w, REEL_STEPS_FUSE)) rc = reel_plan_fuse_(p, all && reel_way_(w, REEL_STEPS_REDUCE));
     if (!rc && all && reel_way_(w, REEL_STEPS_EPILOGUE)) rc = reel_plan_after_(p);
+    if (!rc && all && reel_way_(w, REEL_STEPS_COLUMNS)) rc = reel_plan_columns_(p);
     if (!rc && all && reel_way_(w, REEL_STEPS_SWEEP)) rc = reel_plan_sweep_(p);
     return rc;
 }

@@ -22,13 +22,11 @@ static bool is_product(const finisher *f, const pstep *s)
     return out >= 0 && p->v[out].root == out && p->r[out].kind == REEL_AT_ARENA && p->r[out].last != KEPT;
 }
 
-/* Elementwise, all of one shape; one step by itself too. */
-static bool is_group(const finisher *f, const pstep *s)
+bool reel_is_plain_group_(const planner *p, const pstep *s)
 {
-    const planner *p = f->p;
     if (s->kind == STEP_FUSED) return s->fused->rows.n == 0;
     if (s->kind != STEP_RUN || s->node < 0 || s->n_out != 1 || s->n_in > REEL_FUSED_ARGS ||
-        !f->device->device.fuses(p->g->nodes[s->node].op))
+        !reel_device_(0)->fuses(p->g->nodes[s->node].op))
         return false;
     for (int k = 0; k <= s->n_in; k++)
         if (p->slots[s->slot + k].value < 0) return false;
@@ -92,7 +90,7 @@ static void look(finisher *f, size_t i)
 {
     const planner *p = f->p;
     const pstep *s = &p->steps[i];
-    const int input = is_group(f, s) ? finds(f, s) : -1;
+    const int input = reel_is_plain_group_(p, s) ? finds(f, s) : -1;
     if (input >= 0) {
         f->product[i] = f->maker[p->v[p->slots[s->slot + input].value].root];
         f->gone[f->product[i]] = true;
@@ -111,8 +109,7 @@ static int first_alike(const planner *p, const pstep *s, int k)
     return j;
 }
 
-/* A step by itself as a group. */
-static reel_fused *group_of(planner *p, const pstep *s, int32_t *slot)
+reel_fused *reel_group_of_(planner *p, const pstep *s, int32_t *slot)
 {
     if (reel_grow_((void **)&p->fused, &p->cap_fused, p->n_fused + 1, sizeof *p->fused)) return NULL;
     const reel_node *n = &p->g->nodes[s->node];
@@ -146,7 +143,7 @@ static int write_after(finisher *f, int32_t i)
     const reel_node *n = &p->g->nodes[product.node];
     int32_t slot[REEL_FUSED_IN + REEL_FUSED_NUMBERS];
     for (int k = 0; k < s.n_in; k++) slot[k] = s.slot + k;
-    const reel_fused *g = s.fused ? s.fused : group_of(p, &s, slot);
+    const reel_fused *g = s.fused ? s.fused : reel_group_of_(p, &s, slot);
     if (!g || reel_rewriting_room_(&f->w, (size_t)product.n_in + (size_t)s.n_in + (size_t)s.n_out) ||
         reel_grow_((void **)&p->afters, &p->cap_afters, p->n_afters + 1, sizeof *p->afters))
         return REEL_ENOMEM;

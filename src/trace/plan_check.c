@@ -272,6 +272,7 @@ static int read_after(checker *c, const pstep *s)
         return wrong(c, "the operands are not those of a product and its group");
     for (int k = 0; k < s->n_in; k++) {
         const int32_t value = c->p->slots[s->slot + k].value;
+        if (k < a->n_in && reel_shape_only_(product->op->flags, k)) continue;
         if (k < a->n_in && value != c->g->ins[product->first_in + k])
             return wrong(c, "the product reads operand %d, which is not its input", k);
         const int rc = read_value(c, value, c->p->slots[s->slot + k].dtype, &c->plan->slots[s->slot + k], k);
@@ -294,6 +295,26 @@ static int read_after(checker *c, const pstep *s)
         if (part->out < n + s->n_out && made[part->out] != member->first_out)
             return wrong(c, "member %d makes something else than %%%d", i, part->node);
         made[part->out] = member->first_out;
+    }
+    return 0;
+}
+
+/* Each reduces, by those axes, what the group's output is; and makes the value of its node. */
+static int read_columns(checker *c, const pstep *s)
+{
+    const reel_columns *all = s->columns;
+    if (s->n_out != all->f->n_out + all->n || all->f->rows.n) return wrong(c, "its reductions are not %d", all->n);
+    for (int k = 0; k < all->n; k++) {
+        const reel_column *one = &all->column[k];
+        const reel_node *n = &c->g->nodes[one->node];
+        const int32_t x = c->g->ins[n->first_in], made = c->p->slots[s->slot + s->n_in + one->of].value;
+        if (n->op != one->op || one->of < 0 || one->of >= all->f->n_out || one->axes != reel_reduced_axes_(c->p, n))
+            return wrong(c, "reduction %d is another than %%%d", k, one->node);
+        if (c->p->v[x].root != made || !alike(&c->p->v[x], &c->p->v[made]) ||
+            !reel_shape_same_(&c->p->v[x].type.shape, &c->p->v[made].type.shape))
+            return wrong(c, "reduction %d reads something else than %%%d", k, c->g->values[x].node);
+        if (c->p->slots[s->slot + s->n_in + all->f->n_out + k].value != n->first_out)
+            return wrong(c, "reduction %d makes something else than %%%d", k, one->node);
     }
     return 0;
 }
@@ -473,6 +494,7 @@ static int check_step(checker *c)
     c->n_in = c->n_out = 0;
     if (s->node >= 0 && s->kind != STEP_CHECK && !s->fused && !s->many && !s->after) rc = happened(c, s->node);
     for (int i = 0; s->fused && i < s->fused->n_parts && !rc; i++) rc = happened(c, s->fused->part[i].node);
+    for (int i = 0; s->columns && i < s->columns->n && !rc; i++) rc = happened(c, s->columns->column[i].node);
     for (int i = 0; s->many && i < s->many->n && !rc; i++) rc = happened(c, s->many->call[i].node);
     if (s->after && !rc) rc = happened(c, s->after->node);
     for (int i = 0; s->after && i < s->after->f->n_parts && !rc; i++) rc = happened(c, s->after->f->part[i].node);
@@ -481,6 +503,7 @@ static int check_step(checker *c)
         rc = read_value(c, s->from, c->p->v[s->from].type.dtype, &c->plan->slots[s->slot], 0);
     else
         rc = s->fused ? read_fused(c, s) : s->many ? read_many(c, s) : s->after ? read_after(c, s) : read_node(c, s);
+    if (!rc && s->columns) rc = read_columns(c, s);
     return rc ? rc : write_all(c, s);
 }
 

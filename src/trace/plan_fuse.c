@@ -26,19 +26,18 @@ static bool fusable(const fuser *f, const pstep *s)
     return made_whole(f, s);
 }
 
-/* The axes that a reduction takes together, as a mask. */
-static unsigned reduced_axes(const fuser *f, const reel_node *n)
+unsigned reel_reduced_axes_(const planner *p, const reel_node *n)
 {
-    const reel_shape *x = reel_shape_of_value_(f, f->p->g->ins[n->first_in]);
+    const reel_shape *x = &p->v[p->g->ins[n->first_in]].type.shape;
     unsigned mask = 0;
     if (n->op->id == REEL_OP_sum_like) {
-        const reel_shape *like = reel_shape_of_value_(f, f->p->g->ins[n->first_in + 1]);
+        const reel_shape *like = &p->v[p->g->ins[n->first_in + 1]].type.shape;
         const int lead = x->rank - like->rank;
         for (int d = 0; d < x->rank; d++)
             if (d < lead || like->dims[d - lead] == 1) mask |= 1u << d;
         return mask;
     }
-    const reel_axes *axes = &((const reel_attr_reduce *)reel_node_attr_(f->p->g, n))->axes;
+    const reel_axes *axes = &((const reel_attr_reduce *)reel_node_attr_(p->g, n))->axes;
     for (int i = 0; i < axes->n; i++) mask |= 1u << (axes->axis[i] < 0 ? axes->axis[i] + x->rank : axes->axis[i]);
     return axes->n ? mask : (1u << x->rank) - 1;
 }
@@ -52,7 +51,7 @@ static bool reducible(const fuser *f, const pstep *s, space *out)
     const reel_reduces how = f->device->reduces(n->op);
     if (how == REEL_REDUCES_NOT || f->p->slots[s->slot].value < 0) return false;
     *out = (space){.whole = *reel_shape_of_value_(f, f->p->slots[s->slot].value), .rows = 1, .cols = 1};
-    const unsigned mask = reduced_axes(f, n);
+    const unsigned mask = reel_reduced_axes_(f->p, n);
     out->axis = out->whole.rank;
     while (out->axis > 0 && (out->whole.dims[out->axis - 1] == 1 || mask >> (out->axis - 1) & 1)) out->axis--;
     for (int d = 0; d < out->whole.rank; d++) {

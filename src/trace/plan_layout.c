@@ -109,10 +109,14 @@ static int prepare_several(const planner *p, const pstep *s, const reel_kernel *
     reel_kview views[REEL_MANY_CALLS * (REEL_MANY_IN + REEL_MANY_OUT)];
     for (int j = 0; j < s->n_in + s->n_out; j++) {
         const pslot *slot = &p->slots[s->slot + j];
-        const pvalue *v = &p->v[slot->value];
+        const bool shape_only = slot->value < 0; /* of a convolution's gradient */
+        const pvalue *v = &p->v[shape_only ? p->g->ins[p->g->nodes[s->node].first_in + j] : slot->value];
         views[j] = (reel_kview){slot->dtype, v->type.shape.rank, v->type.shape.dims, v->strides, NULL};
     }
-    const void *attr = s->fused ? (const void *)s->fused : s->many ? (const void *)s->many : s->after;
+    const void *attr = s->columns ? (const void *)s->columns
+                       : s->fused ? (const void *)s->fused
+                       : s->many  ? (const void *)s->many
+                                  : s->after;
     const reel_ksig sig = {.attr = attr, .n_in = s->n_in, .n_out = s->n_out, .in = views, .out = views + s->n_in};
     return k->prepare(&sig, kp, workspace);
 }
@@ -141,6 +145,7 @@ static const reel_kernel *kernel_of(const planner *p, const pstep *s)
     case STEP_CHECK: return &count_kernel;
     case STEP_FILL: return &fill_kernel;
     case STEP_AFTER: return reel_fusing_(reel_device_(0))->after;
+    case STEP_COLUMNS: return reel_fusing_(reel_device_(0))->columns;
     case STEP_MANY: return reel_fusing_(reel_device_(0))->many;
     case STEP_FUSED: return s->fused->rows.n ? reel_device_(0)->fused_rows : reel_device_(0)->fused;
     default:
@@ -153,7 +158,8 @@ static const reel_kernel *kernel_of(const planner *p, const pstep *s)
 static int note_members(reel_plan *plan, size_t i, const pstep *s)
 {
     const reel_fused *f = s->after ? s->after->f : s->fused;
-    const int n = f ? f->n_parts + (s->after != NULL) : s->many ? s->many->n : 0;
+    const int n_columns = s->columns ? s->columns->n : 0;
+    const int n = f ? f->n_parts + (s->after != NULL) + n_columns : s->many ? s->many->n : 0;
     plan->member_at[i] = n ? (int32_t)plan->n_members : -1;
     if (!n) return 0;
     if (reel_grow_((void **)&plan->members, &plan->cap_members, plan->n_members + (size_t)n + 1, sizeof *plan->members))
@@ -161,8 +167,9 @@ static int note_members(reel_plan *plan, size_t i, const pstep *s)
     plan->members[plan->n_members++] = n;
     if (s->after) plan->members[plan->n_members++] = s->after->node;
     for (int k = 0; f && k < f->n_parts; k++) plan->members[plan->n_members++] = f->part[k].node;
+    for (int k = 0; k < n_columns; k++) plan->members[plan->n_members++] = s->columns->column[k].node;
     for (int k = 0; s->many && k < n; k++) plan->members[plan->n_members++] = s->many->call[k].node;
-    if (!s->fused || s->after || s->fused->rows.n) return 0; /* the others are the interpreter's */
+    if (s->kind != STEP_FUSED || s->fused->rows.n) return 0; /* the others are the interpreter's */
     plan->groups[i] = reel_alloc_(reel_fused_bytes_(n));
     if (!plan->groups[i]) return REEL_ENOMEM;
     memcpy(plan->groups[i], s->fused, reel_fused_bytes_(n));

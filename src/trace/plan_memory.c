@@ -60,7 +60,7 @@ static int32_t overwritable(const planner *p, size_t i, int j)
     if (p->rq->debug & REEL_DEBUG_PLAIN) return -1;
     const bool plain =
         s->kind == STEP_RUN && s->node >= 0 && s->n_out == 1 && (p->g->nodes[s->node].op->flags & REEL_OPF_ELEMENTWISE);
-    if (!plain && s->kind != STEP_FUSED) return -1;
+    if (!plain && s->kind != STEP_FUSED && s->kind != STEP_COLUMNS) return -1;
     const int32_t out = p->slots[s->slot + s->n_in + j].value;
     for (int k = 0; k < s->n_in; k++) {
         const int32_t value = p->slots[s->slot + k].value;

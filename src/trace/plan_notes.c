@@ -8,12 +8,14 @@
 
 /* ---- steps --------------------------------------------------------------------------------------------- */
 
-static char *fused_ops(const reel_fused *f, const reel_after *after)
+static char *fused_ops(const pstep *s)
 {
     char text[256];
-    size_t n = after ? (size_t)snprintf(text, sizeof text, "%.32s+", after->op->name) : 0;
-    for (int i = 0; i < f->n_parts; i++) {
-        const char *name = f->part[i].op->name;
+    const reel_fused *f = s->after ? s->after->f : s->fused;
+    const int n_columns = s->columns ? s->columns->n : 0;
+    size_t n = s->after ? (size_t)snprintf(text, sizeof text, "%.32s+", s->after->op->name) : 0;
+    for (int i = 0; i < f->n_parts + n_columns; i++) {
+        const char *name = i < f->n_parts ? f->part[i].op->name : s->columns->column[i - f->n_parts].op->name;
         const size_t m = strlen(name);
         if (n + m + 5 >= sizeof text) {
             memcpy(text + n, "+...", 4);
@@ -47,6 +49,7 @@ static double flops_of(const planner *p, const pstep *s)
     if (s->after) sum = node_flops(p, s->after->node);
     if (!f) return s->many ? sum : node_flops(p, s->node);
     for (int i = 0; i < f->n_parts; i++) sum += node_flops(p, f->part[i].node);
+    for (int i = 0; s->columns && i < s->columns->n; i++) sum += node_flops(p, s->columns->column[i].node);
     return sum;
 }
 
@@ -69,8 +72,7 @@ static int note_steps(planner *p)
             if (value >= 0) notes[i].bytes += reel_type_bytes_(&p->v[value].type);
         }
         notes[i].flops = flops_of(p, s);
-        if (s->fused && !(notes[i].ops = fused_ops(s->fused, NULL))) return REEL_ENOMEM;
-        if (s->after && !(notes[i].ops = fused_ops(s->after->f, s->after))) return REEL_ENOMEM;
+        if ((s->fused || s->after) && !(notes[i].ops = fused_ops(s))) return REEL_ENOMEM;
         if (s->many && !(notes[i].ops = many_ops(s->many))) return REEL_ENOMEM;
     }
     return 0;

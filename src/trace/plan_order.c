@@ -166,8 +166,9 @@ static int64_t in_place(const order *o, int32_t i)
     const pstep *s = &p->steps[i];
     int64_t saved = 0;
     uint64_t taken = 0; /* inputs that have been gone over; of the first 64 */
-    if (s->kind != STEP_FUSED && !(s->kind == STEP_RUN && s->node >= 0 && s->n_out == 1 &&
-                                   p->g->nodes[s->node].op->flags & REEL_OPF_ELEMENTWISE))
+    if (s->kind != STEP_FUSED && s->kind != STEP_COLUMNS &&
+        !(s->kind == STEP_RUN && s->node >= 0 && s->n_out == 1 &&
+          p->g->nodes[s->node].op->flags & REEL_OPF_ELEMENTWISE))
         return 0;
     for (int j = 0; j < s->n_out; j++) {
         const int64_t bytes = bytes_of(p, made_by(p, s, j));

@@ -43,13 +43,15 @@ typedef struct pstep {
         STEP_FILL,    /* and its second half, the next one's first: the workspace, inputs, outputs */
         STEP_FUSED,   /* several nodes as one kernel; node is the last of them */
         STEP_MANY,    /* calls that do not wait for each other as one kernel; node is the last of them */
-        STEP_AFTER    /* a product, which node is, and the group that reads it */
+        STEP_AFTER,   /* a product, which node is, and the group that reads it */
+        STEP_COLUMNS  /* a plain group, with what STEP_FUSED has, and reductions of what it makes */
     } kind;
     const reel_fused *fused; /* NULL: another kind */
     const reel_many *many;
     const reel_after *after;
-    size_t number; /* of a count: where in the arena */
-    int32_t work;  /* the block of its workspace, -1: none */
+    const reel_columns *columns; /* beside fused */
+    size_t number;               /* of a count: where in the arena */
+    int32_t work;                /* the block of its workspace, -1: none */
     size_t workspace;
     bool donated; /* its new values of variables go over the old ones, at the run's end */
 } pstep;
@@ -86,7 +88,8 @@ typedef struct planner {
     reel_fused **fused;
     reel_many **many;
     reel_after **afters;
-    size_t n_many, cap_many, n_afters, cap_afters;
+    reel_columns **columns;
+    size_t n_many, cap_many, n_afters, cap_afters, n_columns, cap_columns;
     size_t n_slots, cap_slots, n_steps, cap_steps, n_vars, cap_vars, n_fresh, cap_fresh, n_results, cap_results,
         n_fused, cap_fused;
     pblock *blocks;
@@ -122,11 +125,18 @@ int reel_rewriting_keep_(rewriting *w, int32_t i);    /* step i as it is */
 void reel_rewriting_done_(rewriting *w, bool take);   /* take: the new steps are the planner's */
 /* plan_after.c: elementwise steps that alone read a product are done to its blocks. */
 int reel_plan_after_(planner *p);
+/* Elementwise, all of one shape; one step by itself too. */
+bool reel_is_plain_group_(const planner *p, const pstep *s);
+/* Such a step by itself as a group; slot: of each of its inputs, then of its numbers, which slot it is. NULL: raised. */
+reel_fused *reel_group_of_(planner *p, const pstep *s, int32_t *slot);
+/* plan_columns.c: reductions that read what a group makes follow it block by block. */
+int reel_plan_columns_(planner *p);
 /* plan_sweep.c: updates of variables that do not wait for each other are one step. */
 int reel_plan_sweep_(planner *p);
 /* plan_fuse.c: elementwise steps that feed each other become one, and reductions with what they read and who reads them. */
 int reel_plan_fuse_(planner *p, bool reductions);
-void reel_planner_lasts_(planner *p); /* who reads what last, anew */
+unsigned reel_reduced_axes_(const planner *p, const reel_node *n); /* which a reduction takes together, as a mask */
+void reel_planner_lasts_(planner *p);                              /* who reads what last, anew */
 /* plan_donate.c: which updates of variables could be written over the old values; *saved: the bytes that would save. Then, once
    their order is known, those that will be come behind all other steps. */
 int reel_plan_donate_(planner *p, int64_t *saved);

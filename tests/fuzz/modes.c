@@ -334,6 +334,7 @@ static void count_passes(compare *c, const reel_session *s)
     static const char *const over_steps[REEL_N_STEPS] = {[REEL_STEPS_FUSE] = "fuse",
                                                          [REEL_STEPS_REDUCE] = "reduce",
                                                          [REEL_STEPS_EPILOGUE] = "epilogue",
+                                                         [REEL_STEPS_COLUMNS] = "columns",
                                                          [REEL_STEPS_SWEEP] = "sweep"};
     const reel_plan *plan = reel_session_plan_(s);
     for (int i = 1; plan && i < plan->n_reports; i++)

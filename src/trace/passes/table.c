@@ -20,6 +20,10 @@ static const reel_pass of_steps[REEL_N_STEPS] = {
      .law = "what elementwise steps do to a product is done to each block of it while that is in cache",
      .by_default = true,
      .steps = REEL_STEPS_EPILOGUE},
+    {.name = "columns",
+     .law = "a reduction of what elementwise steps make is done to each block of it while that is in cache",
+     .by_default = true,
+     .steps = REEL_STEPS_COLUMNS},
     {.name = "sweep",
      .law = "optimizer updates that do not wait for each other are one step over all variables",
      .by_default = true,
@@ -39,6 +43,7 @@ static const reel_pass *const built_in[] = {&reel_pass_prune_,
                                             &of_steps[REEL_STEPS_FUSE],
                                             &of_steps[REEL_STEPS_REDUCE],
                                             &of_steps[REEL_STEPS_EPILOGUE],
+                                            &of_steps[REEL_STEPS_COLUMNS],
                                             &of_steps[REEL_STEPS_SWEEP],
                                             &of_steps[REEL_STEPS_SCHEDULE]};
 enum { N_BUILT_IN = sizeof built_in / sizeof *built_in, MAX_USER = 1024, NAME = 64, LAW = 256 };
@@ -141,6 +146,7 @@ static const reel_pass *const by_default[] = {&reel_pass_prune_,
                                               &of_steps[REEL_STEPS_FUSE],
                                               &of_steps[REEL_STEPS_REDUCE],
                                               &of_steps[REEL_STEPS_EPILOGUE],
+                                              &of_steps[REEL_STEPS_COLUMNS],
                                               &of_steps[REEL_STEPS_SWEEP],
                                               &of_steps[REEL_STEPS_SCHEDULE]};
 
