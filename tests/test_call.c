@@ -136,6 +136,127 @@ static void test_bits(void)
     compare(smooth, 1, train, 1, "training", 1);
 }
 
+/* ---- how often the forward runs ------------------------------------------------------------------------------ */
+
+static int forwards, backwards;
+static const reel_op *counted_op, *counted_grad_op;
+static int same_type(const void *attr, const reel_type in[], reel_type out[])
+{
+    (void)attr;
+    out[0] = in[0];
+    return 0;
+}
+static int counted_cpu(const void *attr, const reel_view in[], const reel_view out[])
+{
+    (void)attr;
+    forwards++;
+    for (int64_t i = 0; i < reel_shape_count(in[0].type.shape); i++)
+        ((float *)out[0].data)[i] = ((const float *)in[0].data)[i] * ((const float *)in[0].data)[i];
+    return 0;
+}
+static int counted_grad_cpu(const void *attr, const reel_view in[], const reel_view out[])
+{
+    (void)attr;
+    backwards++;
+    for (int64_t i = 0; i < reel_shape_count(in[0].type.shape); i++)
+        ((float *)out[0].data)[i] = 2 * ((const float *)in[0].data)[i] * ((const float *)in[1].data)[i];
+    return 0;
+}
+static int counted_vjp(const void *attr, reel_tensor *const in[], reel_tensor *const out[], reel_tensor *const dout[],
+                       reel_tensor *din[])
+{
+    (void)attr, (void)out;
+    return reel_op_call(counted_grad_op, REEL_LIST(in[0], dout[0]), NULL, din);
+}
+static int counted_layer(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    reel_tensor *h[1];
+    n->calls++;
+    if (reel_op_call(counted_op, REEL_LIST(reel_matmul(in[0], n->w)), NULL, h)) return reel_status();
+    reel_tensor *turned =
+        reel_transpose(reel_tanh(h[0]), REEL_AXES(1, 0)); /* a view: the product's bits depend on it */
+    out[0] = reel_add(reel_dropout(reel_matmul(in[0], reel_matmul(turned, h[0])), 0.25, NULL), in[0]);
+    return reel_status();
+}
+static int under_two(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    reel_tensor *y[1], *g;
+    reel_tape *outer = reel_tape_begin(NULL), *t = reel_tape_begin(NULL);
+    reel_watch(outer, REEL_LIST(in[0]));
+    reel_watch(t, REEL_LIST(in[0]));
+    if (reel_function_call(n->layer, REEL_LIST(in[0]), y)) return reel_status();
+    out[0] = reel_sum(reel_square(y[0]));
+    g = reel_grad1(t, out[0], in[0]);
+    out[1] = g;
+    return reel_grad(outer, reel_sum(reel_square(g)), REEL_LIST(n->w), out + 2);
+}
+/* Rows by numbers: a gradient that is row-sparse. */
+static int looked_up(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    n->calls++;
+    reel_tensor *rows = reel_embedding(n->w, reel_arange(REEL_I32, 0, 2, 1), NULL);
+    out[0] = reel_mul(reel_tanh(rows), in[0]);
+    return reel_status();
+}
+
+/* Inlined and as a node: gradients of gradients add up in another order. */
+static void second_order(void)
+{
+    reel_tensor *x = reel_sin(reel_reshape(reel_arange(REEL_F32, 0, 2 * WIDTH, 1), REEL_SHAPE(2, WIDTH))), *r[2][3];
+    for (int k = 0; k < 2; k++) {
+        struct net n;
+        net_init(&n, smooth, 1, k == 1);
+        reel_function *fast = reel_function_new(REEL_FN(under_two, &n, 1, 3), NULL);
+        for (int i = 0; i < 2; i++) {
+            reel_seed(4);
+            reel_function_call(fast, REEL_LIST(x), r[k]);
+        }
+        reel_function_free(fast);
+        net_free(&n);
+    }
+    expect_none("second order");
+    TAP_OK(same_bits(r[0][1], r[1][1]), "a gradient under two tapes has the same bits");
+    const double away = reel_item(reel_max(reel_max(reel_abs(reel_sub(r[0][2], r[1][2])), 0), 0)),
+                 size = reel_item(reel_max(reel_max(reel_abs(r[0][2]), 0), 0));
+    TAP_OK(away <= 1e-6 * size, "a gradient of it is %g of its size away", away / size);
+}
+
+static void runs_of(struct net *n, reel_body *f, int n_out, int forward, int backward, const char *name)
+{
+    reel_tensor *x = reel_sin(reel_reshape(reel_arange(REEL_F32, 0, 2 * WIDTH, 1), REEL_SHAPE(2, WIDTH))), *out[3];
+    reel_function *fast = reel_function_new((reel_fn){f, n, 1, n_out, "f"}, NULL);
+    for (int i = 0; i < 3; i++) {
+        forwards = backwards = 0;
+        reel_function_call(fast, REEL_LIST(x), out);
+    }
+    expect_none(name);
+    TAP_OK(forwards == forward && backwards == backward, "%s: a replay runs the forward %d times, the backward %d",
+           name, forwards, backwards);
+    reel_function_free(fast);
+}
+
+static void test_runs(void)
+{
+    REEL_SCOPED;
+    struct net n;
+    const unsigned f32 = 1u << REEL_F32;
+    counted_op = reel_op_register(REEL_OP_DEF(.name = "counted", .n_in = 1, .n_out = 1, .dtypes = f32,
+                                              .shape = same_type, .cpu = counted_cpu, .vjp = counted_vjp));
+    counted_grad_op = reel_op_register(REEL_OP_DEF(.name = "counted_grad", .n_in = 2, .n_out = 1, .dtypes = f32,
+                                                   .shape = same_type, .cpu = counted_grad_cpu));
+    net_init(&n, counted_layer, 1, true);
+    runs_of(&n, train, 1, 2, 2, "two calls in a call, trained");
+    runs_of(&n, with_grad, 3, LAYERS + LAYERS / 2, LAYERS + LAYERS / 2, "calls and calls of calls");
+    net_free(&n);
+    compare(counted_layer, 1, with_grad, 3, "views, draws, ops of one's own", 1);
+    compare(counted_layer, 1, train, 1, "the same, trained", 1);
+    compare(looked_up, 1, train, 1, "row-sparse gradients", 1);
+    second_order();
+}
+
 /* ---- graphs ------------------------------------------------------------------------------------------------ */
 
 static int count_nodes(reel_graph *g, const char *op)
@@ -348,4 +469,4 @@ static void test_assigns_under_tape(void)
     net_free(&n);
 }
 
-TAP_MAIN(test_bits, test_graph, test_statics_and_errors, test_errors_inside, test_assigns_under_tape)
+TAP_MAIN(test_bits, test_runs, test_graph, test_statics_and_errors, test_errors_inside, test_assigns_under_tape)

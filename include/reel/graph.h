@@ -18,8 +18,8 @@ typedef enum {
     REEL_COMPILE_ON,  /* before the first run, which waits for the compiler */
     REEL_COMPILE_AUTO /* after some runs, in the background */
 } reel_compile;
-/* ---- function: the first call with a new signature runs eagerly and is traced, later ones replay --
-   The signature: shapes, dtypes and the statics' bytes. Not seen, hence frozen: any other C state. */
+/* ---- function: the first call with a new signature is traced, symbolically, and replays, as later ones do. It runs eagerly, while the
+   trace listens, under a tape, with .allow_reads or .eager_first. The signature: shapes, dtypes and the statics' bytes. Not seen, hence frozen: any other C state. */
 typedef struct {
     size_t size;
     const void *statics; /* plain configuration the body reads; compared at every call, a change retraces */
@@ -37,11 +37,13 @@ typedef struct {
     int max_arenas;   /* as for a session, of each trace */
     bool check_plans; /* as for a session */
     /* Inside another trace or graph a call is one node, a sub-graph that all calls with the same shapes share: traced, optimized and planned
-       once. It uses in[], variables and .constants, nothing else from around it, and keeps only its inputs for its gradient, which runs
-       it again. Otherwise, and where a weak number is passed, its ops become part of the trace around it. The bits are the same. */
+       once. It uses in[], variables and .constants, nothing else from around it. Under a tape its gradient is another such node, which takes
+       what it needs from the first. Otherwise, and where a weak number is passed, its ops become part of the trace around it. The bits are
+       the same, those of gradients of gradients up to the order of additions. See docs/tracing.md. */
     bool call;
     reel_compile compile; /* as for a session */
     int compile_after;
+    bool eager_first; /* the first call runs op by op, with numbers to look at in gdb: more memory, the same bits */
 } reel_function_opts;
 reel_function *reel_function_new(
     reel_fn f, const reel_function_opts *o); /* statics and constants must outlive it; constants are retained */

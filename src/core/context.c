@@ -280,6 +280,13 @@ int reel_listeners_region_(bool begins)
     return rc;
 }
 
+reel_rec *reel_listeners_value_(reel_rec *cell, reel_rec *value, const char *site)
+{
+    for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next)
+        if (!l->paused && l->value) return l->value(l, cell, value, site);
+    return value;
+}
+
 int reel_listeners_host_(reel_rec *r, bool made, const char *site, const char *what)
 {
     reel_listener *next;

@@ -487,13 +487,13 @@ static int show(reel_tensor *t, const char *fn, sink *out)
     if (!r) {
         return reel_status();
     }
-    if (r->flags & REEL_R_SYMBOLIC) {
-        put_symbolic(r, out);
-        return REEL_OK;
-    }
     const int code = reel_listeners_host_(r, false, NULL, fn);
     if (code) {
         return code;
+    }
+    if (r->flags & REEL_R_SYMBOLIC) {
+        put_symbolic(r, out);
+        return REEL_OK;
     }
     if (!(r->flags & REEL_R_CELL)) {
         put_tensor(r, out);

@@ -148,14 +148,13 @@ static reel_rec *readable(const char *site, const char *fn, reel_tensor *t, bool
     *release = false;
     reel_rec *r = reel_live_(site, fn, "t", t);
     if (r && r->flags & REEL_R_SPARSE) r = reel_dense_of_(site, r);
-    if (!r) return NULL;
+    if (!r || reel_listeners_host_(r, false, site, fn)) return NULL;
     if (r->flags & REEL_R_SYMBOLIC) {
         reel_fail_at_(site, REEL_ETRACE,
                       "%s: the tensor made at %s is part of a graph: it has no value before a session runs", fn,
                       r->made);
         return NULL;
     }
-    if (reel_listeners_host_(r, false, site, fn)) return NULL;
     if (r->flags & REEL_R_CELL) {
         reel_rec *v = reel_cell_get_(r);
         if (!v) reel_fail_at_(site, REEL_EARG, "%s: variable \"%s\" is read before it has a value", fn, r->name);

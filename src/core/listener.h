@@ -28,6 +28,13 @@ typedef struct reel_listener {
     int (*host)(struct reel_listener *self, reel_rec *r, bool made, const char *site, const char *what);
     /* Symbolic ones: the record of the value that variable has at this point of the graph, or NULL: as it is today. May be NULL */
     reel_rec *(*read)(struct reel_listener *self, const reel_rec *cell);
+    /* What reel_value gives of the variable, whose value that is today: value itself or a record of it under another id. NULL: raised. May
+       be NULL: value itself */
+    reel_rec *(*value)(struct reel_listener *self, reel_rec *cell, reel_rec *value, const char *site);
+    /* Does it want to hear of ops that are given r, a tensor or a variable? May be NULL: of any */
+    bool (*follows)(struct reel_listener *self, const reel_rec *r);
+    /* r is another record of old's value, under an id of its own: for those who follow values wherever they go. May be NULL */
+    int (*known_as)(struct reel_listener *self, const reel_rec *r, const reel_rec *old);
     /* r is the value of old under an id of its own, made by no op. May be NULL */
     int (*same)(struct reel_listener *self, const reel_rec *r, const reel_rec *old);
     /* The type of r as far as it does not depend on data, NULL: it is what the record says. May be NULL */
@@ -58,5 +65,7 @@ static inline const reel_type *reel_traced_type_(const reel_rec *r)
 /* Tells every listener; first failure wins. */
 void reel_listeners_asked_(const char *site);
 int reel_listeners_region_(bool begins);
+/* What reel_value gives: borrowed; NULL: raised. */
+reel_rec *reel_listeners_value_(reel_rec *cell, reel_rec *value, const char *site);
 int reel_listeners_host_(reel_rec *r, bool made, const char *site, const char *what);
 #endif

@@ -201,7 +201,9 @@ reel_tensor *reel_var_at(const char *site, reel_vars *v, const char *name, reel_
     reel_rec *r = reel_live_value_(site, "reel_var", "init", init);
     if (!r) return NULL;
     if (r->flags & REEL_R_SYMBOLIC) {
-        reel_fail_at_(site, REEL_ETRACE, "reel_var: init is part of a graph: it has no value before a session runs");
+        if (!reel_listeners_host_(NULL, true, site, "reel_var"))
+            reel_fail_at_(site, REEL_ETRACE,
+                          "reel_var: init is part of a graph: it has no value before a session runs");
         return NULL;
     }
     REEL_SCOPED_AT(site);
@@ -220,7 +222,6 @@ reel_tensor *reel_value_at(const char *site, reel_tensor *var)
         reel_fail_at_(site, REEL_EARG, "reel_value: the tensor made at %s is no variable", r->made);
         return NULL;
     }
-    if (reel_listeners_host_(r, false, site, "reel_value")) return NULL;
     reel_rec *v = reel_assigned_in_graph_(reel_ctx_(), r);
     if (v)
         reel_retain_rec_(v);
@@ -230,7 +231,8 @@ reel_tensor *reel_value_at(const char *site, reel_tensor *var)
         reel_fail_at_(site, REEL_EARG, "reel_value: variable \"%s\" is read before it has a value", r->name);
         return NULL;
     }
-    reel_rec *alias = reel_make_alias_(site, v);
+    reel_rec *own = reel_listeners_value_(r, v, site);
+    const reel_rec *alias = own ? reel_make_alias_(site, own) : NULL;
     reel_release_rec_(v);
     return reel_handle_(alias);
 }

@@ -332,6 +332,20 @@ static int hear(reel_listener *l, const reel_call *call)
     return call->op->grad == REEL_ZERO_GRAD || call->n_in == 0 ? 0 : reel_tape_record_((reel_tape_rec *)l, call);
 }
 
+static bool follows(reel_listener *l, const reel_rec *r)
+{
+    const reel_tape_rec *t = (const reel_tape_rec *)l;
+    return find(t, r->id) || (r->flags & REEL_R_CELL && !t->no_variables && reel_is_float_(r->type.dtype));
+}
+
+/* Another record of a value that it may know. */
+static int known_as(reel_listener *l, const reel_rec *r, const reel_rec *old)
+{
+    reel_tape_rec *t = (reel_tape_rec *)l;
+    const uint32_t node = find(t, old->id);
+    return node ? insert(t, r->id, node) : 0;
+}
+
 static void drop(reel_listener *l)
 {
     reel_tape_rec *t = (reel_tape_rec *)l;
@@ -384,6 +398,8 @@ reel_tape *reel_tape_begin_at(const char *site, const reel_tape_opts *o)
     if (!t) return NULL;
     t->listener.site = site ? site : "";
     t->listener.hear = hear;
+    t->listener.follows = follows;
+    t->listener.known_as = known_as;
     t->listener.drop = drop;
     t->persistent = opts.persistent;
     t->no_variables = opts.no_variables;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "core/alloc.h"
 #include "core/error.h"
+#include "ops/ids.h"
 #include "reel/reel.h"
 #include "trace.h"
 
@@ -43,7 +44,7 @@ static int32_t from_parent(reel_capture *c, reel_rec *r, int32_t v, const char *
     const int32_t in = reel_graph_node_(c->graph, &n, NULL, NULL, &type);
     if (in < 0) return -1;
     reel_retain_rec_(r);
-    c->captured[c->n_captured++] = (reel_captured){r, in};
+    c->captured[c->n_captured++] = (reel_captured){r, in, NULL};
     return in;
 }
 
@@ -107,6 +108,84 @@ static int32_t read_cell(reel_capture *c, reel_rec *cell, const reel_rec *value,
     return v;
 }
 
+/* ---- reel_value ------------------------------------------------------------------------------------ */
+
+/* Under an id of its own, which tapes take for that of the value, and captures for no reading of a variable. */
+static reel_rec *another_record(reel_rec *value)
+{
+    reel_rec *r = value->flags & REEL_R_SYMBOLIC ? reel_make_symbolic_(value->made, &value->type)
+                                                 : reel_make_view_(value->made, &value->type, value->strides, value, 0);
+    for (reel_listener *l = reel_ctx_()->listeners; r && l; l = l->next)
+        if (l->known_as && l->known_as(l, r, value)) return NULL;
+    return r;
+}
+
+/* The cell's value v is what it was before the trace or, in a sub-graph, what it is around it. */
+static bool is_from_before(const reel_capture *c, const reel_rec *cell, int32_t v)
+{
+    if (!c->parent) return v == reel_map_get_(&c->graph->cells, cell->id | REEL_FIRST_READ);
+    for (size_t i = 0; i < c->n_captured; i++)
+        if (c->captured[i].rec == cell && c->captured[i].value == v) return true;
+    return false;
+}
+
+static reel_rec *snapshot(reel_capture *c, reel_rec *cell, reel_rec *value, const char *site);
+
+/* A node that gives the variable's value v. */
+static int32_t snapshot_of_read(reel_capture *c, const reel_type *type, int32_t v, const char *site)
+{
+    const reel_node n = {.op = &reel_rows_[REEL_OP_stop_gradient],
+                         .kind = REEL_NODE_OP,
+                         .site = site ? site : "",
+                         .n_in = 1,
+                         .n_out = 1,
+                         .snapshot = true};
+    return reel_graph_node_(c->graph, &n, NULL, &v, &type);
+}
+
+/* What reel_value gives around the sub-graph, as one more input. */
+static reel_rec *snapshot_around(reel_capture *c, reel_rec *cell, reel_rec *value, const char *site, int32_t *own)
+{
+    reel_graph *around = c->parent->graph;
+    reel_rec *r = snapshot(c->parent, cell, value, site);
+    if (!r) return NULL;
+    const int32_t v = reel_map_get_(&around->ids, r->id);
+    if (r == value) { /* assigned there: its id leads here to the variable */
+        r = another_record(value);
+        if (!r || reel_map_put_(&around->ids, r->id, v)) return NULL;
+    }
+    *own = from_parent(c, r, v, site);
+    if (*own >= 0) c->captured[c->n_captured - 1].cell = cell;
+    return r;
+}
+
+/* What was assigned in the trace is known by its own id. A value from before gets another: a tape's entries lead by that of the value to
+   the variable. The same one each time, as a value is one to whoever watches it. */
+static reel_rec *snapshot(reel_capture *c, reel_rec *cell, reel_rec *value, const char *site)
+{
+    for (size_t i = 0; i < c->n_snapshots; i++)
+        if (c->snapshots[i].of == value->id) return c->snapshots[i].rec;
+    const int32_t v = read_cell(c, cell, value, site);
+    if (v < 0) return NULL;
+    if (!is_from_before(c, cell, v)) return value;
+    int32_t own = -1;
+    reel_rec *r = c->parent ? snapshot_around(c, cell, value, site, &own) : another_record(value);
+    if (r && !c->parent) own = snapshot_of_read(c, &r->type, v, site);
+    if (own < 0 || reel_map_put_(&c->graph->ids, r->id, own) ||
+        reel_grow_((void **)&c->snapshots, &c->cap_snapshots, c->n_snapshots + 1, sizeof *c->snapshots))
+        return NULL;
+    reel_retain_rec_(r);
+    c->snapshots[c->n_snapshots++] = (reel_snapshot){value->id, r};
+    return r;
+}
+
+static reel_rec *value_of(reel_listener *self, reel_rec *cell, reel_rec *value, const char *site)
+{
+    return snapshot((reel_capture *)self, cell, value, site);
+}
+
+/* ---- what calls are given --------------------------------------------------------------------------- */
+
 static bool declared(const reel_capture *c, const reel_rec *r)
 {
     for (int i = 0; i < c->constants.n; i++) {
@@ -151,7 +230,7 @@ static int32_t lookup(reel_capture *c, const char *site, const char *fn, const c
     if (c->anything || declared(c, r)) return reel_capture_const_(c, r, site);
     const char *made = r->made && *r->made ? r->made : "an unknown line", *dot = fn ? ": " : "";
     if (!fn) fn = "";
-    if (r->flags & REEL_R_SYMBOLIC)
+    if (r->flags & REEL_R_SYMBOLIC && !c->function) /* a function may have kept it from an earlier trace */
         reel_fail_at_(site, REEL_ETRACE, "%s%s%s (made at %s) belongs to another graph", fn, dot, what, made);
     else
         reel_fail_at_(site, REEL_ETRACE, "%s%s%s is an outside tensor, made at %s; %s", fn, dot, what, made,
@@ -286,8 +365,10 @@ static int hear_summary(reel_capture *c, const reel_call *call)
 {
     reel_graph *g = c->graph;
     int32_t in[REEL_MAX_IN], out[REEL_MAX_OUT];
-    g->own_vjp = true;
-    if (call->n_in > REEL_MAX_IN || call->n_out > REEL_MAX_OUT || !c->n_regions) return 0;
+    if (call->n_in > REEL_MAX_IN || call->n_out > REEL_MAX_OUT || !c->n_regions) {
+        g->own_vjp = true;
+        return 0;
+    }
     const reel_summary s = {.op = call->op,
                             .site = call->site,
                             .n_in = call->n_in,
@@ -356,12 +437,6 @@ static int host(reel_listener *self, reel_rec *r, bool made, const char *site, c
     if (made && !r)
         return reel_fail_at_(site, REEL_ETRACE, "%s: a variable cannot be made inside a %s, begun at %s", what,
                              c->function ? "trace" : "graph", c->base.site);
-    if (!made && r && (r->flags & REEL_R_CELL) &&
-        strcmp(what, "reel_value") == 0) { /* a snapshot is a read like any other */
-        const reel_rec *assigned = read_assigned(self, r);
-        c->graph->own_vjp = true; /* to a tape, it is a value that has nothing to do with the variable */
-        return read_cell(c, r, assigned ? assigned : r->value, site) < 0 ? reel_status() : 0;
-    }
     if (!made && !r) {
         if (!c->function) return 0;
         return reel_fail_at_(
@@ -403,6 +478,8 @@ static void drop(reel_listener *self)
 void reel_capture_end_(reel_capture *c)
 {
     for (size_t i = 0; i < c->n_assigned; i++) reel_release_rec_(c->assigned_rec[i]);
+    for (size_t i = 0; i < c->n_snapshots; i++) reel_release_rec_(c->snapshots[i].rec);
+    reel_free_(c->snapshots, c->cap_snapshots * sizeof *c->snapshots);
     for (size_t i = 0; i < c->n_captured && !c->keep_captured; i++) reel_release_rec_(c->captured[i].rec);
     if (!c->keep_captured) reel_free_(c->captured, c->cap_captured * sizeof *c->captured);
     for (size_t i = 0; i < c->n_changed && !c->keep_captured; i++) reel_release_rec_(c->changed[i]);
@@ -424,6 +501,7 @@ void reel_capture_start_(reel_capture *c, reel_graph *g, const char *site, bool 
     c->base.hear = hear;
     c->base.host = host;
     c->base.read = read_assigned;
+    c->base.value = value_of;
     c->base.same = same_value;
     c->base.type = known_type;
     c->base.asked = asked;

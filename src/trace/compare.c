@@ -93,7 +93,7 @@ static int compare_parts(const reel_fn_call *c, const reel_node *n, const reel_c
 static int compare_op(const reel_fn_call *c, const reel_graph *old, const reel_graph *g, const reel_node *a,
                       const reel_node *b)
 {
-    if (a->op != b->op || a->n_in != b->n_in || a->n_out != b->n_out)
+    if (a->op != b->op || a->snapshot != b->snapshot || a->n_in != b->n_in || a->n_out != b->n_out)
         return changed(c, b, "reel_%s is called, where reel_%s was", b->op->name, a->op->name);
     for (int k = 0; k < a->n_in; k++)
         if (old->ins[a->first_in + k] != g->ins[b->first_in + k]) {

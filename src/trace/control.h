@@ -27,9 +27,15 @@ typedef struct reel_control {
     bool cond_draws; /* the condition of a loop does */
     /* Of a function's node, which other calls share: the variables that it takes from around it, and those that it assigns; retained. */
     reel_rec **around;
+    uint64_t values; /* bit i: around[i] by reel_value */
     int n_around, n_assigned;
     int32_t *no_effects;
+    /* Of a function's node under a tape: the last n_kept of its n_out, behind those of cells, are what its gradients take from it. */
+    bool keeps;
+    int n_kept;
+    struct reel_back *_Atomic backs; /* those that were asked for so far */
 } reel_control;
+typedef struct reel_back reel_back;
 /* A loop's states before its steps, for the gradient, in outputs of their own: of each step up to max_steps; or in a fixed number of
    slots, of each stride-th step, where stride doubles when they are full. */
 enum { REEL_STORE_NONE, REEL_STORE_ALL, REEL_STORE_SLOTS };
@@ -45,7 +51,7 @@ static inline int reel_loop_outputs_(const reel_control *c, int64_t stored)
 
 /* ---- control_ops.c ------------------------------------------------------------------------------------ */
 extern const reel_op reel_cond_ops_[2], reel_while_ops_[2], reel_scan_ops_[2],
-    reel_call_ops_[2]; /* [1]: draws random numbers */
+    reel_call_ops_[3]; /* [1]: draws random numbers; [2]: what it gives is kept for its gradient */
 reel_control *reel_control_new_(int kind, int n_own);
 void reel_control_release_(reel_control *c);
 void reel_control_attr_retain_(const void *attr);
@@ -130,12 +136,14 @@ typedef struct reel_traced {
     int64_t max_steps, store;
     bool again;
     reel_function *called; /* of a call: whose body it is, NULL: of nobody's */
+    bool keeps;            /* it is to keep what its gradient will need */
     reel_control **made;   /* where its sub-graph is to be kept, with a reference, for other calls; NULL: nowhere */
 } reel_traced;
 /* A kept sub-graph once more, on t->in. */
 int reel_control_call_(const reel_traced *t, reel_control *c, reel_tensor **out);
 int reel_control_trace_(const reel_traced *t, reel_tensor **out); /* control_trace.c */
 bool reel_control_taped_(void);                                   /* does a tape listen? */
+bool reel_one_tape_(const reel_capture *c);                       /* one, around c and all around it? */
 int reel_control_list_(const char *site, const char *fn, reel_list in, reel_tensor *const *out);
 int reel_control_body_(const char *site, const char *fn, const char *what, reel_fn f, int n_in, int n_out);
 int reel_control_strong_(const char *site, reel_list in, reel_tensor **t);
@@ -152,6 +160,15 @@ static inline bool reel_is_float_tensor_(const reel_tensor *t)
     return reel_is_float_(reel_rec_of_(t)->type.dtype);
 }
 
+/* ---- control_back.c: the gradient of a function's node as another one --------------------------------------- */
+/* Makes what the gradients of c's function take from it outputs of c, which keeps then; n_op: inputs of the op. Where it cannot be, c
+   stays as it is. */
+int reel_back_residuals_(const char *site, reel_control *c, int n_op);
+/* din[i] as reel_pull_ gives it; -1: it is to be inlined. */
+int reel_back_pull_(reel_control *c, const reel_vjp_args *v, const bool *need, reel_tensor *const *from,
+                    reel_tensor **din);
+void reel_backs_free_(reel_control *c);
+
 /* ---- control_grad.c -------------------------------------------------------------------------------------- */
 /* x itself under a new id, so that equal tensors have gradients of their own; a view that tapes see. */
 reel_tensor *reel_control_renamed_(const char *site, reel_tensor *x);
@@ -165,6 +182,19 @@ int reel_pull_(const char *site, const reel_part *part, reel_tensor *const *in, 
 reel_tensor *reel_nothing_like_(const char *site,
                                 reel_tensor *x);        /* where a sum begins: -0, which leaves signs of zeros alone */
 bool reel_given_before_(reel_tensor *const *in, int i); /* is in[i] the value of one before it? */
+/* A sub-graph's nodes once more: between begin and end, which is due even if begin fails. */
+typedef struct reel_again {
+    const char *site;
+    const reel_part *part;
+    reel_tensor *in[REEL_MAX_IN]; /* the op's, without a condition */
+    uint8_t *need;
+    reel_tensor **tensors; /* by value of the sub-graph */
+    bool *fed;
+} reel_again;
+int reel_again_begin_(reel_again *a, const char *site, const reel_part *part, reel_tensor *const *in, int n);
+/* All of its outputs, or those that are wanted. What draws goes on, read or not. */
+int reel_again_run_(reel_again *a, reel_tensor *const *wanted, reel_redraw *draws, reel_tensor **out);
+void reel_again_end_(reel_again *a);
 /* The outputs of a sub-graph, its nodes run again, drawing what they drew: draws goes on. */
 int reel_part_again_(const char *site, const reel_part *part, reel_tensor *const *in, int n, reel_redraw *draws,
                      reel_tensor **out);

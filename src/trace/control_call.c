@@ -1,5 +1,6 @@
-/* control_call.c: a function as one node of the graph around it. Only its inputs are kept: its gradient runs the nodes of its sub-graph
-   again, with the random numbers drawn again. So are checkpoints inside traces and graphs. */
+/* control_call.c: a function as one node of the graph around it. Under a tape its gradient is another node (control_back.c). Elsewhere only its
+   inputs are kept: its gradient runs the nodes of its sub-graph again, with the random numbers drawn again. So are checkpoints inside
+   traces and graphs. */
 #include <stdio.h>
 #include <string.h>
 #include "control.h"
@@ -21,20 +22,22 @@ static bool goes_on(const reel_control *c, const reel_vjp_args *v, int i)
 
 int reel_call_vjp_(const reel_vjp_args *v)
 {
-    const reel_control *c = ((const reel_control_attr *)v->attr)->control;
+    reel_control *c = ((const reel_control_attr *)v->attr)->control;
     bool need[REEL_MAX_IN] = {false}, any = false;
     reel_tensor *from[REEL_MAX_IN], *dout[REEL_MAX_OUT] = {NULL}, *din[REEL_MAX_IN];
     for (int i = 0; i < v->n_in; i++) {
         need[i] = v->need[i] && reel_is_float_tensor_(v->in[i]);
         from[i] = goes_on(c, v, i) ? v->sum[i] : NULL;
     }
-    for (int j = 0; j < c->n_out - c->n_cells; j++) {
-        dout[j] = v->dout[j];
+    for (int j = 0; j < c->n_out; j++) { /* none of those that are assigned to variables behind it */
+        const int kept = c->n_out - c->n_kept;
+        dout[j] = j >= kept - c->n_cells && j < kept ? NULL : v->dout[j];
         any = any || dout[j];
     }
     if (!any) return 0;
     reel_redraw draws = reel_redraw_of_(c, v->out + c->n_out);
-    const int rc = reel_pull_(v->site, &c->part[0], v->in, v->n_in, need, from, dout, &draws, din);
+    int rc = reel_back_pull_(c, v, need, from, din);
+    if (rc < 0) rc = reel_pull_(v->site, &c->part[0], v->in, v->n_in, need, from, dout, &draws, din);
     for (int i = 0; i < v->n_in && !rc; i++) {
         if (!need[i]) continue;
         v->din[i] = din[i];
@@ -105,9 +108,9 @@ static reel_called *called_new(const reel_function *f, const reel_type *types)
     return k;
 }
 
-static bool fits(const reel_called *k, const reel_function *f, const reel_type *types)
+static bool fits(const reel_called *k, const reel_function *f, const reel_type *types, bool keeps)
 {
-    bool fit = k->widen == reel_ctx_()->widen;
+    bool fit = k->widen == reel_ctx_()->widen && k->keeps == keeps;
     if (k->statics_size) fit = fit && memcmp(k->statics, f->statics, k->statics_size) == 0;
     for (int i = 0; i < k->n && fit; i++)
         fit = k->types[i].dtype == types[i].dtype && reel_shape_same_(&k->types[i].shape, &types[i].shape);
@@ -115,19 +118,19 @@ static bool fits(const reel_called *k, const reel_function *f, const reel_type *
 }
 
 /* The sub-graph for those types, with a reference; NULL: none yet. */
-static reel_control *find_called(reel_function *f, const reel_type *types)
+static reel_control *find_called(reel_function *f, const reel_type *types, bool keeps)
 {
     reel_control *c = NULL;
     pthread_mutex_lock(&f->lock);
     for (const reel_called *k = f->called; k && !c; k = k->next)
-        if (fits(k, f, types)) c = k->control;
+        if (fits(k, f, types, keeps)) c = k->control;
     if (c) atomic_fetch_add(&c->refs, 1);
     pthread_mutex_unlock(&f->lock);
     return c;
 }
 
 /* Takes over the reference. The oldest goes when there are too many. */
-static int keep_called(reel_function *f, const reel_type *types, reel_control *c)
+static int keep_called(reel_function *f, const reel_type *types, bool keeps, reel_control *c)
 {
     reel_called *k = called_new(f, types), *gone = NULL;
     if (!k) {
@@ -135,6 +138,7 @@ static int keep_called(reel_function *f, const reel_type *types, reel_control *c
         return REEL_ENOMEM;
     }
     k->control = c;
+    k->keeps = keeps;
     pthread_mutex_lock(&f->lock);
     k->next = f->called;
     f->called = k;
@@ -157,7 +161,7 @@ static int call_or_trace(const reel_fn_call *c, reel_traced *t, const reel_type 
     reel_function *f = c->f;
     const reel_function *around = t->around->function;
     const bool checked = f->check || (around && around->check); /* the body as it is now, each time */
-    reel_control *kept = checked ? NULL : find_called(f, types), *made = NULL;
+    reel_control *kept = checked ? NULL : find_called(f, types, t->keeps), *made = NULL;
     if (kept) {
         const int rc = reel_control_call_(t, kept, out);
         reel_control_release_(kept);
@@ -166,7 +170,7 @@ static int call_or_trace(const reel_fn_call *c, reel_traced *t, const reel_type 
     t->made = checked ? NULL : &made;
     const int rc = reel_control_trace_(t, out);
     t->made = NULL;
-    if (!rc && made) return keep_called(f, types, made);
+    if (!rc && made) return keep_called(f, types, t->keeps, made);
     reel_control_release_(made);
     return rc;
 }
@@ -189,5 +193,6 @@ int reel_call_node_(const reel_fn_call *c, reel_capture *around, reel_tensor **o
     }
     reel_traced t = {
         .kind = REEL_CALL, .site = c->site, .fn = fn, .around = around, .f = {f->fn}, .in = {c->n, c->in}, .called = f};
+    t.keeps = reel_one_tape_(around);
     return call_or_trace(c, &t, types, out);
 }

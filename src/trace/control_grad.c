@@ -28,19 +28,10 @@ bool reel_given_before_(reel_tensor *const *in, int i)
 
 /* ---- a sub-graph's nodes once more ------------------------------------------------------------------------- */
 
-typedef struct again {
-    const char *site;
-    const reel_part *part;
-    reel_tensor *in[REEL_MAX_IN]; /* the op's, without a condition */
-    uint8_t *need;
-    reel_tensor **tensors;
-    bool *fed;
-} again;
-
-static int again_begin(again *a, const char *site, const reel_part *part, reel_tensor *const *in, int n)
+int reel_again_begin_(reel_again *a, const char *site, const reel_part *part, reel_tensor *const *in, int n)
 {
     const reel_graph *g = part->player.graph;
-    *a = (again){.site = site, .part = part};
+    *a = (reel_again){.site = site, .part = part};
     memcpy(a->in, in, (size_t)n * sizeof *in);
     a->need = reel_zalloc_(g->n_nodes + 1);
     a->fed = reel_zalloc_((g->n_values + 1) * sizeof *a->fed);
@@ -48,7 +39,7 @@ static int again_begin(again *a, const char *site, const reel_part *part, reel_t
     return a->need && a->fed && a->tensors ? 0 : REEL_ENOMEM;
 }
 
-static void again_end(again *a)
+void reel_again_end_(reel_again *a)
 {
     const reel_graph *g = a->part->player.graph;
     reel_free_(a->need, g->n_nodes + 1);
@@ -56,8 +47,7 @@ static void again_end(again *a)
     reel_free_(a->tensors, (g->n_values + 1) * sizeof *a->tensors);
 }
 
-/* All of its outputs, or those that are wanted. What draws goes on, read or not. */
-static int again_run(again *a, reel_tensor *const *wanted, reel_redraw *draws, reel_tensor **out)
+int reel_again_run_(reel_again *a, reel_tensor *const *wanted, reel_redraw *draws, reel_tensor **out)
 {
     const reel_graph *g = a->part->player.graph;
     reel_generator *gens[REEL_MAX_DRAWN];
@@ -79,10 +69,10 @@ static int again_run(again *a, reel_tensor *const *wanted, reel_redraw *draws, r
 int reel_part_again_(const char *site, const reel_part *part, reel_tensor *const *in, int n, reel_redraw *draws,
                      reel_tensor **out)
 {
-    again a;
-    int rc = again_begin(&a, site, part, in, n);
-    if (!rc) rc = again_run(&a, NULL, draws, out);
-    again_end(&a);
+    reel_again a;
+    int rc = reel_again_begin_(&a, site, part, in, n);
+    if (!rc) rc = reel_again_run_(&a, NULL, draws, out);
+    reel_again_end_(&a);
     return rc;
 }
 
@@ -93,8 +83,8 @@ int reel_pull_(const char *site, const reel_part *part, reel_tensor *const *in, 
     reel_tensor *xs[REEL_MAX_IN], *start[REEL_MAX_IN], *dxs[REEL_MAX_IN], *out[REEL_MAX_OUT], *ys[REEL_MAX_OUT],
         *dys[REEL_MAX_OUT];
     int at[REEL_MAX_IN], nx = 0, ny = 0;
-    again a;
-    int rc = again_begin(&a, site, part, in, n);
+    reel_again a;
+    int rc = reel_again_begin_(&a, site, part, in, n);
     for (int i = 0; i < n && !rc; i++) {
         din[i] = need[i] ? from[i] : NULL;
         bool used = false;
@@ -111,7 +101,7 @@ int reel_pull_(const char *site, const reel_part *part, reel_tensor *const *in, 
     if (!rc && nx && any) {
         reel_tape *tape = reel_tape_begin_at(site, REEL_OPTS(tape, .no_variables = true));
         rc = tape ? reel_watch_at(site, tape, (reel_list){nx, xs}) : reel_status();
-        if (!rc) rc = again_run(&a, dout, draws, out);
+        if (!rc) rc = reel_again_run_(&a, dout, draws, out);
         for (int j = 0; j < n_out && !rc; j++) {
             if (!dout[j] || !reel_is_float_tensor_(out[j])) continue;
             ys[ny] = out[j];
@@ -122,7 +112,7 @@ int reel_pull_(const char *site, const reel_part *part, reel_tensor *const *in, 
         if (tape && (rc || !ny)) reel_tape_end(tape);
         for (int k = 0; k < nx && ny && !rc; k++) din[at[k]] = dxs[k];
     }
-    again_end(&a);
+    reel_again_end_(&a);
     return rc;
 }
 

@@ -37,6 +37,7 @@ void reel_control_release_(reel_control *c)
         if (p->player.graph) reel_player_drop_(&p->player);
         reel_free_(p->from, ((size_t)p->n_in + 1) * sizeof *p->from);
     }
+    reel_backs_free_(c);
     for (int i = 0; i < c->n_around + c->n_assigned; i++) reel_release_rec_(c->around[i]);
     reel_free_(c->around, ((size_t)(c->n_around + c->n_assigned) + 1) * sizeof(reel_rec *));
     reel_free_(c->no_effects, (REEL_MAX_OUT + 1) * sizeof *c->no_effects);
@@ -300,6 +301,7 @@ static const reel_kernel call_kernel = {.plan_size = sizeof(reel_control_plan),
     }
 const reel_op reel_cond_ops_[2] = {CONTROL(cond, "cond", "pred,in", 0, REEL_KEEP_ALL_IN),
                                    CONTROL(cond, "cond", "pred,in", REEL_OPF_EFFECT, 0xffffffffu)};
-/* Its inside is not kept: the gradient runs it again. */
-const reel_op reel_call_ops_[2] = {CONTROL(call, "function_call", "in", 0, REEL_KEEP_ALL_IN),
-                                   CONTROL(call, "function_call", "in", REEL_OPF_EFFECT, 0xffffffffu)};
+/* Its inside is not kept, but for what the third gives besides: the gradient runs it again. */
+const reel_op reel_call_ops_[3] = {CONTROL(call, "function_call", "in", 0, REEL_KEEP_ALL_IN),
+                                   CONTROL(call, "function_call", "in", REEL_OPF_EFFECT, 0xffffffffu),
+                                   CONTROL(call, "function_call", "in", 0, 0xffffffffu)};

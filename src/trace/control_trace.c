@@ -15,6 +15,7 @@ typedef struct tracing {
     reel_control *c;
     reel_type types[REEL_MAX_IN];  /* of the inputs that a body sees */
     reel_tensor *all[REEL_MAX_IN]; /* the op's inputs, without a condition; those captured come last */
+    reel_rec *cell[REEL_MAX_IN];   /* of such an input that reel_value gave: the variable, else NULL */
     int n_all;
     reel_captured *keep[2]; /* what they captured, alive until the op has gone through the door */
     size_t n_keep[2], cap_keep[2];
@@ -28,11 +29,19 @@ bool reel_control_taped_(void)
     return false;
 }
 
+bool reel_one_tape_(const reel_capture *c)
+{
+    int n = c->one_tape ? 1 : c->taped ? 2 : 0;
+    for (const reel_listener *l = reel_ctx_()->listeners; l; l = l->next) n += !l->paused && !reel_is_capture_(l);
+    return n == 1;
+}
+
 /* ---- inputs -------------------------------------------------------------------------------------------------- */
 
 /* What a checkpoint is also given is that input: its gradients add up in one chain, as eagerly. Other bodies have inputs of their own. */
-static int add_input(tracing *g, const reel_rec *r, int32_t *number)
+static int add_input(tracing *g, const reel_captured *captured, int32_t *number)
 {
+    const reel_rec *r = captured->rec;
     const reel_traced *t = g->t;
     for (int i = t->again ? 0 : g->c->n_own; i < g->n_all; i++) {
         if (reel_rec_of_(g->all[i])->id != r->id) continue;
@@ -43,6 +52,7 @@ static int add_input(tracing *g, const reel_rec *r, int32_t *number)
         return reel_fail_at_(t->site, REEL_ETRACE, "%s: the bodies use more than %d tensors from around them", t->fn,
                              REEL_MAX_IN - 1 - g->c->n_own);
     *number = g->n_all;
+    g->cell[g->n_all] = captured->cell;
     g->all[g->n_all++] = reel_handle_(r);
     return 0;
 }
@@ -129,7 +139,7 @@ static int adopt(tracing *g, reel_part *p, reel_graph *body, const reel_capture 
         if (k < c->n_own) continue;
         const reel_captured *cap = &capture->captured[k - c->n_own];
         in[k] = cap->value;
-        rc = add_input(g, cap->rec, &p->from[k]);
+        rc = add_input(g, cap, &p->from[k]);
     }
     return rc ? rc : note_generators(c, p, body, g->t);
 }
@@ -170,6 +180,7 @@ static int trace_part(tracing *g, int k)
                             .parent = t->around,
                             .keep_captured = true,
                             .taped = reel_control_taped_(),
+                            .one_tape = reel_one_tape_(t->around),
                             .closed = t->called != NULL};
     if (t->called) capture.constants = (reel_list){around->n_constants, around->constants};
     reel_strong s;
@@ -228,7 +239,7 @@ static int through_door(const tracing *g, reel_tensor **out)
     if (n_out > REEL_MAX_OUT || n == 0)
         return reel_fail_at_(t->site, REEL_ETRACE, n ? "%s: more than %d outputs" : "%s: it needs an input", t->fn,
                              REEL_MAX_OUT);
-    return reel_door_(&ops[c->kind][c->n_drawn > 0], &attr, in, n, out, n_out, t->site);
+    return reel_door_(&ops[c->kind][c->n_drawn > 0 ? 1 : c->keeps ? 2 : 0], &attr, in, n, out, n_out, t->site);
 }
 
 static int trace_parts(tracing *g)
@@ -261,7 +272,7 @@ static void drop(tracing *g)
 /* Where the cells' values stand among the outputs. */
 static int first_cell(const tracing *g)
 {
-    return g->t->kind == REEL_SCAN ? g->t->n_carry : g->c->n_out - g->cells->n;
+    return g->t->kind == REEL_SCAN ? g->t->n_carry : g->c->n_out - g->c->n_kept - g->cells->n;
 }
 
 /* The op, then what it gives to variables; to the caller what its bodies gave. */
@@ -270,7 +281,7 @@ static int finish(const tracing *g, reel_tensor **out)
     reel_tensor *made[REEL_MAX_OUT + REEL_MAX_DRAWN];
     int rc = through_door(g, made);
     if (rc) return rc;
-    const int at = first_cell(g), n = g->cells->n, n_out = g->c->n_out - n;
+    const int at = first_cell(g), n = g->cells->n, n_out = g->c->n_out - g->c->n_kept - n;
     for (int j = 0; j < n_out; j++) out[j] = made[j < at ? j : j + n];
     for (int k = 0; k < n && !rc; k++) rc = reel_assign_at(g->t->site, reel_handle_(g->cells->cell[k]), made[at + k]);
     return rc;
@@ -286,7 +297,9 @@ static int keep(const tracing *g)
     c->n_around = n;
     c->n_assigned = m;
     for (int i = 0; i < n + m; i++) {
-        c->around[i] = i < n ? reel_rec_of_(g->all[c->n_own + i]) : g->cells->cell[i - n];
+        reel_rec *const snapshot = i < n ? g->cell[c->n_own + i] : NULL;
+        if (snapshot) c->values |= (uint64_t)1 << i;
+        c->around[i] = snapshot ? snapshot : i < n ? reel_rec_of_(g->all[c->n_own + i]) : g->cells->cell[i - n];
         reel_retain_rec_(c->around[i]);
     }
     atomic_fetch_add(&c->refs, 1);
@@ -298,7 +311,12 @@ int reel_control_call_(const reel_traced *t, reel_control *c, reel_tensor **out)
 {
     reel_assigned cells = {.n = c->n_assigned};
     tracing g = {.t = t, .cells = &cells, .c = c, .n_all = t->in.n + c->n_around};
-    for (int i = 0; i < g.n_all; i++) g.all[i] = i < t->in.n ? t->in.t[i] : reel_handle_(c->around[i - t->in.n]);
+    for (int i = 0; i < g.n_all; i++) {
+        const int k = i - t->in.n;
+        g.all[i] = k < 0 ? t->in.t[i] : reel_handle_(c->around[k]);
+        if (k >= 0 && c->values >> k & 1) g.all[i] = reel_value_at(t->site, g.all[i]);
+        if (!g.all[i]) return reel_status();
+    }
     for (int k = 0; k < cells.n; k++) cells.cell[k] = c->around[c->n_around + k];
     return finish(&g, out);
 }
@@ -311,6 +329,7 @@ int reel_control_trace_(const reel_traced *t, reel_tensor **out)
         tracing g = {.t = t, .cells = &cells};
         int rc = trace_parts(&g);
         const bool all = g.found.n <= cells.n;
+        if (!rc && all && t->keeps) rc = reel_back_residuals_(t->site, g.c, g.n_all);
         if (!rc && all && t->made) rc = keep(&g);
         if (!rc && all) rc = finish(&g, out);
         reel_assigned more = g.found;

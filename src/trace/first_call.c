@@ -124,13 +124,13 @@ int reel_fn_first_(const reel_fn_call *c, reel_tensor *out[])
 
 /* ---- the body without running it ----------------------------------------------------------------------- */
 
-reel_graph *reel_fn_symbolic_(const reel_fn_call *c, const reel_type *types, const char **asked)
+reel_graph *reel_fn_symbolic_(const reel_fn_call *c, const reel_type *types, reel_symbolic *says)
 {
     reel_function *f = c->f;
     reel_tensor *numbers[REEL_MAX_IN + 1];
     for (int i = 0; i < c->n; i++) numbers[i] = c->rec[i]->flags & REEL_R_NUM ? reel_handle_(c->rec[i]) : NULL;
     reel_capture capture = {.function = f, .allow_reads = f->allow_reads, .constants = {f->n_constants, f->constants}};
     reel_graph *g = reel_trace_symbolic_(c->site, FN, f->fn, types, numbers, &capture);
-    *asked = capture.asked;
+    *says = (reel_symbolic){capture.asked, capture.ambiguous, capture.dynamic};
     return g;
 }

@@ -58,6 +58,7 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
     f->statics_size = opts.statics_size;
     f->allow_reads = opts.allow_reads;
     f->call = opts.call;
+    f->eager_first = opts.eager_first;
     f->max_traces = opts.max_traces > 0 ? opts.max_traces : 16;
     f->unknown_after = opts.unknown_after ? opts.unknown_after : 3;
     f->check = opts.check;
@@ -163,10 +164,10 @@ static int taped_replay(const reel_fn_call *c, reel_fn_trace *t, reel_tensor *ou
     memcpy(arg, c->arg, (size_t)n * sizeof *arg);
     memcpy(in, c->rec, (size_t)n * sizeof *in);
     for (size_t i = 0; i < g->n_nodes; i++) {
-        if (g->nodes[i].kind != REEL_NODE_VAR) continue;
-        arg[n] = g->nodes[i].rec;
+        if (!(arg[n] = reel_node_cell_(g, &g->nodes[i]))) continue;
         in[n] = reel_cell_get_(arg[n]);
         if (!in[n]) reel_retain_rec_(in[n] = arg[n]); /* only assigned: it may have no value yet */
+        if (g->nodes[i].snapshot) arg[n] = in[n];
         n++;
     }
     reel_call_state *state = reel_call_state_new_(g);
@@ -270,13 +271,15 @@ static int vary(const reel_fn_call *c, reel_fn_trace **t, uint8_t *bits, char re
 {
     reel_type types[REEL_MAX_IN + 1];
     char why[REEL_WHY];
-    const char *asked = NULL;
+    reel_symbolic says;
     if (!reel_fn_vary_(c, types, bits, why)) return 0;
-    reel_graph *g = reel_fn_symbolic_(c, types, &asked);
+    reel_graph *g = reel_fn_symbolic_(c, types, &says);
+    const char *const asked = says.asked;
     if (reel_status() == REEL_ENOMEM) return REEL_ENOMEM;
     if (g && !asked) {
         reel_fn_varied_(c, bits, NULL);
         const int rc = reel_fn_insert_(c, g, types, *why ? why : NULL, true, t);
+        if (*t) reel_fn_replays_(*t, c->f);
         reel_graph_release_(g);
         return rc;
     }
@@ -290,13 +293,34 @@ static int vary(const reel_fn_call *c, reel_fn_trace **t, uint8_t *bits, char re
     return 0;
 }
 
+/* Nothing runs, so the call takes no more memory than its plan. *t NULL, without an error: the body must run. Sizes that depend on data may
+   be what fails here and not there; two variables of one value have been told apart for the next trace. */
+static int trace_only(const reel_fn_call *c, reel_fn_trace **t)
+{
+    reel_type types[REEL_MAX_IN + 1];
+    reel_symbolic says;
+    for (int i = 0; i < c->n; i++) types[i] = c->rec[i]->type;
+    reel_graph *g = reel_fn_symbolic_(c, types, &says);
+    reel_error e;
+    int rc = 0;
+    if (g && !says.ambiguous)
+        rc = reel_fn_insert_(c, g, types, NULL, true, t);
+    else if (!g && says.dynamic && reel_status() != REEL_ENOMEM)
+        (void)reel_take_error(&e);
+    else if (!g)
+        rc = reel_status();
+    reel_graph_release_(g);
+    return rc;
+}
+
 static int trace_first(const reel_fn_call *c, reel_fn_trace **t, reel_tensor *out[])
 {
     uint8_t bits[REEL_MAX_IN + 1];
     char reason[REEL_WHY] = "";
     int rc = vary(c, t, bits, reason);
     if (rc || *t) return rc;
-    rc = reel_fn_first_(c, out);
+    if (!c->taped && !c->f->allow_reads && !c->f->eager_first) rc = trace_only(c, t);
+    if (!rc && !*t) rc = reel_fn_first_(c, out);
     if (!rc && *reason) {
         reel_fn_varied_(c, bits, reason);
         rc = reel_status();
@@ -307,14 +331,14 @@ static int trace_first(const reel_fn_call *c, reel_fn_trace **t, reel_tensor *ou
 /* Is the body, with the C state it finds now, still what the trace has? */
 static int check(const reel_fn_call *c, reel_fn_trace *t)
 {
-    const char *asked = NULL;
+    reel_symbolic says;
     reel_function *f = c->f;
     pthread_mutex_lock(&f->lock);
     const bool due = f->check < 0 || t->checked < f->check;
     t->checked += due && f->check > 0;
     pthread_mutex_unlock(&f->lock);
     if (!due || t->player.graph->n_frozen) return 0; /* what reads host data cannot be looked at without running it */
-    reel_graph *g = reel_fn_symbolic_(c, t->note->sig.types, &asked);
+    reel_graph *g = reel_fn_symbolic_(c, t->note->sig.types, &says);
     if (!g) return reel_status();
     const int rc = reel_fn_compare_(c, t->player.graph, g);
     reel_graph_release_(g);
@@ -327,11 +351,34 @@ static int replay(const reel_fn_call *c, reel_fn_trace *t, bool whole, reel_tens
     return whole ? taped_replay(c, t, out) : by_body(c, out);
 }
 
-/* Several tapes: the outer ones will need the inside, for gradients of gradients. */
+static bool is_followed(const reel_fn_call *c, const reel_graph *g, reel_listener *tape)
+{
+    bool any = !tape->follows;
+    for (int i = 0; i < c->n && !any; i++) any = tape->follows(tape, c->arg[i]);
+    for (size_t i = 0; i < g->n_nodes && !any; i++) {
+        reel_rec *const cell = reel_node_cell_(g, &g->nodes[i]);
+        reel_rec *const value = cell && g->nodes[i].snapshot ? reel_cell_get_(cell) : NULL;
+        any = cell && tape->follows(tape, value ? value : cell);
+        if (value) reel_release_rec_(value);
+    }
+    return any;
+}
+
+/* How many tapes will have something of the call. */
+static int followers(const reel_fn_call *c, const reel_graph *g)
+{
+    int n = 0;
+    for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next)
+        n += !l->paused && !reel_is_capture_(l) && is_followed(c, g, l);
+    return n;
+}
+
+/* Several tapes that have something of it: the outer ones will need the inside, for gradients of gradients. */
 static bool is_whole(const reel_fn_call *c, const reel_fn_trace *t)
 {
     const reel_graph *g = t->player.graph;
-    return !c->taped || (!g->own_vjp && c->tapes == 1 && reel_call_inputs_(g) <= REEL_MAX_IN);
+    if (!c->taped) return true;
+    return !g->own_vjp && reel_call_inputs_(g) <= REEL_MAX_IN && (c->tapes == 1 || followers(c, g) <= 1);
 }
 
 static int run(const reel_fn_call *c, reel_tensor *out[])

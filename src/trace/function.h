@@ -39,7 +39,7 @@ typedef struct reel_called {
     struct reel_called *next; /* most recently made first */
     reel_type *types;
     int n;
-    bool widen;
+    bool widen, keeps; /* keeps: see reel_control */
     char *statics;
     size_t statics_size;
     struct reel_control *control;
@@ -52,7 +52,7 @@ struct reel_function {
     size_t statics_size;
     reel_tensor **constants;
     int n_constants;
-    bool allow_reads, call;
+    bool allow_reads, call, eager_first;
     reel_called *called;
     int max_traces, n_traces, made, unknown_after, check, max_arenas;
     uint64_t replays;
@@ -93,6 +93,7 @@ reel_fn_trace *reel_fn_find_(const reel_fn_call *c);
 int reel_fn_insert_(const reel_fn_call *c, reel_graph *g, const reel_type *types, const char *why, bool keep,
                     reel_fn_trace **made);
 void reel_fn_unref_(reel_fn_trace *t);
+void reel_fn_replays_(reel_fn_trace *t, reel_function *f); /* counts one. Takes the lock itself */
 void reel_notes_free_(reel_function *f);
 /* The call's types with the dimensions that experience says vary made unknown; why: room for a text. False: none. Takes the lock. */
 bool reel_fn_vary_(const reel_fn_call *c, reel_type *types, uint8_t *bits, char why[REEL_WHY]);
@@ -101,9 +102,14 @@ void reel_fn_varied_(const reel_fn_call *c, const uint8_t *bits, const char *rea
 
 /* ---- first_call.c ---------------------------------------------------------------------------------- */
 int reel_fn_first_(const reel_fn_call *c, reel_tensor *out[]);
-/* The graph of the body for inputs of those types, traced without running anything; NULL: raised. *asked: where the body asked
-   for a size that is unknown. */
-reel_graph *reel_fn_symbolic_(const reel_fn_call *c, const reel_type *types, const char **asked);
+/* What there is to say of a body traced without running anything. */
+typedef struct reel_symbolic {
+    const char *asked; /* where it asked for a size that is unknown, NULL: nowhere */
+    bool ambiguous;    /* two variables had one value: not to be kept */
+    bool dynamic;      /* it had a size that depends on data by then */
+} reel_symbolic;
+/* The graph of the body for inputs of those types, traced without running anything; NULL: raised. */
+reel_graph *reel_fn_symbolic_(const reel_fn_call *c, const reel_type *types, reel_symbolic *says);
 reel_tensor *reel_fn_copy_(const reel_fn_call *c, reel_tensor *t); /* a view that outer tapes see */
 int reel_fn_apart_(const reel_fn_call *c, reel_tensor *out[]);
 

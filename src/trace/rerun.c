@@ -2,6 +2,7 @@
    gradient of a replayed function, which is an op like any other: its vjp reruns its graph under a tape of its own. */
 #include <stdio.h>
 #include <string.h>
+#include "core/again.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/random.h"
@@ -30,6 +31,11 @@ static int rerun_one(const reel_graph *g, size_t i, reel_tensor **tensors, reel_
     const reel_node *n = &g->nodes[i];
     reel_generator *gens[REEL_MAX_DRAWN];
     if (n->kind == REEL_NODE_OP) {
+        reel_tensor *const var = n->snapshot ? tensors[g->ins[n->first_in]] : NULL;
+        if (var && reel_rec_of_(var)->flags & REEL_R_CELL) { /* not where another tensor was fed for it */
+            tensors[n->first_out] = reel_value_at(n->site, var);
+            return reel_status();
+        }
         if (again && reel_draws_of_(n->op, reel_node_attr_(g, n), gens)) return reel_redraw_node_(g, n, tensors, again);
         return reel_rerun_node_(g, n, tensors);
     }
@@ -217,20 +223,20 @@ static reel_tensor *renamed(const char *site, reel_tensor *x)
     return reel_transpose_at(site, x, axes);
 }
 
-/* Value numbers of in[], then of the variables read. */
+/* Value numbers of in[], then of the variables read and of what reel_value gave. */
 static int list_inputs(const reel_graph *g, int32_t *value)
 {
     int n = g->n_inputs;
     if (n) memcpy(value, g->inputs, (size_t)n * sizeof *value);
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i].kind == REEL_NODE_VAR && n < REEL_MAX_IN) value[n++] = g->nodes[i].first_out;
+        if (reel_node_cell_(g, &g->nodes[i]) && n < REEL_MAX_IN) value[n++] = g->nodes[i].first_out;
     return n;
 }
 
 int reel_call_inputs_(const reel_graph *g)
 {
     int n = g->n_inputs;
-    for (size_t i = 0; i < g->n_nodes; i++) n += g->nodes[i].kind == REEL_NODE_VAR;
+    for (size_t i = 0; i < g->n_nodes; i++) n += reel_node_cell_(g, &g->nodes[i]) != NULL;
     return n;
 }
 
@@ -246,7 +252,9 @@ static int backward(const reel_vjp_args *v, const reel_graph *g, const uint8_t *
             t = renamed(v->site, t);
             if (!t) return reel_status();
             at[nx] = i;
-            v->total[i] = i >= g->n_inputs; /* in[] are copies: see first_call and by_body in function.c */
+            v->total[i] =
+                i >= g->n_inputs &&
+                !reel_vjp_again_(v, g->n_inputs, i); /* in[] are copies: see first_call and by_body in function.c */
             from[nx] = v->total[i] ? v->sum[i] : NULL;
             xs[nx++] = t;
         }

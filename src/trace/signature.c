@@ -297,14 +297,20 @@ int reel_fn_insert_(const reel_fn_call *c, reel_graph *g, const reel_type *types
         if (made) {
             *made = t;
             t->refs++;
-            n->replays++;
-            f->replays++;
         }
         remember_graph(f, g);
         if (++f->n_traces > f->max_traces) drop_last(f);
     }
     pthread_mutex_unlock(&f->lock);
     return n->why ? 0 : REEL_ENOMEM;
+}
+
+void reel_fn_replays_(reel_fn_trace *t, reel_function *f)
+{
+    pthread_mutex_lock(&f->lock);
+    t->note->replays++;
+    f->replays++;
+    pthread_mutex_unlock(&f->lock);
 }
 
 /* ---- dimensions that vary ------------------------------------------------------------------------------- */

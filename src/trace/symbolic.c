@@ -125,6 +125,7 @@ reel_graph *reel_trace_symbolic_(const char *site, const char *fn, reel_fn f, co
         reel_capture_start_(c, g, site, true);
         rc = trace_body(site, fn, f, c, in);
         if (c->open) reel_listener_remove_(&c->base);
+        c->dynamic = g->dynamic;
         reel_capture_end_(c);
     }
     reel_scope_end(scope);

@@ -31,6 +31,8 @@ typedef struct reel_node {
     int32_t scope; /* where its name scope begins in graph->texts, -1: none */
     uint8_t kind;  /* reel_node_kind */
     bool weak;     /* a weak number */
+    bool
+        snapshot; /* what reel_value gave of a variable: to a tape that runs it again no gradient of the variable's, but that of the value */
 } reel_node;
 
 typedef struct reel_gvalue {
@@ -67,7 +69,8 @@ struct reel_graph {
     bool widen;   /* made while gradcheck widened: its creations are f64 */
     bool dynamic; /* has an op whose sizes depend on data */
     bool updates; /* has an op that changes some rows of a variable */
-    bool own_vjp; /* assigns, reads by reel_value or has a gradient of its own: a tape cannot hear that from nodes */
+    bool
+        own_vjp; /* reads a variable behind its assignment, or has a call with a gradient that it cannot note: no tape can hear that from nodes */
     reel_node *nodes;
     reel_gvalue *values;
     int32_t *ins;
@@ -118,9 +121,14 @@ int reel_graph_infer_(const reel_graph *g, const reel_op *op, const void *attr, 
 
 /* ---- capture: the listener that writes a graph ----------------------------------------------------- */
 typedef struct reel_captured {
-    reel_rec *rec; /* retained */
-    int32_t value; /* in the sub-graph */
+    reel_rec *rec;  /* retained */
+    int32_t value;  /* in the sub-graph */
+    reel_rec *cell; /* of what reel_value gave: the variable, which its graph holds; else NULL */
 } reel_captured;
+typedef struct reel_snapshot {
+    uint64_t of;   /* the id of a variable's value */
+    reel_rec *rec; /* what reel_value gives of it, under an id of its own; retained */
+} reel_snapshot;
 
 typedef struct reel_capture {
     reel_listener base;
@@ -131,11 +139,14 @@ typedef struct reel_capture {
     bool anything; /* tensors from outside are constants: nothing will be replayed */
     bool open;
     bool ambiguous;    /* two values of one id: the trace must not be kept */
+    bool dynamic;      /* of a body traced symbolically, behind its end: it had a size that depends on data */
     const char *asked; /* where the size of an unknown dimension was asked for; NULL: nowhere */
     /* Of a sub-graph: what it does not know is looked up in the graph around it, and becomes one more input. */
     struct reel_capture *parent;
     reel_captured *captured;
     size_t n_captured, cap_captured;
+    reel_snapshot *snapshots;
+    size_t n_snapshots, cap_snapshots;
     bool keep_captured;  /* beyond the end: for the caller to free */
     reel_idmap assigned; /* of a graph being built: a cell's id -> assigned_rec */
     reel_rec **assigned_rec;
@@ -143,6 +154,7 @@ typedef struct reel_capture {
     reel_rec **changed; /* of a sub-graph: cells that it assigns, retained */
     size_t n_changed, cap_changed;
     bool taped;                     /* of a sub-graph: tapes listen around it */
+    bool one_tape;                  /* ... just one */
     bool closed;                    /* of a called function: nothing from around it but variables */
     struct reel_rewriter *rewriter; /* of a user's pass; see passes/pass.h */
     reel_idmap sized; /* of a function: the id of a value whose sizes depend on data -> its type in the graph */
@@ -479,7 +491,12 @@ static inline reel_type reel_state_type_(void)
 typedef struct reel_call_state reel_call_state;
 reel_call_state *reel_call_state_new_(reel_graph *g); /* takes note of the generators */
 void reel_call_state_release_(reel_call_state *s);
-int reel_call_inputs_(const reel_graph *g); /* n_inputs and variables read */
+int reel_call_inputs_(const reel_graph *g); /* n_inputs, variables read, and their values by reel_value */
+/* The variable that node reads in a way of its own, as a variable or by reel_value; NULL: it is no such node. */
+static inline reel_rec *reel_node_cell_(const reel_graph *g, const reel_node *n)
+{
+    return n->kind == REEL_NODE_VAR ? n->rec : n->snapshot ? g->nodes[g->values[g->ins[n->first_in]].node].rec : NULL;
+}
 int reel_call_tell_(const char *site, reel_call_state *s, reel_rec *const *arg, reel_rec *const *in,
                     reel_tensor *const *out);
 #endif

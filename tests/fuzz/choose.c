@@ -571,12 +571,13 @@ static bool choose_assign(fuzz_gen *g, fuzz_step *s)
     return true;
 }
 
-/* A snapshot that a body uses has a gradient in some modes and none in others: never in programs with control flow. */
+/* B: a variable that the body may use */
 static bool choose_variable(fuzz_gen *g, fuzz_step *s)
 {
-    if (g->depth > 0 || g->p->control) return false;
-    g->p->snapshots = true;
-    return two(s, pick(g), g->p->n_in + below(g, FUZZ_VARS));
+    const int var = g->p->n_in + below(g, FUZZ_VARS);
+    bool there = false;
+    for (int i = 0; i < g->n_pool; i++) there = there || g->pool[i] == var;
+    return there && two(s, pick(g), var);
 }
 
 fuzz_choose *const fuzz_choosers[FUZZ_N_KINDS] = {

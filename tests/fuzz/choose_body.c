@@ -186,7 +186,7 @@ bool choose_train(fuzz_gen *g, fuzz_step *s)
 
 static fuzz_block *open_control(fuzz_gen *g, outside *o, int n, const int *like, reel_tensor *const *tensor)
 {
-    fuzz_block *b = g->p->snapshots ? NULL : open_body(g, o, n, like, tensor, false, true);
+    fuzz_block *b = open_body(g, o, n, like, tensor, false, true);
     if (!b) return NULL;
     if (g->orders > 0) {
         g->draws = false;

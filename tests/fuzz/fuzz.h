@@ -53,7 +53,6 @@ struct fuzz_program {
     bool batch;                       /* the first input's first dimension may be unknown */
     bool grads;                       /* it also gives the gradients of its results */
     bool untaped;                     /* a body of control flow draws: no gradient by a tape around a trace */
-    bool snapshots;                   /* values of variables by reel_value */
     bool control;                     /* has control flow */
     bool zeros;                       /* gradients go through control flow: a zero's sign may be another in a trace */
     bool close;                       /* those of gradients do: the additions of loops within come in another order */

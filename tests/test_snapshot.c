@@ -1,0 +1,270 @@
+/* Under tapes and traces: what reel_value gives is a value, not the variable, wherever it is used; and functions that call it, have custom
+   gradients, or hear of a second tape that wants nothing of them, are replayed. */
+#include "trace_help.h"
+
+enum { N = 3 };
+struct self {
+    reel_vars *vars;
+    reel_tensor *w, *kept;
+    reel_function *inner;
+    int calls, kind;
+};
+
+static reel_tensor *vec3(double a, double b, double c)
+{
+    const double x[N] = {a, b, c};
+    return reel_from_f64(REEL_SHAPE(N), x, N);
+}
+static void self_init(struct self *s)
+{
+    memset(s, 0, sizeof *s);
+    s->vars = reel_vars_new("m");
+    s->w = reel_var(s->vars, "w", vec3(0.9, -0.8, 0.7));
+}
+
+/* ---- gradients inside: eagerly, captured, replayed ---------------------------------------------------------- */
+
+static int both(void *self, reel_tensor *const in[],
+                reel_tensor *out[]) /* the variable, its value from around and from here */
+{
+    struct self *s = self;
+    reel_tensor *y = reel_mul(reel_tanh(in[0]), s->w);
+    if (s->kind & 1) y = reel_add(y, reel_mul(s->kept, in[0]));
+    if (s->kind & 2) y = reel_mul(y, reel_exp(reel_value(s->w)));
+    out[0] = y;
+    return reel_status();
+}
+static int only_value(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct self *s = self;
+    out[0] = reel_mul(in[0], reel_value(s->w));
+    return reel_status();
+}
+static int fewer(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_less(in[1], reel_num(3));
+    return reel_status();
+}
+static int both_step(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    out[1] = reel_add(in[1], reel_num(1));
+    return both(self, in, out);
+}
+static int both_cell(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *x = reel_add(in[0], in[1]);
+    if (both(self, &x, out)) return reel_status();
+    out[1] = reel_square(out[0]);
+    return reel_status();
+}
+enum { COND, WHILE, SCAN, CALL, PLAIN, HOWS };
+static int loss_of(struct self *s, int how, reel_tensor *x, reel_tensor **y)
+{
+    reel_tensor *r[2] = {NULL};
+    switch (how) {
+    case COND:
+        reel_cond(reel_greater(reel_sum(x), reel_num(0)), REEL_FN(both, s, 1, 1), REEL_FN(only_value, s, 1, 1),
+                  REEL_LIST(x), r);
+        break;
+    case WHILE:
+        reel_while(REEL_FN(fewer, s, 2, 1), REEL_FN(both_step, s, 2, 2),
+                   REEL_LIST(x, reel_zeros(REEL_F64, REEL_SCALAR)), REEL_OPTS(while, .max_steps = 6), r);
+        break;
+    case SCAN: reel_scan(REEL_FN(both_cell, s, 2, 2), REEL_LIST(x), REEL_LIST(x), r); break;
+    case CALL: reel_function_call(s->inner, REEL_LIST(x), r); break;
+    default: both(s, &x, r);
+    }
+    *y = reel_sum(r[0]);
+    return reel_status();
+}
+static int gradients(struct self *s, int how, reel_tensor *const in[], reel_tensor *out[])
+{
+    s->calls++;
+    s->kept = reel_value(s->w);
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_watch(t, REEL_LIST(in[0]));
+    if (loss_of(s, how, in[0], &out[0])) return reel_status();
+    out[0] = reel_add(out[0], reel_sum(reel_mul(s->w, reel_value(s->w))));
+    return reel_grad(t, out[0], REEL_LIST(in[0], s->w), out + 1);
+}
+#define BODY(how)                                                                  \
+    static int body_##how(void *self, reel_tensor *const in[], reel_tensor *out[]) \
+    {                                                                              \
+        return gradients(self, how, in, out);                                      \
+    }
+BODY(COND)
+BODY(WHILE)
+BODY(SCAN)
+BODY(CALL)
+BODY(PLAIN)
+
+static void test_inside(void)
+{
+    static reel_body *const bodies[HOWS] = {body_COND, body_WHILE, body_SCAN, body_CALL, body_PLAIN};
+    static const char *const names[HOWS] = {"cond", "while", "scan", "call", "plain"};
+    for (int how = 0; how < HOWS; how++) {
+        for (int kind = 0; kind < 4; kind++) {
+            REEL_SCOPED;
+            struct self s;
+            reel_tensor *e[2][3], *r[3];
+            self_init(&s);
+            s.kind = how == CALL ? kind & 2 : kind; /* a call sees nothing of what is around it */
+            s.inner = reel_function_new(REEL_FN(both, &s, 1, 1), REEL_OPTS(function, .call = true));
+            reel_function *f[2] = {
+                reel_function_new((reel_fn){bodies[how], &s, 1, 3, "f"}, NULL),
+                reel_function_new((reel_fn){bodies[how], &s, 1, 3, "f"}, REEL_OPTS(function, .eager_first = true))};
+            int different = 0;
+            for (int i = 0; i < 4; i++) {
+                reel_tensor *x = vec3(0.5 + i, 0.25, -0.5);
+                reel_assign(s.w, vec3(0.9 - 0.1 * i, -0.8, 0.7)); /* a node that a call shares sees the value of now */
+                if (i < 2) reel_invoke((reel_fn){bodies[how], &s, 1, 3, "f"}, REEL_LIST(x), e[i]);
+                reel_tensor *x2 = vec3(0.5 + i % 2, 0.25, -0.5);
+                reel_assign(s.w, vec3(0.9 - 0.1 * (i % 2), -0.8, 0.7));
+                for (int k = 0; k < 2; k++) {
+                    reel_function_call(f[k], REEL_LIST(x2), r);
+                    for (int j = 0; j < 3 && i; j++) different += i < 2 && !same_bits(e[i][j], r[j]);
+                    for (int j = 0; j < 3 && i >= 2; j++) different += !same_bits(e[i - 2][j], r[j]);
+                }
+            }
+            expect_none(names[how]);
+            TAP_OK(different == 0, "%s, kind %d: %d results differ from eager", names[how], kind, different);
+            for (int k = 0; k < 2; k++) reel_function_free(f[k]);
+            reel_function_free(s.inner);
+            reel_vars_free(s.vars);
+        }
+    }
+}
+
+/* A value is one to who watches it, however often it is asked for. */
+static int watches(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct self *s = self;
+    reel_tensor *v = reel_value(s->w);
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_watch(t, REEL_LIST(v));
+    out[0] = reel_sum(reel_mul(reel_mul(in[0], s->w), reel_square(reel_value(s->w))));
+    return reel_grad(t, out[0], REEL_LIST(v, s->w), out + 1);
+}
+static void test_watched(void)
+{
+    REEL_SCOPED;
+    struct self s;
+    reel_tensor *e[3], *r[3], *x = vec3(1, 2, 3);
+    self_init(&s);
+    reel_invoke(REEL_FN(watches, &s, 1, 3), REEL_LIST(x), e);
+    TAP_OK(!same_bits(e[1], e[2]), "a watched value and its variable have gradients of their own");
+    reel_function *f = reel_function_new(REEL_FN(watches, &s, 1, 3), NULL);
+    for (int i = 0; i < 2; i++) {
+        reel_function_call(f, REEL_LIST(x), r);
+        TAP_OK(same_bits(e[0], r[0]) && same_bits(e[1], r[1]) && same_bits(e[2], r[2]), "call %d: the same", i);
+    }
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *v = reel_value(s.w), *d[2], *y = reel_sum(reel_mul(reel_mul(v, s.w), reel_value(s.w)));
+    reel_graph_grad(REEL_LIST(y), REEL_LIST(v, s.w), NULL, d);
+    reel_output("dv", d[0]);
+    reel_output("dw", d[1]);
+    reel_graph_end(g);
+    reel_session *session = reel_session_new(g, NULL);
+    reel_session_run(session, (reel_feeds){0, NULL}, REEL_FETCHES("dv", "dw"), r);
+    TAP_OK(fabs(reel_item(reel_select(r[0], 0, 0)) - 2 * 0.81) < 1e-12 &&
+               fabs(reel_item(reel_select(r[1], 0, 0)) - 0.81) < 1e-12,
+           "in a graph of placeholders, too");
+    expect_none("watched");
+    reel_session_free(session);
+    reel_graph_free(g);
+    reel_function_free(f);
+    reel_vars_free(s.vars);
+}
+
+/* ---- tapes around: what is replayed ------------------------------------------------------------------------------ */
+
+static int uses_value(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct self *s = self;
+    s->calls++;
+    out[0] = reel_sum(reel_mul(reel_mul(in[0], s->w), reel_tanh(reel_value(s->w))));
+    return reel_status();
+}
+static int identity(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_tanh(in[0]);
+    return reel_status();
+}
+static int times_five(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const struct self *s = self;
+    out[0] = reel_mul(reel_mul(in[2], reel_num(5)), s->w);
+    return reel_status();
+}
+static int custom(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct self *s = self;
+    reel_tensor *r[1];
+    s->calls++;
+    reel_custom_grad(REEL_FN(identity, s, 1, 1), REEL_FN(times_five, s, 3, 1), REEL_LIST(reel_mul(in[0], s->w)), r);
+    out[0] = reel_sum(reel_mul(r[0], in[0]));
+    return reel_status();
+}
+static int reads_behind(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct self *s = self;
+    s->calls++;
+    reel_assign(s->w, reel_mul(s->w, reel_num(0.5)));
+    out[0] = reel_sum(reel_mul(in[0], reel_exp(s->w)));
+    return reel_status();
+}
+
+/* f as it is or as a function, under one tape, or also under one that watches nothing (before or behind it); assigned: the variable has got,
+   under the tape, what depends on x. */
+static void taped(reel_fn f, reel_function *fast, struct self *s, int i, bool two, bool assigned, reel_tensor *out[3])
+{
+    reel_tensor *x = vec3(0.5 + i, 0.25, -0.5);
+    reel_assign(s->w, vec3(0.9, -0.8 * i, 0.7));
+    reel_tape *other = two ? reel_tape_begin(REEL_OPTS(tape, .no_variables = true)) : NULL;
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_watch(t, REEL_LIST(x));
+    if (assigned) reel_assign(s->w, reel_square(x));
+    if (fast)
+        reel_function_call(fast, REEL_LIST(x), out);
+    else
+        reel_invoke(f, REEL_LIST(x), out);
+    reel_tape_end(other);
+    reel_grad(t, out[0], REEL_LIST(x, s->w), out + 1);
+}
+
+static void replays(reel_body *body, bool two, bool assigned, int runs, const char *name)
+{
+    REEL_SCOPED;
+    enum { CALLS = 5 };
+    struct self s;
+    reel_tensor *e[CALLS][3], *r[3];
+    self_init(&s);
+    const reel_fn fn = {body, &s, 1, 1, "f"};
+    for (int i = 0; i < CALLS; i++) taped(fn, NULL, &s, i, two, assigned, e[i]);
+    reel_function *f = reel_function_new(fn, NULL);
+    int different = 0;
+    s.calls = 0;
+    for (int i = 0; i < CALLS; i++) {
+        taped(fn, f, &s, i, two, assigned, r);
+        for (int j = 0; j < 3; j++) different += !same_bits(e[i][j], r[j]);
+    }
+    expect_none(name);
+    TAP_OK(different == 0, "%s: %d results or gradients differ from eager", name, different);
+    TAP_OK(s.calls == runs, "%s: the body ran %d times in %d calls", name, s.calls, CALLS);
+    reel_function_free(f);
+    reel_vars_free(s.vars);
+}
+
+static void test_replays(void)
+{
+    replays(uses_value, false, false, 1, "reel_value under a tape");
+    replays(uses_value, false, true, 1, "of a variable assigned under the tape");
+    replays(uses_value, true, false, 1, "under another tape that watches nothing");
+    replays(custom, false, false, 1, "a custom gradient");
+    replays(custom, true, false, 1, "a custom gradient under two");
+    replays(reads_behind, false, false, 5, "read behind its assignment");
+}
+
+TAP_MAIN(test_inside, test_watched, test_replays)
