@@ -445,6 +445,7 @@ static int host(reel_listener *self, reel_rec *r, bool made, const char *site, c
             "before the call",
             what, c->base.site);
     }
+    if (!made && c->parent && r->flags & REEL_R_SYMBOLIC) return 0; /* in control flow it has no value in any mode */
     if (made && (!c->function || c->allow_reads) && reel_capture_const_(c, r, site) < 0) return reel_status();
     if (!c->function || c->allow_reads) return note_frozen(c, r, made, site, what);
     return reel_fail_at_(
