@@ -292,7 +292,8 @@ BODY(calls_itself)
 BODY(data_in_slice)
 {
     (void)self;
-    const int64_t n = (int64_t)reel_item(reel_cast(reel_argmax(in[0], 0), REEL_F64));
+    const double at = reel_item(reel_cast(reel_argmax(in[0], 0), REEL_F64));
+    const int64_t n = at == at ? (int64_t)at : 0;
     out[0] = reel_slice(in[0], 1, REEL_RANGES({0, n + 1, 1}));
     DONE;
 }

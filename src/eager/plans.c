@@ -87,6 +87,13 @@ static uint64_t hash_key(const uint64_t *key, size_t n)
     return h | 1;
 }
 
+/* A workspace of no bytes: kernels add their offsets, which are 0, to it, and nothing may be added to NULL. */
+static void *nowhere(void)
+{
+    static const _Alignas(64) char none[64];
+    return (void *)(uintptr_t)none;
+}
+
 /* A workspace, from the stack when small. */
 static int run_with_work(const reel_kernel *k, const void *plan, void **ptr, size_t work)
 {
@@ -107,19 +114,19 @@ REEL_NOINLINE static int count_and_run(const reel_kernel *k, const void *plan, v
 {
     int64_t n = 0;
     bool empty = false;
-    void *buf = work ? reel_alloc_(work) : NULL;
-    if (work && !buf) return REEL_ENOMEM;
+    void *buf = work ? reel_alloc_(work) : nowhere();
+    if (!buf) return REEL_ENOMEM;
     int rc = reel_counting_(k)->count(plan, ptr, buf, &n);
     if (!rc) rc = s->make(s->arg, n, ptr, &empty);
     if (!rc && !empty) rc = k->run(plan, ptr, buf);
-    if (buf) reel_free_(buf, work);
+    if (work) reel_free_(buf, work);
     return rc;
 }
 
 static inline int run_planned(const reel_kernel *k, const void *plan, void **ptr, size_t work, const reel_sizing *s)
 {
     if (REEL_UNLIKELY(s != NULL)) return count_and_run(k, plan, ptr, work, s);
-    return work == 0 ? k->run(plan, ptr, NULL) : run_with_work(k, plan, ptr, work);
+    return work == 0 ? k->run(plan, ptr, nowhere()) : run_with_work(k, plan, ptr, work);
 }
 
 static int prepare_entry(plan_entry *e, const reel_kernel *k, const reel_ksig *sig, const uint64_t *key, size_t n,

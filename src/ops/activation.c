@@ -171,7 +171,8 @@ reel_tensor *reel_prelu_grad_at_(const char *site, reel_tensor *x, reel_tensor *
     {                                                                                 \
         const char *const s = v->site;                                                \
         reel_tensor *const g = v->dout[0], *const x = v->in[0], *const y = v->out[0]; \
-        const double *const p = ((const reel_attr_scalars *)v->attr)->p;              \
+        const reel_attr_scalars *const a = v->attr;                                   \
+        const double *const p = a ? a->p : NULL;                                      \
         (void)x, (void)y, (void)p;                                                    \
         v->din[0] = formula;                                                          \
         return reel_status();                                                         \

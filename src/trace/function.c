@@ -46,7 +46,7 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
     f->passes.ways.check = passes.ways.check || opts.check_plans;
     f->constants = reel_alloc_array_((size_t)opts.constants.n + 1, sizeof *f->constants);
     f->unknown = reel_zalloc_(2 * ((size_t)fn.n_in + 1));
-    f->refused = f->unknown + fn.n_in + 1;
+    f->refused = f->unknown ? f->unknown + fn.n_in + 1 : NULL;
     if (!f->constants || !f->unknown || pthread_mutex_init(&f->lock, NULL)) {
         reel_free_(f->constants, ((size_t)opts.constants.n + 1) * sizeof *f->constants);
         reel_free_(f->unknown, 2 * ((size_t)fn.n_in + 1));

@@ -40,7 +40,7 @@ static void put_ranges(FILE *f, const int64_t *n)
 /* What stands for NAME(i) in a step; false: it is an ordinary call. */
 static bool put_token(FILE *f, const fuzz_program *p, const fuzz_step *s, const char *name, int i)
 {
-    const int64_t *n = &s->n[i];
+    const int64_t *n = &s->n[i < 0 ? 0 : i];
     if (strcmp(name, "N") == 0 || strcmp(name, "L") == 0)
         fprintf(f, "%lld", (long long)*n);
     else if (strcmp(name, "Q") == 0)

@@ -99,7 +99,7 @@ const char *reel_float_(reel_dtype real, double x, char buf[REEL_NUMBER_TEXT])
         snprintf(buf, REEL_NUMBER_TEXT, "(float)NAN");
     else if (f - f != 0)
         snprintf(buf, REEL_NUMBER_TEXT, f > 0 ? "(float)INFINITY" : "-(float)INFINITY");
-    else if (f == (float)(long)f && f < 1e6f && f > -1e6f && (f != 0 || 1 / f > 0))
+    else if (f < 1e6f && f > -1e6f && f == (float)(long)f && (f != 0 || 1 / f > 0))
         snprintf(buf, REEL_NUMBER_TEXT, "%.1ff", (double)f);
     else
         snprintf(buf, REEL_NUMBER_TEXT, "%af", (double)f);
