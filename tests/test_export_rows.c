@@ -217,7 +217,7 @@ static void one_file(int *id, const char *only)
         for (int i = first; pass ? i < end : i < N_ROWS && n < BATCH_NODES; i++) {
             const reel_op *op = &reel_rows_[i];
             if (pass == 0) *id = i + 1;
-            if ((only && strcmp(only, op->name) != 0) || i % parts != part - 1 || !reel_emitter_of_(op)) continue;
+            if ((only && strcmp(only, op->name) != 0) || i % parts != part - 1 || !reel_emitter_of_(op, NULL)) continue;
             if (pass == 0 && strlen(b.rows) + strlen(op->name) + 2 < sizeof b.rows) {
                 strcat(b.rows, " ");
                 strcat(b.rows, op->name);
@@ -256,10 +256,10 @@ static void write_list(char *to, size_t size)
 {
     size_t n = 0;
     int count = 0, line = 0;
-    for (int i = 0; i < N_ROWS; i++) count += reel_emitter_of_(&reel_rows_[i]) != NULL;
+    for (int i = 0; i < N_ROWS; i++) count += reel_emitter_of_(&reel_rows_[i], NULL) != NULL;
     n += (size_t)snprintf(to + n, size - n, "%d of %d rows of ops.def have an exported form:", count, (int)N_ROWS);
     for (int i = 0; i < N_ROWS && n < size; i++) {
-        if (!reel_emitter_of_(&reel_rows_[i])) continue;
+        if (!reel_emitter_of_(&reel_rows_[i], NULL)) continue;
         const int length = (int)strlen(reel_rows_[i].name) + 3;
         const bool turns = line == 0 || line + length > 140;
         line = turns ? length : line + length;
@@ -268,7 +268,7 @@ static void write_list(char *to, size_t size)
     if (n < size) n += (size_t)snprintf(to + n, size - n, "\n\nThese have none:");
     line = 0;
     for (int i = 0; i < N_ROWS && n < size; i++) {
-        if (reel_emitter_of_(&reel_rows_[i]) || reel_rows_[i].flags & REEL_OPF_CELL0) continue;
+        if (reel_emitter_of_(&reel_rows_[i], NULL) || reel_rows_[i].flags & REEL_OPF_CELL0) continue;
         const int length = (int)strlen(reel_rows_[i].name) + 3;
         const bool turns = line == 0 || line + length > 140;
         line = turns ? length : line + length;
@@ -318,7 +318,7 @@ int main(int argc, char **argv)
     if (!TAP_OK(export_begin(), "a folder")) return tap_finish();
     for (int id = 0; id < N_ROWS;) one_file(&id, only);
     int n = 0;
-    for (int i = 0; i < N_ROWS; i++) n += reel_emitter_of_(&reel_rows_[i]) != NULL;
+    for (int i = 0; i < N_ROWS; i++) n += reel_emitter_of_(&reel_rows_[i], NULL) != NULL;
     tap_note("%d of %d rows have an exported form", n, (int)N_ROWS);
     if (getenv("REEL_EXPORT_KEEP"))
         tap_note("kept: %s", export_folder);

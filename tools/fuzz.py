@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Random programs in as many processes as there are cores: ./dev fuzz.
 
-    fuzz.py PROGRAM [--programs N] [--seed S] [--jobs J] [--levels L] [--log FILE] [--out FOLDER] [--every N]
+    fuzz.py PROGRAM [--programs N] [--seed S] [--jobs J] [--levels L] [--compile C] [--export E] [--log FILE] [--out FOLDER]
 
 Runs N programs from seed S on, in pieces of 500. A program that differs between modes, crashes or hangs is shrunk, and written to FOLDER
 as C; the run goes on behind it. With --log each finished piece is noted in FILE, and pieces that stand there already are not run
-again: so a long run can be stopped and taken up. Ends with how often each pass fired, and `N passed, N failed`.
+again: so a long run can be stopped and taken up. Ends with one block of counts, a name and a number a line, and `N passed, N failed`.
 """
 import argparse
 import collections
@@ -29,6 +29,7 @@ def arguments():
     p.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--levels", type=int, default=3, help="lists of passes for each program besides default and none; 0: all")
     p.add_argument("--compile", type=int, default=100, help="every so many-th program also runs compiled; 0: none")
+    p.add_argument("--export", type=int, default=100, help="of every so many batches of 20 programs one is exported as C; 0: none")
     p.add_argument("--log")
     p.add_argument("--out", default="fuzz-found")
     p.add_argument("--fires", type=int, default=0, help="how often each pass must have fired")
@@ -56,6 +57,8 @@ class Run:
             self.counts.update({word[i]: int(word[i + 1]) for i in range(0, len(word) - 1, 2)})
         elif word[:1] == ["pass"]:
             self.counts.update({f"pass {word[1]}": int(word[2])})
+        elif word[:1] == ["refused"]:
+            self.counts.update({f"refused {' '.join(word[2:])}": int(word[1])})
         elif word[:1] == ["step"]:
             self.counts.update({f"step {word[1]}": int(word[2])})
         elif word[:1] in (["differs:"], ["crashed:"]):
@@ -63,7 +66,8 @@ class Run:
 
     def once(self, seed, n):
         """The lines of one process, and the seed at which it stopped, None: it ran to its end."""
-        done = subprocess.run([self.a.program, "--seed", str(seed), "--programs", str(n), "--levels", str(self.a.levels), "--compile", str(self.a.compile)],
+        done = subprocess.run([self.a.program, "--seed", str(seed), "--programs", str(n), "--levels", str(self.a.levels),
+                               "--compile", str(self.a.compile), "--export", str(self.a.export)],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
         lines = done.stdout.splitlines()
         bad = next((m for m in (re.match(r"(differs|crashed): seed (\d+)", x) for x in lines) if m), None)
@@ -100,7 +104,7 @@ class Run:
 
     def take(self, first, n, lines):
         with self.lock:
-            kept = [x for x in lines if x.startswith(("programs ", "pass ", "step ", "differs:", "crashed:"))]
+            kept = [x for x in lines if x.startswith(("programs ", "refused ", "pass ", "step ", "differs:", "crashed:"))]
             for line in kept:
                 self.take_line(line)
             self.fresh += n
@@ -116,6 +120,33 @@ class Run:
                       flush=True)
 
 
+def closing(run):
+    """One block: a name and a number a line. Returns the passes that fired too seldom."""
+    c = run.counts
+
+    def line(name, number, note=""):
+        print(f"{name:<18} {number:>10}{'  ' + note if note else ''}")
+
+    def of(kind):
+        return sorted((k[len(kind) + 1:], n) for k, n in c.items() if k.startswith(kind + " "))
+
+    print(f"==> counts, after {time.monotonic() - run.began:.0f} s")
+    line("programs", c["programs"])
+    line("differences", len(run.found))
+    line("errors", c["errors"], "programs that raise one, the same one in every mode")
+    line("none", c["none"], "seeds without a program")
+    line("steps", c["steps"], f"of {len(of('step'))} kinds; the rarest: " + ", ".join(f"{k} {n}" for n, k in sorted((n, k) for k, n in of("step"))[:5]))
+    line("runs", c["runs"], "of whole programs in some mode")
+    line("compiled", c["compiled"], f"programs; {c['compiled_steps']} steps of them")
+    line("exported", c["exported"], f"programs; {c['edges']} elements differ as much as the program is sensitive")
+    line("refused", sum(n for _, n in of("refused")), "programs that the exporter does not take:")
+    for why, n in sorted(of("refused"), key=lambda x: -x[1]):
+        line("", n, why)
+    for name, n in of("pass"):
+        line(f"pass {name}", n)
+    return [f"pass {name}" for name, n in of("pass") if n < run.a.fires]
+
+
 def main():
     a = arguments()
     run = Run(a)
@@ -126,15 +157,7 @@ def main():
         for job in concurrent.futures.as_completed([pool.submit(run.piece, *p) for p in pieces]):
             run.take(*job.result())
     c = run.counts
-    print(f"{c['programs']} programs of {c['steps']} steps, {c['runs']} runs, in {time.monotonic() - run.began:.0f} s; "
-          f"{c['errors']} raise an error in every mode, {c['none']} seeds without a program; {c['compiled']} steps ran as compiled C")
-    rare = []
-    for name in sorted(k for k in c if k.startswith("pass ")):
-        print(f"{name} fired {c[name]} times")
-        if c[name] < a.fires:
-            rare.append(name)
-    seldom = sorted((c[k], k[5:]) for k in c if k.startswith("step "))[:5]
-    print(f"{sum(k.startswith('step ') for k in c)} kinds of steps; the rarest: " + ", ".join(f"{k} {n}" for n, k in seldom))
+    rare = closing(run)
     for name in rare:
         print(f"FAILED: {name} fired less than {a.fires} times")
     for line in run.found:

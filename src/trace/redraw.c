@@ -54,6 +54,15 @@ static void attr_release(const void *attr)
     if (a->op->attr_release) a->op->attr_release(a->inner);
 }
 
+bool reel_redraws_(const reel_op *op, const void *attr, const reel_op **inner, const void **inner_attr)
+{
+    const redraw_attr *a = attr;
+    if (op->attr_release != attr_release) return false;
+    *inner = a->op;
+    *inner_attr = a->inner;
+    return true;
+}
+
 static int infer(const reel_infer *io)
 {
     int n;

@@ -483,6 +483,8 @@ int reel_draws_of_(const reel_op *op, const void *attr, reel_generator *g[REEL_M
 /* g joins the list: its place there, or -1: there are REEL_MAX_DRAWN already. */
 int reel_generator_join_(reel_generator **list, int *n, reel_generator *g);
 int reel_redraw_node_(const reel_graph *g, const reel_node *n, reel_tensor **tensors, reel_redraw *again);
+/* Is op one that repeats a draw, of those attributes? Then what it repeats; the states are its first inputs and last outputs. */
+bool reel_redraws_(const reel_op *op, const void *attr, const reel_op **inner, const void **inner_attr);
 static inline reel_type reel_state_type_(void)
 {
     return (reel_type){.dtype = REEL_I64, .shape = {.rank = 1, .dims = {2}}};

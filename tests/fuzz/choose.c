@@ -106,179 +106,127 @@ static bool two(fuzz_step *s, int a, int b)
     return a >= 0 && b >= 0;
 }
 
-/* ---- elementwise -------------------------------------------------------------------------------------- */
+/* ---- what depends on operand 0, which is chosen and of type a: further operands, numbers ------------------ */
 
-static bool choose_any_one(fuzz_gen *g, fuzz_step *s)
+static bool rest_none(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    return one(s, pick(g));
-}
-
-static bool choose_floats(fuzz_gen *g, fuzz_step *s)
-{
-    return one(s, pick_float(g));
-}
-
-static bool choose_numbers(fuzz_gen *g, fuzz_step *s)
-{
-    if (!one(s, pick_number(g))) return false;
-    s->n[0] = type_of(g, s->in[0])->dtype;
+    (void)g, (void)s, (void)a;
     return true;
 }
 
-static bool choose_cast(fuzz_gen *g, fuzz_step *s)
+static bool rest_dtype(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    s->n[0] = any_dtype(g);
-    if (!one(s, pick(g))) return false;
-    s->n[1] = type_of(g, s->in[0])->dtype;
-    /* 1 / -0 as an integer is not 1 / 0 */
-    return !(g->p->zeros && fuzz_is_float((reel_dtype)s->n[1]) && !fuzz_is_float((reel_dtype)s->n[0]));
-}
-
-static bool choose_anything(fuzz_gen *g, fuzz_step *s)
-{
-    s->n[0] = 8 * below(g, 4);
+    (void)g;
+    s->n[0] = a->dtype;
     return true;
 }
 
-static bool choose_number(fuzz_gen *g, fuzz_step *s)
+/* n[0]: a number, in eighths */
+static bool rest_number(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
     static const int64_t eighths[] = {0, 8, 16, 24, -8, 4, 2, -4, 1, -12, 8, 0};
-    if (!one(s, pick_number(g))) return false;
-    const reel_dtype d = type_of(g, s->in[0])->dtype;
-    s->n[0] = eighths[below(g, fuzz_is_float(d) ? 12 : d == REEL_U8 ? 4 : 5)];
+    s->n[0] = eighths[below(g, fuzz_is_float(a->dtype) ? 12 : a->dtype == REEL_U8 ? 4 : 5)];
     return true;
 }
 
-static bool choose_pair_of(fuzz_gen *g, fuzz_step *s, int a)
+static bool rest_partner(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (a < 0) return false;
-    const int b = partner(g, a);
-    return below(g, 2) ? two(s, a, b) : two(s, b, a);
+    const int x = s->in[0], y = partner(g, x);
+    (void)a;
+    return below(g, 2) ? two(s, x, y) : two(s, y, x);
 }
 
-static bool choose_pair(fuzz_gen *g, fuzz_step *s)
+/* C: a condition */
+static bool rest_where(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    return choose_pair_of(g, s, pick_number(g));
-}
-
-static bool choose_any_pair(fuzz_gen *g, fuzz_step *s)
-{
-    return choose_pair_of(g, s, pick(g));
-}
-
-static bool choose_float_pair(fuzz_gen *g, fuzz_step *s)
-{
-    return choose_pair_of(g, s, pick_float(g));
-}
-
-static bool choose_where(fuzz_gen *g, fuzz_step *s)
-{
-    if (!choose_pair_of(g, s, pick(g))) return false;
+    (void)rest_partner(g, s, a);
+    s->n_in = 3;
     for (int i = 0; i < 20; i++) {
         s->in[2] = pick(g);
-        const reel_type *c = type_of(g, s->in[2]), *a = type_of(g, s->in[0]), *b = type_of(g, s->in[1]);
-        s->n_in = 3;
-        if (c->dtype == REEL_BOOL && fit(a, c) && fit(b, c)) return true;
+        const reel_type *c = type_of(g, s->in[2]);
+        if (c->dtype == REEL_BOOL && fit(type_of(g, s->in[0]), c) && fit(type_of(g, s->in[1]), c)) return true;
     }
     return false;
 }
 
-/* ---- reductions ---------------------------------------------------------------------------------------- */
+/* ---- reductions: n[0]: keepdims, n[1] ...: axes ------------------------------------------------------------ */
 
-/* n[0]: keepdims, n[1] ...: axes */
-static bool axes_of(fuzz_gen *g, fuzz_step *s, int a, bool nonempty)
+static bool axes_of(fuzz_gen *g, fuzz_step *s, const reel_shape *shape, bool nonempty)
 {
-    if (!one(s, a)) return false;
-    const reel_shape *shape = &type_of(g, a)->shape;
     s->n[0] = below(g, 2);
     s->n[1] = 0;
     for (int i = 0; i < shape->rank; i++) {
         if (below(g, 2) || (nonempty && shape->dims[i] <= 0)) continue;
         s->n[2 + s->n[1]++] = below(g, 2) ? i : i - shape->rank;
     }
-    return true;
+    return !nonempty || s->n[1] > 0;
 }
 
-static bool choose_reduce(fuzz_gen *g, fuzz_step *s)
+static bool rest_axes(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    return axes_of(g, s, pick_number(g), false);
+    return axes_of(g, s, &a->shape, false);
 }
 
-static bool choose_reduce_float(fuzz_gen *g, fuzz_step *s)
+static bool rest_some_axes(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    return axes_of(g, s, pick_float(g), false);
+    return axes_of(g, s, &a->shape, true);
 }
 
-static bool choose_reduce_some(fuzz_gen *g, fuzz_step *s)
+static bool rest_one_axis(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    return axes_of(g, s, pick_number(g), true) && s->n[1] > 0;
-}
-
-static bool choose_reduce_one(fuzz_gen *g, fuzz_step *s)
-{
-    if (!choose_reduce_some(g, s)) return false;
+    if (!axes_of(g, s, &a->shape, true)) return false;
     s->n[1] = 1;
     return true;
 }
 
-static bool choose_reduce_float_some(fuzz_gen *g, fuzz_step *s)
-{
-    return axes_of(g, s, pick_float(g), true) && s->n[1] > 0;
-}
-
 /* ---- shapes -------------------------------------------------------------------------------------------- */
 
-static bool choose_slice(fuzz_gen *g, fuzz_step *s)
+static bool rest_slice(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
     static const int64_t steps[] = {1, 1, 2, -1, -2, 3, 0};
-    if (!one(s, pick(g))) return false;
-    const reel_shape *a = &type_of(g, s->in[0])->shape;
-    s->n[0] = a->rank ? below(g, a->rank + 1) : 0;
+    s->n[0] = a->shape.rank ? below(g, a->shape.rank + 1) : 0;
     for (int i = 0; i < s->n[0]; i++) {
         int64_t *r = &s->n[1 + 3 * i];
         r[0] = r[1] = REEL_END;
         r[2] = 1;
-        if (a->dims[i] < 0) continue;
-        const int span = 2 * (int)a->dims[i] + 3;
+        if (a->shape.dims[i] < 0) continue;
+        const int span = 2 * (int)a->shape.dims[i] + 3;
         r[2] = steps[below(g, 7)];
-        if (below(g, 3)) r[0] = below(g, span) - a->dims[i] - 1;
-        if (below(g, 3)) r[1] = below(g, span) - a->dims[i] - 1;
+        if (below(g, 3)) r[0] = below(g, span) - a->shape.dims[i] - 1;
+        if (below(g, 3)) r[1] = below(g, span) - a->shape.dims[i] - 1;
     }
     return s->n[0] <= 8;
 }
 
-static bool choose_reshape_flat(fuzz_gen *g, fuzz_step *s)
+static bool rest_reshape_flat(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick(g))) return false;
-    const reel_type *t = type_of(g, s->in[0]);
-    if (count_of(t) == 0) return false;
+    (void)g;
+    if (count_of(a) == 0) return false;
     s->n[0] = 1;
     s->n[1] = -1;
-    if (known(t)) return true;
-    if (t->shape.dims[0] >= 0) return false;
+    if (known(a)) return true;
+    if (a->shape.dims[0] >= 0) return false;
     s->n[0] = 2;
     s->n[2] = 1;
-    for (int i = 1; i < t->shape.rank; i++) s->n[2] *= t->shape.dims[i];
+    for (int i = 1; i < a->shape.rank; i++) s->n[2] *= a->shape.dims[i];
     return s->n[2] > 0;
 }
 
-static bool choose_reshape_swap(fuzz_gen *g, fuzz_step *s)
+static bool rest_reshape_swap(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick(g))) return false;
-    const reel_shape *a = &type_of(g, s->in[0])->shape;
-    if (a->rank < 2 || !known(type_of(g, s->in[0]))) return false;
-    s->n[0] = a->rank;
-    for (int i = 0; i < a->rank; i++) s->n[1 + i] = a->dims[i];
-    s->n[a->rank - 1] = a->dims[a->rank - 1];
-    s->n[a->rank] = a->dims[a->rank - 2];
+    (void)g;
+    if (a->shape.rank < 2 || !known(a)) return false;
+    s->n[0] = a->shape.rank;
+    for (int i = 0; i < a->shape.rank; i++) s->n[1 + i] = a->shape.dims[i];
+    s->n[a->shape.rank - 1] = a->shape.dims[a->shape.rank - 1];
+    s->n[a->shape.rank] = a->shape.dims[a->shape.rank - 2];
     return true;
 }
 
 /* n[0] ...: a permutation; n[9] ...: its inverse */
-static bool choose_transpose(fuzz_gen *g, fuzz_step *s)
+static bool rest_transpose(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick_number(g))) return false;
-    const int rank = type_of(g, s->in[0])->shape.rank;
+    const int rank = a->shape.rank;
     s->n[0] = s->n[9] = rank;
     for (int i = 0; i < rank; i++) s->n[1 + i] = i;
     for (int i = rank - 1; i > 0; i--) {
@@ -292,9 +240,9 @@ static bool choose_transpose(fuzz_gen *g, fuzz_step *s)
 }
 
 /* An axis of known size that is not empty; -1: there is none. */
-static int known_axis(fuzz_gen *g, int a)
+static int known_axis(fuzz_gen *g, const reel_type *a)
 {
-    const reel_shape *s = &type_of(g, a)->shape;
+    const reel_shape *s = &a->shape;
     const int first = below(g, s->rank ? s->rank : 1);
     for (int i = 0; i < s->rank; i++) {
         const int k = (first + i) % s->rank;
@@ -304,78 +252,57 @@ static int known_axis(fuzz_gen *g, int a)
 }
 
 /* n: axis, its size, a number up to it and 4, one below 5, one below 2 */
-static bool axis_of(fuzz_gen *g, fuzz_step *s, int a)
+static bool rest_axis(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    const int axis = a < 0 ? -1 : known_axis(g, a);
+    const int axis = known_axis(g, a);
     if (axis < 0) return false;
-    const int size = (int)type_of(g, a)->shape.dims[axis];
+    const int size = (int)a->shape.dims[axis];
     s->n[0] = axis;
     s->n[1] = size;
     s->n[2] = 1 + below(g, size < 4 ? size : 4);
     s->n[3] = below(g, 5);
     s->n[4] = below(g, 2);
-    return one(s, a);
+    return true;
 }
 
-static bool choose_known_axis(fuzz_gen *g, fuzz_step *s)
+static bool rest_select(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    return axis_of(g, s, pick(g));
-}
-
-static bool choose_number_axis(fuzz_gen *g, fuzz_step *s)
-{
-    return axis_of(g, s, pick_number(g));
-}
-
-static bool choose_float_axis(fuzz_gen *g, fuzz_step *s)
-{
-    return axis_of(g, s, pick_float(g));
-}
-
-static bool choose_select(fuzz_gen *g, fuzz_step *s)
-{
-    if (!axis_of(g, s, pick(g))) return false;
+    if (!rest_axis(g, s, a)) return false;
     s->n[1] = below(g, 2 * (int)s->n[1]) - s->n[1];
     return true;
 }
 
-static bool choose_unsqueeze(fuzz_gen *g, fuzz_step *s)
+static bool rest_unsqueeze(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick(g))) return false;
-    const int rank = type_of(g, s->in[0])->shape.rank;
+    const int rank = a->shape.rank;
     s->n[0] = 1;
     s->n[1] = below(g, rank + 1);
     return rank < 6;
 }
 
-static bool choose_squeeze(fuzz_gen *g, fuzz_step *s)
+static bool rest_squeeze(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick(g))) return false;
-    const reel_shape *a = &type_of(g, s->in[0])->shape;
     s->n[0] = 0;
-    for (int i = 0; i < a->rank; i++)
-        if (a->dims[i] == 1 && below(g, 3)) s->n[1 + s->n[0]++] = i;
+    for (int i = 0; i < a->shape.rank; i++)
+        if (a->shape.dims[i] == 1 && below(g, 3)) s->n[1 + s->n[0]++] = i;
     return s->n[0] > 0;
 }
 
-static bool choose_broadcast(fuzz_gen *g, fuzz_step *s)
+static bool rest_broadcast(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick(g))) return false;
-    const reel_type *a = type_of(g, s->in[0]);
     s->n[0] = a->shape.rank + 1;
     s->n[1] = 1 + below(g, 3);
     for (int i = 0; i < a->shape.rank; i++) s->n[2 + i] = a->shape.dims[i] == 1 ? any_dim(g) : a->shape.dims[i];
     return known(a) && a->shape.rank < 5;
 }
 
-static bool choose_concat(fuzz_gen *g, fuzz_step *s)
+static bool rest_concat(fuzz_gen *g, fuzz_step *s, const reel_type *t)
 {
-    const int a = pick(g), axis = known_axis(g, a);
+    const int a = s->in[0], axis = known_axis(g, t);
     if (axis < 0) return false;
     s->n[0] = axis;
     s->n_in = 3;
-    s->in[0] = s->in[1] = s->in[2] = a;
-    const reel_type *t = type_of(g, a);
+    s->in[1] = s->in[2] = a;
     for (int i = 0; i < 8; i++) {
         const int b = pick(g);
         const reel_type *z = type_of(g, b);
@@ -386,10 +313,10 @@ static bool choose_concat(fuzz_gen *g, fuzz_step *s)
     return true;
 }
 
-static bool choose_split(fuzz_gen *g, fuzz_step *s)
+static bool rest_split(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
     static const int parts[] = {2, 3, 5, 1};
-    if (!axis_of(g, s, pick(g))) return false;
+    if (!rest_axis(g, s, a)) return false;
     const int64_t size = s->n[1];
     for (int i = 0; i < 4; i++) {
         s->n[1] = parts[i];
@@ -399,104 +326,91 @@ static bool choose_split(fuzz_gen *g, fuzz_step *s)
 }
 
 /* n[0]: rank; n[1] ...: before, n[6] ...: after */
-static bool choose_pad(fuzz_gen *g, fuzz_step *s)
+static bool rest_pad(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick(g))) return false;
-    const reel_shape *a = &type_of(g, s->in[0])->shape;
-    s->n[0] = a->rank;
-    for (int i = 0; i < a->rank && i < 5; i++) {
+    s->n[0] = a->shape.rank;
+    for (int i = 0; i < a->shape.rank && i < 5; i++) {
         s->n[1 + i] = below(g, 3);
         s->n[6 + i] = below(g, 4) - 1;
-        if (a->dims[i] <= 0 || a->dims[i] + s->n[1 + i] + s->n[6 + i] < 0) s->n[1 + i] = s->n[6 + i] = 0;
+        if (a->shape.dims[i] <= 0 || a->shape.dims[i] + s->n[1 + i] + s->n[6 + i] < 0) s->n[1 + i] = s->n[6 + i] = 0;
     }
-    return a->rank <= 5;
+    return a->shape.rank <= 5;
 }
 
 /* ---- matrices ------------------------------------------------------------------------------------------ */
 
-static bool choose_matrix_any(fuzz_gen *g, fuzz_step *s)
+static bool rest_matrix_any(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick(g))) return false;
-    const reel_shape *a = &type_of(g, s->in[0])->shape;
     s->n[0] = below(g, 3);
-    return a->rank >= 2 && a->dims[a->rank - 1] > 0 && a->dims[a->rank - 2] > 0;
+    return a->shape.rank >= 2 && a->shape.dims[a->shape.rank - 1] > 0 && a->shape.dims[a->shape.rank - 2] > 0;
 }
 
 /* n[1] ...: the permutation that swaps the last two */
-static bool choose_matrix_float(fuzz_gen *g, fuzz_step *s)
+static bool rest_matrix_float(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick_float(g))) return false;
-    const int rank = type_of(g, s->in[0])->shape.rank;
+    (void)g;
+    const int rank = a->shape.rank;
     s->n[1] = rank;
     for (int i = 0; i < rank; i++) s->n[2 + i] = i;
     if (rank > 1) s->n[rank] = rank - 1, s->n[rank + 1] = rank - 2;
     return rank > 0;
 }
 
-static bool choose_product(fuzz_gen *g, fuzz_step *s)
+static bool rest_product(fuzz_gen *g, fuzz_step *s, const reel_type *x)
 {
-    const int a = pick_float(g);
-    if (a < 0) return false;
-    const reel_type *x = type_of(g, a);
     for (int i = 0; i < 8 && x->shape.rank > 0; i++) {
         const int b = pick(g);
         const reel_type *z = type_of(g, b);
         const int rank = z->shape.rank;
         if (rank == 0 || z->dtype != x->dtype) continue;
         if (z->shape.dims[rank > 1 ? rank - 2 : 0] != x->shape.dims[x->shape.rank - 1]) continue;
-        if (rank <= 2 || (known(x) && known(z) && x->shape.rank <= 2)) return two(s, a, b);
+        if (rank <= 2 || (known(x) && known(z) && x->shape.rank <= 2)) return two(s, s->in[0], b);
     }
     return false;
 }
 
-static bool choose_product_const(fuzz_gen *g, fuzz_step *s)
+static bool rest_product_const(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick_float(g))) return false;
-    const reel_type *x = type_of(g, s->in[0]);
-    if (x->shape.rank == 0) return false;
-    s->n[0] = x->dtype;
-    s->n[1] = x->shape.dims[x->shape.rank - 1];
+    if (a->shape.rank == 0) return false;
+    s->n[0] = a->dtype;
+    s->n[1] = a->shape.dims[a->shape.rank - 1];
     s->n[2] = any_dim(g);
     return s->n[1] >= 0;
 }
 
-static bool choose_small_matrix(fuzz_gen *g, fuzz_step *s)
+static bool rest_small_matrix(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick_float(g))) return false;
-    const reel_type *x = type_of(g, s->in[0]);
-    if (x->shape.rank != 2 || !known(x) || count_of(x) == 0 || x->shape.dims[1] > 8) return false;
-    s->n[0] = x->dtype;
-    s->n[1] = x->shape.dims[1];
+    if (a->shape.rank != 2 || !known(a) || count_of(a) == 0 || a->shape.dims[1] > 8) return false;
+    s->n[0] = a->dtype;
+    s->n[1] = a->shape.dims[1];
     s->n[2] = below(g, 2);
-    return x->dtype == REEL_F32 || x->dtype == REEL_F64;
+    return a->dtype == REEL_F32 || a->dtype == REEL_F64;
 }
 
-static bool choose_last_axis(fuzz_gen *g, fuzz_step *s)
+static bool rest_last_axis(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick_float(g))) return false;
-    const reel_shape *a = &type_of(g, s->in[0])->shape;
-    s->n[0] = a->rank - 1;
-    return a->rank > 0 && a->dims[a->rank - 1] > 0;
+    (void)g;
+    s->n[0] = a->shape.rank - 1;
+    return a->shape.rank > 0 && a->shape.dims[a->shape.rank - 1] > 0;
 }
 
-static bool choose_vector(fuzz_gen *g, fuzz_step *s)
+static bool rest_vector(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    return one(s, pick_number(g)) && type_of(g, s->in[0])->shape.rank == 1;
+    (void)g, (void)s;
+    return a->shape.rank == 1;
 }
 
-static bool choose_flat(fuzz_gen *g, fuzz_step *s)
+static bool rest_flat(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick_number(g))) return false;
-    const reel_type *a = type_of(g, s->in[0]);
+    (void)g;
     s->n[0] = count_of(a);
     return known(a) && s->n[0] > 0 && a->shape.rank > 0;
 }
 
 /* n[0] ...: its shape as [1, channels, h, w]; n[5]: its dtype */
-static bool choose_image(fuzz_gen *g, fuzz_step *s)
+static bool rest_image(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick_float(g))) return false;
-    const reel_type *a = type_of(g, s->in[0]);
+    (void)g;
     const int rank = a->shape.rank;
     if (rank < 2 || !known(a) || count_of(a) == 0 || count_of(a) > 300) return false;
     s->n[0] = 4;
@@ -508,23 +422,87 @@ static bool choose_image(fuzz_gen *g, fuzz_step *s)
     return true;
 }
 
-static bool choose_sequence(fuzz_gen *g, fuzz_step *s)
+static bool rest_sequence(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!one(s, pick_float(g))) return false;
-    const reel_type *a = type_of(g, s->in[0]);
     s->n[0] = below(g, 2);
     return a->shape.rank >= 2 && a->shape.rank <= 3 && known(a) && count_of(a) > 0;
 }
 
-static bool choose_steps_of(fuzz_gen *g, fuzz_step *s)
+static bool rest_steps_of(fuzz_gen *g, fuzz_step *s, const reel_type *a)
 {
-    if (!choose_sequence(g, s)) return false;
-    const reel_type *a = type_of(g, s->in[0]);
+    if (!rest_sequence(g, s, a)) return false;
     if (a->shape.rank != 3) return false;
     s->n[0] = a->dtype;
     s->n[1] = a->shape.dims[2];
     s->n[2] = below(g, 2);
     return true;
+}
+
+/* ---- operand 0, then the rest ------------------------------------------------------------------------------ */
+
+typedef bool rest_of(fuzz_gen *g, fuzz_step *s, const reel_type *a);
+static bool choose(fuzz_gen *g, fuzz_step *s, int operand, rest_of *rest)
+{
+    return one(s, operand) && rest(g, s, type_of(g, operand));
+}
+
+#define CHOOSER(name, operand, rest)                     \
+    static bool choose_##name(fuzz_gen *g, fuzz_step *s) \
+    {                                                    \
+        return choose(g, s, operand(g), rest);           \
+    }
+CHOOSER(any_one, pick, rest_none)
+CHOOSER(floats, pick_float, rest_none)
+CHOOSER(numbers, pick_number, rest_dtype)
+CHOOSER(number, pick_number, rest_number)
+CHOOSER(pair, pick_number, rest_partner)
+CHOOSER(any_pair, pick, rest_partner)
+CHOOSER(float_pair, pick_float, rest_partner)
+CHOOSER(where, pick, rest_where)
+CHOOSER(reduce, pick_number, rest_axes)
+CHOOSER(reduce_float, pick_float, rest_axes)
+CHOOSER(reduce_some, pick_number, rest_some_axes)
+CHOOSER(reduce_float_some, pick_float, rest_some_axes)
+CHOOSER(reduce_one, pick_number, rest_one_axis)
+CHOOSER(slice, pick, rest_slice)
+CHOOSER(reshape_flat, pick, rest_reshape_flat)
+CHOOSER(reshape_swap, pick, rest_reshape_swap)
+CHOOSER(transpose, pick_number, rest_transpose)
+CHOOSER(known_axis, pick, rest_axis)
+CHOOSER(number_axis, pick_number, rest_axis)
+CHOOSER(float_axis, pick_float, rest_axis)
+CHOOSER(select, pick, rest_select)
+CHOOSER(unsqueeze, pick, rest_unsqueeze)
+CHOOSER(squeeze, pick, rest_squeeze)
+CHOOSER(broadcast, pick, rest_broadcast)
+CHOOSER(concat, pick, rest_concat)
+CHOOSER(split, pick, rest_split)
+CHOOSER(pad, pick, rest_pad)
+CHOOSER(matrix_any, pick, rest_matrix_any)
+CHOOSER(matrix_float, pick_float, rest_matrix_float)
+CHOOSER(product, pick_float, rest_product)
+CHOOSER(product_const, pick_float, rest_product_const)
+CHOOSER(small_matrix, pick_float, rest_small_matrix)
+CHOOSER(last_axis, pick_float, rest_last_axis)
+CHOOSER(vector, pick_number, rest_vector)
+CHOOSER(flat, pick_number, rest_flat)
+CHOOSER(image, pick_float, rest_image)
+CHOOSER(sequence, pick_float, rest_sequence)
+CHOOSER(steps_of, pick_float, rest_steps_of)
+
+static bool choose_anything(fuzz_gen *g, fuzz_step *s)
+{
+    s->n[0] = 8 * below(g, 4);
+    return true;
+}
+
+static bool choose_cast(fuzz_gen *g, fuzz_step *s)
+{
+    s->n[0] = any_dtype(g);
+    if (!one(s, pick(g))) return false;
+    s->n[1] = type_of(g, s->in[0])->dtype;
+    /* 1 / -0 as an integer is not 1 / 0 */
+    return !(g->p->zeros && fuzz_is_float((reel_dtype)s->n[1]) && !fuzz_is_float((reel_dtype)s->n[0]));
 }
 
 /* ---- made, drawn, assigned ----------------------------------------------------------------------------- */

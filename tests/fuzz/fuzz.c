@@ -1,5 +1,5 @@
 /* fuzz.c: the program behind ./dev fuzz.
-     fuzz [--seed S] [--programs N] [--levels L] [--compile C] [--print] [--shrink FILE] [--fault]
+     fuzz [--seed S] [--programs N] [--levels L] [--compile C] [--export E] [--print] [--shrink FILE] [--fault]
    Runs N programs from seed S on; at the first that differs it stops with status 1, shrinks it and writes it as C to FILE. The last lines
    are counts for tools/fuzz.py. A crash is reported with its seed (then --shrink with that seed makes it small). */
 #include <signal.h>
@@ -24,9 +24,13 @@ static void crashed(int sig)
 
 static void report(const fuzz_stats *s)
 {
-    printf("programs %llu errors %llu none %llu steps %llu runs %llu compiled %llu\n", (unsigned long long)s->programs,
-           (unsigned long long)s->errors, (unsigned long long)s->none, (unsigned long long)s->steps,
-           (unsigned long long)s->runs, (unsigned long long)s->compiled);
+    printf("programs %llu errors %llu none %llu steps %llu runs %llu compiled %llu compiled_steps %llu exported %llu "
+           "edges %llu\n",
+           (unsigned long long)s->programs, (unsigned long long)s->errors, (unsigned long long)s->none,
+           (unsigned long long)s->steps, (unsigned long long)s->runs, (unsigned long long)s->compiled,
+           (unsigned long long)s->compiled_steps, (unsigned long long)s->exported, (unsigned long long)s->edges);
+    for (int i = 0; s->refused[i].n; i++)
+        printf("refused %llu %s\n", (unsigned long long)s->refused[i].n, s->refused[i].why);
     for (int i = 0; s->pass[i].name[0]; i++)
         printf("pass %s %llu %llu\n", s->pass[i].name, (unsigned long long)s->pass[i].fired,
                (unsigned long long)s->pass[i].plans);
@@ -44,6 +48,25 @@ static int shrink(uint64_t seed, const fuzz_difference *d, const char *file)
     if (out != stdout) (void)fclose(out);
     fuzz_free(p);
     return 1;
+}
+
+/* Runs program `seed`, and those exported before it, if it is the last of its batch or of all. True: no difference. */
+static bool run_one(uint64_t seed, bool last, bool print, fuzz_stats *stats, fuzz_difference *d)
+{
+    fuzz_difference earlier = {0};
+    fuzz_program *p = fuzz_generate(seed);
+    stats->none += !p;
+    bool ok = !p || fuzz_compare(p, NULL, d, stats);
+    const fuzz_difference replay = {.mode = FUZZ_SESSION, .batch = -1, .passes = "default"};
+    if (print && p) fuzz_print(stdout, p, ok ? &replay : d);
+    fuzz_free(p);
+    d->seed = seed;
+    (void)alarm(120);
+    if ((!ok || last || seed % FUZZ_TOGETHER == 0) && !fuzz_finish(stats, &earlier)) {
+        *d = earlier;
+        ok = false;
+    }
+    return ok;
 }
 
 int main(int argc, char **argv)
@@ -66,6 +89,8 @@ int main(int argc, char **argv)
             stats.levels = atoi(value), i++;
         else if (strcmp(argv[i], "--compile") == 0)
             stats.compile = atoi(value), i++;
+        else if (strcmp(argv[i], "--export") == 0)
+            stats.export = atoi(value), i++;
         else if (strcmp(argv[i], "--shrink") == 0)
             file = value, i++;
         else
@@ -81,17 +106,11 @@ int main(int argc, char **argv)
         fuzz_difference d = {0};
         current = seed + i;
         (void)alarm(60);
-        fuzz_program *p = fuzz_generate(current);
-        stats.none += !p;
-        const bool ok = !p || fuzz_compare(p, NULL, &d, &stats);
-        const fuzz_difference replay = {.mode = FUZZ_SESSION, .batch = -1, .passes = "default"};
-        if (print && p) fuzz_print(stdout, p, ok ? &replay : &d);
-        fuzz_free(p);
-        if (ok) continue;
+        if (run_one(current, i + 1 == n, print, &stats, &d)) continue;
         (void)alarm(0);
-        printf("differs: seed %llu: mode %d.%d batch %lld passes \"%s\": %s\n", (unsigned long long)current,
-               (int)d.mode, d.which, (long long)d.batch, d.passes, d.text);
-        if (file) (void)shrink(current, &d, file);
+        printf("differs: seed %llu: mode %d.%d batch %lld passes \"%s\": %s\n", (unsigned long long)d.seed, (int)d.mode,
+               d.which, (long long)d.batch, d.passes, d.text);
+        if (file) (void)shrink(d.seed, &d, file);
         report(&stats);
         return 1;
     }

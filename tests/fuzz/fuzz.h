@@ -16,7 +16,8 @@ enum {
     FUZZ_VARS = 3,
     FUZZ_RESULTS = 4,
     FUZZ_ALL_RESULTS = FUZZ_RESULTS + FUZZ_INPUTS + FUZZ_VARS, /* with gradients */
-    FUZZ_ELEMENTS = 1500
+    FUZZ_ELEMENTS = 1500,
+    FUZZ_TOGETHER = 20 /* programs that are built as one translation unit */
 };
 
 typedef enum {
@@ -57,6 +58,7 @@ struct fuzz_program {
     bool zeros;                       /* gradients go through control flow: a zero's sign may be another in a trace */
     bool close;                       /* those of gradients do: the additions of loops within come in another order */
     bool custom;                      /* has checkpoints, custom gradients, or calls of functions */
+    int jitter;                       /* of a run: number of the random last places, 0: none */
     fuzz_block *setup, *body, *inner; /* what makes the inputs; the program; a function that it calls */
     reel_type type[FUZZ_VALUES];      /* where it was generated: a dimension may be REEL_ANY */
     /* of a run */
@@ -109,7 +111,8 @@ typedef enum {
     FUZZ_GRAPH,          /* cannot be built; which: of unknown batch */
     FUZZ_SESSION,        /* which: unknown batch; passes, batch */
     FUZZ_COMPILED,       /* the session's plan compiled; which: unknown batch */
-    FUZZ_VERIFY          /* of the optimized graph */
+    FUZZ_VERIFY,         /* of the optimized graph */
+    FUZZ_EXPORTED        /* the graph as C; which: unknown batch */
 } fuzz_mode;
 typedef struct {
     fuzz_mode mode;
@@ -117,14 +120,23 @@ typedef struct {
     int64_t batch; /* what was fed; -1: the inputs as they are */
     char passes[96];
     int result;      /* the first that differs, -1: an error */
+    uint64_t seed;   /* of a program that was exported earlier; 0: it is the one at hand */
     char text[1200]; /* a sentence */
 } fuzz_difference;
 typedef struct {
-    uint64_t programs, errors, none; /* run; of them raise an error; seeds without a program */
-    uint64_t steps, runs;            /* steps; runs of whole programs in some mode */
-    int compile;                     /* every so many-th program compiled, too; 0: none */
-    uint64_t compiled;               /* steps that ran as compiled C */
-    int levels;                      /* lists of passes for each program; 0: all */
+    uint64_t programs, errors, none;   /* run; of them raise an error; seeds without a program */
+    uint64_t steps, runs;              /* steps; runs of whole programs in some mode */
+    int compile;                       /* every so many-th program compiled, too; 0: none */
+    uint64_t compiled, compiled_steps; /* programs that ran compiled; steps of them that did */
+    int levels;                        /* lists of passes for each program; 0: all */
+    int export;                        /* every so many-th batch of FUZZ_TOGETHER programs exported, too; 0: none */
+    uint64_t exported,
+        edges; /* programs that ran as exported C; elements that are eager's but for a sensitive program */
+    struct {
+        char why[100];
+        uint64_t n;
+    } refused[32];            /* programs that the exporter does not take */
+    struct fuzz_batch *batch; /* exported and not yet built */
     struct {
         char name[32];
         uint64_t fired, plans;
@@ -133,6 +145,9 @@ typedef struct {
 } fuzz_stats;
 /* Runs p in all modes, or with only set (not FUZZ_SAME) just in that one beside eager. True: the same everywhere. */
 bool fuzz_compare(fuzz_program *p, const fuzz_difference *only, fuzz_difference *d, fuzz_stats *stats);
+
+/* Builds, runs and compares the programs that have been exported since the last time. True: nearly the same as eagerly. */
+bool fuzz_finish(fuzz_stats *stats, fuzz_difference *d);
 
 /* ---- making it smaller, printing: shrink.c, print.c --------------------------------------------------- */
 /* The smallest program found that still differs as d says. Each try runs in a process of its own. p is freed. */

@@ -1,115 +1,9 @@
 /* modes.c: one program in every mode; the same bits, or what differs. */
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include "fuzz.h"
+#include "results.h"
 #include "trace/trace.h"
-
-/* ---- results ------------------------------------------------------------------------------------------- */
-
-typedef struct {
-    int code, n;
-    reel_type type[FUZZ_ALL_RESULTS + FUZZ_VARS];
-    unsigned char *data[FUZZ_ALL_RESULTS + FUZZ_VARS];
-    size_t bytes[FUZZ_ALL_RESULTS + FUZZ_VARS];
-    char text[504];
-} results;
-
-static void results_free(results *r)
-{
-    for (int i = 0; i < r->n; i++) free(r->data[i]);
-    *r = (results){0};
-}
-
-/* Every NaN as one: their signs and payloads are nobody's promise; with zeros, zeros too. bits: of an element; frac: of those the
-   fraction's. */
-static void one_nan(void *data, size_t bytes, int bits, int frac, bool zeros)
-{
-    const size_t size = (size_t)bits / 8;
-    const uint64_t fraction = ((uint64_t)1 << frac) - 1, inf = (((uint64_t)1 << (bits - 1)) - 1) & ~fraction;
-    for (size_t at = 0; at < bytes; at += size) {
-        uint64_t x = 0;
-        memcpy(&x, (char *)data + at, size);
-        if ((x & inf) == inf && (x & fraction) != 0)
-            x = inf | fraction;
-        else if (zeros && (x & (inf | fraction)) == 0)
-            x = 0;
-        else
-            continue;
-        memcpy((char *)data + at, &x, size);
-    }
-}
-
-static void add_result(results *r, reel_tensor *t, bool zeros)
-{
-    const int i = r->n++;
-    r->type[i] = (reel_type){reel_dtype_of(t), reel_shape_of(t)};
-    const int64_t count = t ? reel_shape_count(r->type[i].shape) : 0;
-    r->bytes[i] = (size_t)(count > 0 ? count : 0) * reel_dtype_size(r->type[i].dtype);
-    r->data[i] = malloc(r->bytes[i] + 1);
-    if (!r->data[i]) abort();
-    if (reel_read(t, r->data[i], r->bytes[i])) return;
-    switch (r->type[i].dtype) {
-    case REEL_F32: one_nan(r->data[i], r->bytes[i], 32, 23, zeros); break;
-    case REEL_F64: one_nan(r->data[i], r->bytes[i], 64, 52, zeros); break;
-    case REEL_F16: one_nan(r->data[i], r->bytes[i], 16, 10, zeros); break;
-    case REEL_BF16: one_nan(r->data[i], r->bytes[i], 16, 7, zeros); break;
-    default: break;
-    }
-}
-
-static void note_error(results *r)
-{
-    reel_error e = {0};
-    r->code = reel_take_error(&e);
-    memcpy(r->text, e.text, sizeof r->text);
-}
-
-static void collect(const fuzz_program *p, reel_tensor *const out[], results *r)
-{
-    *r = (results){0};
-    note_error(r);
-    if (r->code) return;
-    for (int i = 0; i < fuzz_n_results(p); i++) add_result(r, out[i], p->zeros);
-    for (int i = 0; i < FUZZ_VARS; i++) add_result(r, p->var[i], p->zeros);
-    note_error(r);
-}
-
-/* ---- what a comparison is at -------------------------------------------------------------------------- */
-
-typedef struct {
-    fuzz_program *p;
-    const fuzz_difference *only;
-    fuzz_difference now, *found;
-    fuzz_stats *stats;
-    bool ok;
-} compare;
-
-static bool wanted(compare *c, fuzz_mode mode, int which, int64_t batch, const char *passes)
-{
-    fuzz_difference now = {.mode = mode, .which = which, .batch = batch}; /* passes may lie in c->now */
-    snprintf(now.passes, sizeof now.passes, "%s", passes ? passes : "");
-    c->now = now;
-    if (!c->ok) return false;
-    const fuzz_difference *d = c->only;
-    if (d && (d->mode != mode || d->which != which || d->batch != batch || strcmp(d->passes, c->now.passes) != 0))
-        return false;
-    c->stats->runs++;
-    return true;
-}
-
-static REEL_PRINTF_(2, 3) void differ(compare *c, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    if (c->ok) {
-        *c->found = c->now;
-        vsnprintf(c->found->text, sizeof c->found->text, fmt, ap);
-    }
-    c->ok = false;
-    va_end(ap);
-}
 
 /* ---- same? ----------------------------------------------------------------------------------------------- */
 
@@ -121,26 +15,6 @@ typedef enum {
     CLOSE    /* gradients of gradients through control flow: the additions of loops within come in another order */
 } closeness;
 
-static double number(reel_dtype d, const void *p)
-{
-    double f64 = 0;
-    float f32 = 0;
-    uint16_t h = 0;
-    memcpy(&f64, p, d == REEL_F64 ? 8 : 0);
-    memcpy(&f32, p, d == REEL_F32 ? 4 : 0);
-    memcpy(&h, p, d >= REEL_F16 ? 2 : 0);
-    if (d == REEL_F64) return f64;
-    if (d == REEL_F32) return (double)f32;
-    if (d == REEL_BF16) {
-        const uint32_t bits = (uint32_t)h << 16;
-        memcpy(&f32, &bits, sizeof f32);
-        return (double)f32;
-    }
-    const int e = h >> 10 & 31, m = h & 1023;
-    const double x = e == 31 ? (m ? NAN : INFINITY) : e ? ldexp(1024 + m, e - 25) : ldexp(m, -24);
-    return h >> 15 ? -x : x;
-}
-
 static bool close_to(const results *want, const results *got, int i, closeness how)
 {
     const reel_dtype d = want->type[i].dtype;
@@ -148,7 +22,7 @@ static bool close_to(const results *want, const results *got, int i, closeness h
     if (!fuzz_is_float(d)) return false;
     for (size_t at = 0; at < want->bytes[i]; at += size) {
         if (memcmp(want->data[i] + at, got->data[i] + at, size) == 0) continue;
-        const double a = number(d, want->data[i] + at), b = number(d, got->data[i] + at);
+        const double a = fuzz_number(d, want->data[i] + at), b = fuzz_number(d, got->data[i] + at);
         if (isnan(a) || isnan(b) || (isinf(a) && isinf(b))) continue;
         /* sums over a loop's steps in another order, which cancel: half the digits of a float, a few bits of the short ones */
         const double tol = d == REEL_F64 ? 1e-8 : d == REEL_F32 ? 1e-3 : 0.1;
@@ -164,7 +38,7 @@ static void same(compare *c, const results *want, const results *got)
     const closeness how = second ? CLOSE : c->p->zeros || (outer && c->p->control) ? BUT_NAN : EXACT;
     c->now.result = -1;
     if (want->code != got->code) {
-        differ(c, "an error, eagerly %s:\n  %s\n  eagerly: %s", reel_code_name(want->code), got->text, want->text);
+        fuzz_differ(c, "an error, eagerly %s:\n  %s\n  eagerly: %s", reel_code_name(want->code), got->text, want->text);
         return;
     }
     for (int i = 0; i < want->n; i++) {
@@ -174,22 +48,13 @@ static void same(compare *c, const results *want, const results *got)
         if (ok && memcmp(want->data[i], got->data[i], want->bytes[i]) == 0) continue;
         if (ok && how != EXACT && close_to(want, got, i, how)) continue;
         c->now.result = i;
-        differ(c, "result %d differs (%s, %zu and %zu bytes)", i, reel_dtype_name(a->dtype), want->bytes[i],
-               got->bytes[i]);
+        fuzz_differ(c, "result %d differs (%s, %zu and %zu bytes)", i, reel_dtype_name(a->dtype), want->bytes[i],
+                    got->bytes[i]);
         return;
     }
 }
 
 /* ---- modes --------------------------------------------------------------------------------------------- */
-
-static void eager(fuzz_program *p, results *r)
-{
-    REEL_SCOPED;
-    reel_tensor *out[FUZZ_ALL_RESULTS] = {NULL};
-    fuzz_reset(p);
-    (void)reel_invoke(fuzz_fn(p), (reel_list){p->n_in, p->in}, out);
-    collect(p, out, r);
-}
 
 static void watch(const fuzz_program *p, reel_tape *t)
 {
@@ -203,15 +68,15 @@ static void taped(compare *c, const results *want)
     fuzz_program *p = c->p;
     results got;
     reel_tensor *out[FUZZ_ALL_RESULTS] = {NULL};
-    if (!wanted(c, FUZZ_TAPED, 0, -1, NULL)) return;
+    if (!fuzz_wanted(c, FUZZ_TAPED, 0, -1, NULL)) return;
     fuzz_reset(p);
     reel_tape *t = reel_tape_begin(NULL);
     watch(p, t);
     (void)reel_invoke(fuzz_fn(p), (reel_list){p->n_in, p->in}, out);
-    collect(p, out, &got);
+    fuzz_collect(p, out, &got);
     reel_tape_end(t);
     same(c, want, &got);
-    results_free(&got);
+    fuzz_drop_results(&got);
 }
 
 /* Through the call, with the inputs and variables used outside of it too. */
@@ -228,8 +93,8 @@ static void gradients(const fuzz_program *p, reel_tape *t, reel_tensor *const ou
     for (int i = 0; i < n; i++) y = reel_add(y, reel_sum(reel_cast(reel_mul(xs[i], reel_tanh(xs[i])), REEL_F64)));
     (void)reel_grad(t, y, (reel_list){n, xs}, dx);
     *r = (results){0};
-    note_error(r);
-    for (int i = 0; i < n && !r->code; i++) add_result(r, dx[i], p->control);
+    fuzz_note_error(r);
+    for (int i = 0; i < n && !r->code; i++) fuzz_add_result(r, dx[i], p->control);
 }
 
 /* dx: of the gradients through the call, if they are wanted: then it is under a tape. */
@@ -241,7 +106,7 @@ static void call(fuzz_program *p, reel_function *f, results *dx, results *r)
     reel_tape *t = dx ? reel_tape_begin(NULL) : NULL;
     if (t) watch(p, t);
     (void)reel_function_call(f, (reel_list){p->n_in, p->in}, out);
-    collect(p, out, r);
+    fuzz_collect(p, out, r);
     if (t && !r->code) gradients(p, t, out, dx);
     reel_tape_end(t);
 }
@@ -255,8 +120,8 @@ static void functions(compare *c, const results *want)
         reel_function *f = reel_function_new(fuzz_fn(p), NULL);
         for (int i = 0; i < (want->code ? 1 : 5); i++) {
             call(p, f, i == 2 && !p->untaped ? &dx[0] : NULL, &got);
-            if (wanted(c, FUZZ_FUNCTION, i, -1, NULL)) same(c, want, &got);
-            results_free(&got);
+            if (fuzz_wanted(c, FUZZ_FUNCTION, i, -1, NULL)) same(c, want, &got);
+            fuzz_drop_results(&got);
         }
         reel_function_free(f);
     }
@@ -264,13 +129,13 @@ static void functions(compare *c, const results *want)
         reel_function *f = reel_function_new(fuzz_fn(p), REEL_OPTS(function, .passes = "none"));
         for (int i = 0; i < 2; i++) {
             call(p, f, i == 0 && !p->untaped ? &dx[1] : NULL, &got);
-            if (wanted(c, FUZZ_FUNCTION_TAPED, i, -1, NULL)) same(c, want, &got);
-            results_free(&got);
+            if (fuzz_wanted(c, FUZZ_FUNCTION_TAPED, i, -1, NULL)) same(c, want, &got);
+            fuzz_drop_results(&got);
         }
         reel_function_free(f);
     }
-    if (!want->code && !p->untaped && wanted(c, FUZZ_GRADIENTS, 0, -1, NULL)) same(c, &dx[1], &dx[0]);
-    for (int i = 0; i < 2; i++) results_free(&dx[i]);
+    if (!want->code && !p->untaped && fuzz_wanted(c, FUZZ_GRADIENTS, 0, -1, NULL)) same(c, &dx[1], &dx[0]);
+    for (int i = 0; i < 2; i++) fuzz_drop_results(&dx[i]);
 }
 
 /* ---- graphs and sessions -------------------------------------------------------------------------------- */
@@ -294,7 +159,7 @@ static reel_graph *build(fuzz_program *p, bool unknown, results *r)
     }
     (void)reel_graph_end(g);
     *r = (results){0};
-    note_error(r);
+    fuzz_note_error(r);
     return g;
 }
 
@@ -316,7 +181,7 @@ static void session(fuzz_program *p, reel_session *s, results *r)
     reel_tensor *out[FUZZ_ALL_RESULTS] = {NULL};
     fuzz_reset(p);
     (void)reel_session_run(s, (reel_feeds){p->n_in, feed}, (reel_names){n, fetch}, out);
-    collect(p, out, r);
+    fuzz_collect(p, out, r);
 }
 
 static void count_pass(fuzz_stats *stats, const char *name, size_t fired)
@@ -341,11 +206,11 @@ static void count_passes(compare *c, const reel_session *s)
         count_pass(c->stats, plan->reports[i].name, plan->reports[i].fired);
     for (int k = 0; plan && k < REEL_N_STEPS; k++)
         if (over_steps[k]) count_pass(c->stats, over_steps[k], plan->found[k]);
-    if (!plan || !wanted(c, FUZZ_VERIFY, c->now.which, -1, c->now.passes)) return;
+    if (!plan || !fuzz_wanted(c, FUZZ_VERIFY, c->now.which, -1, c->now.passes)) return;
     if (reel_graph_verify(plan->graph) == 0) return;
     reel_error e;
     (void)reel_take_error(&e);
-    differ(c, "the graph after the passes: %s", e.text);
+    fuzz_differ(c, "the graph after the passes: %s", e.text);
 }
 
 enum { MAX_PASSES = 40 };
@@ -393,8 +258,8 @@ static void each_level(compare *c, reel_graph *graph, bool unknown, const result
         const int runs = k == 0 ? 2 : 1;
         for (int i = 0; i < runs; i++) {
             session(c->p, s, &got);
-            if (wanted(c, FUZZ_SESSION, unknown, -1, list)) same(c, want, &got);
-            results_free(&got);
+            if (fuzz_wanted(c, FUZZ_SESSION, unknown, -1, list)) same(c, want, &got);
+            fuzz_drop_results(&got);
         }
         count_passes(c, s);
         reel_session_free(s);
@@ -406,12 +271,15 @@ static void compiled(compare *c, reel_graph *graph, bool unknown, const results 
     results got = {0};
     reel_plan_info info = {0};
     const bool due = c->stats->compile && c->p->seed % (uint64_t)c->stats->compile == 0;
-    if ((!due && !c->only) || !wanted(c, FUZZ_COMPILED, unknown, -1, "default")) return;
+    if ((!due && !c->only) || !fuzz_wanted(c, FUZZ_COMPILED, unknown, -1, "default")) return;
     reel_session *s = reel_session_new(graph, REEL_OPTS(session, .effects = true, .compile = REEL_COMPILE_ON));
     session(c->p, s, &got);
     same(c, want, &got);
-    results_free(&got);
-    if (c->ok && reel_session_info(s, &info) == 0) c->stats->compiled += (uint64_t)info.compiled_steps;
+    fuzz_drop_results(&got);
+    if (c->ok && reel_session_info(s, &info) == 0) {
+        c->stats->compiled++;
+        c->stats->compiled_steps += (uint64_t)info.compiled_steps;
+    }
     reel_session_free(s);
 }
 
@@ -424,15 +292,15 @@ static void other_batches(compare *c, reel_graph *graph)
     for (int i = 0; i < 4; i++) {
         results want = {0}, got = {0};
         reel_shape shape = reel_shape_of(first);
-        if (!wanted(c, FUZZ_SESSION, 1, batches[i], "default")) continue;
+        if (!fuzz_wanted(c, FUZZ_SESSION, 1, batches[i], "default")) continue;
         shape.dims[0] = batches[i];
         (void)reel_seed(p->seed + 2);
         p->in[0] = reel_normal(REEL_F32, shape, 0, 1, NULL);
-        eager(p, &want);
+        fuzz_eager(p, &want);
         session(p, s, &got);
         same(c, &want, &got);
-        results_free(&got);
-        results_free(&want);
+        fuzz_drop_results(&got);
+        fuzz_drop_results(&want);
     }
     p->in[0] = first;
     reel_session_free(s);
@@ -447,10 +315,11 @@ static void graphs(compare *c, const results *want)
         fuzz_reset(c->p);
         reel_graph *graph = build(c->p, unknown, &got);
         if (got.code) {
-            if (wanted(c, FUZZ_GRAPH, unknown, -1, NULL)) differ(c, "the graph: %s", got.text);
+            if (fuzz_wanted(c, FUZZ_GRAPH, unknown, -1, NULL)) fuzz_differ(c, "the graph: %s", got.text);
         } else {
             each_level(c, graph, unknown, want);
             compiled(c, graph, unknown, want);
+            if (unknown == (int)c->p->batch) fuzz_export(c, graph, unknown, want);
             if (unknown) other_batches(c, graph);
         }
         reel_graph_free(graph);
@@ -475,11 +344,11 @@ bool fuzz_compare(fuzz_program *p, const fuzz_difference *only, fuzz_difference 
     const fuzz_mode mode = only ? only->mode : FUZZ_SAME;
     if (!fuzz_open(p)) {
         c.now = (fuzz_difference){.mode = FUZZ_SETUP};
-        note_error(&want);
-        differ(&c, "setting up: %s", want.text);
+        fuzz_note_error(&want);
+        fuzz_differ(&c, "setting up: %s", want.text);
     }
     if (c.ok) {
-        eager(p, &want);
+        fuzz_eager(p, &want);
         stats->programs++;
         stats->errors += want.code != 0;
         count_kinds(p->body, stats);
@@ -488,7 +357,7 @@ bool fuzz_compare(fuzz_program *p, const fuzz_difference *only, fuzz_difference 
         if (mode == FUZZ_SAME || (mode >= FUZZ_FUNCTION && mode <= FUZZ_GRADIENTS)) functions(&c, &want);
         if (!want.code && (mode == FUZZ_SAME || mode >= FUZZ_GRAPH)) graphs(&c, &want);
     }
-    results_free(&want);
+    fuzz_drop_results(&want);
     fuzz_close(p);
     (void)reel_take_error(NULL);
     return c.ok;

@@ -194,6 +194,60 @@ static const char same_text[] =
     "    return 1;\n"
     "}\n\n";
 
+static const char near_text[] =
+    "/* Nearly the same: 1e-5 of the number or of the largest one below 1, more for 16-bit floats. */\n"
+    "static int same(reel_tensor *a, reel_tensor *b)\n"
+    "{\n"
+    "    static double x[2][1 << 16];\n"
+    "    const int64_t n = reel_shape_count(reel_shape_of(a));\n"
+    "    const reel_dtype d = reel_dtype_of(a);\n"
+    "    const double tol = d == REEL_F16 ? 4e-3 : d == REEL_BF16 ? 3e-2 : d == REEL_F32 || d == REEL_F64 ? 1e-5 : 0;\n"
+    "    double least = 0;\n"
+    "    if (!a || !b || n > 1 << 16 || reel_read_f64(a, x[0], (size_t)n) || reel_read_f64(b, x[1], (size_t)n)) return "
+    "0;\n"
+    "    for (int64_t i = 0; i < n; i++) least = isfinite(x[0][i]) ? fmax(least, fmin(1, fabs(x[0][i]))) : least;\n"
+    "    for (int64_t i = 0; i < n; i++)\n"
+    "        if (x[0][i] != x[1][i] && !(isnan(x[0][i]) && isnan(x[1][i])) && !(ZEROS && isnan(x[1][i])) &&\n"
+    "            !(fabs(x[0][i] - x[1][i]) <= tol * fmax(least, fabs(x[0][i]))))\n"
+    "            return 0;\n"
+    "    return 1;\n"
+    "}\n\n";
+
+/* The graph as C, built, loaded and run: results, and after them what variables are, where it is one of these that differs. */
+static const char exported_text[] =
+    "    char folder[] = \"/tmp/reel-XXXXXX\", text[300];\n"
+    "    static unsigned char bytes[INPUTS + RESULTS][1 << 17];\n"
+    "    void *in[INPUTS], *out[RESULTS];\n"
+    "    int (*run)(void **, void **) = NULL;\n"
+    "    if (!mkdtemp(folder)) return 2;\n"
+    "    reel_shape shape[INPUTS];\n"
+    "    for (int i = 0; i < INPUTS; i++) {\n"
+    "        in[i] = bytes[RESULTS + i];\n"
+    "        shape[i] = reel_shape_of(input[i]);\n"
+    "        (void)reel_read(input[i], in[i], (size_t)reel_shape_count(shape[i]) * "
+    "reel_dtype_size(reel_dtype_of(input[i])));\n"
+    "    }\n"
+    "    for (int i = 0; i < RESULTS; i++) out[i] = bytes[i];\n"
+    "    reset();\n"
+    "    if (reel_export_c(g, (reel_names){INPUTS, feeds}, (reel_names){RESULTS, fetches},\n"
+    "                      REEL_OPTS(export, .folder = folder, .effects = true, .shapes = shape, .passes = PASSES), "
+    "NULL)) {\n"
+    "        reel_error e;\n"
+    "        (void)reel_take_error(&e);\n"
+    "        return printf(\"%s\\n\", e.text), 1;\n"
+    "    }\n"
+    "    snprintf(text, sizeof text, \"cd %s && cc -std=c99 -Wall -Wextra -Werror -O1 -fPIC -shared -o model.so "
+    "model.c -lm\", folder);\n"
+    "    if (system(text)) return puts(\"cc does not take it\"), 1;\n"
+    "    snprintf(text, sizeof text, \"%s/model.so\", folder);\n"
+    "    void *so = dlopen(text, RTLD_NOW), *symbol = so ? dlsym(so, \"model_run\") : NULL;\n"
+    "    memcpy(&run, &symbol, sizeof run);\n"
+    "    if (!run || run(in, out)) return puts(\"it does not run\"), 1;\n"
+    "    for (int i = 0; i < RESULTS; i++) {\n"
+    "        const reel_type t = {reel_dtype_of(want[i]), reel_shape_of(want[i])};\n"
+    "        got[i] = reel_from(t, out[i], (size_t)reel_shape_count(t.shape) * reel_dtype_size(t.dtype));\n"
+    "    }\n";
+
 static const char end_text[] = "    reel_error e;\n"
                                "    const int code = reel_take_error(&e);\n"
                                "    if (want_code != code) printf(\"code %d, eagerly %d: %s\\n\", code, want_code, "
@@ -211,12 +265,13 @@ static const char end_text[] = "    reel_error e;\n"
                                "    return differ;\n"
                                "}\n";
 
-static const char eager_text[] = "    reel_tensor *want[RESULTS] = {NULL}, *got[RESULTS] = {NULL};\n"
-                                 "    reel_error eager_error;\n"
-                                 "    reset();\n"
-                                 "    (void)reel_invoke(PROGRAM, REEL_ARRAY(input), want);\n"
-                                 "    after(want);\n"
-                                 "    const int want_code = reel_take_error(&eager_error);\n";
+static const char eager_text[] =
+    "    reel_tensor *want[RESULTS + VARIABLES] = {NULL}, *got[RESULTS + VARIABLES] = {NULL};\n"
+    "    reel_error eager_error;\n"
+    "    reset();\n"
+    "    (void)reel_invoke(PROGRAM, REEL_ARRAY(input), want);\n"
+    "    after(want);\n"
+    "    const int want_code = reel_take_error(&eager_error);\n";
 
 static void put_function(FILE *f, const fuzz_difference *d)
 {
@@ -269,6 +324,7 @@ static void put_graph(FILE *f, const fuzz_program *p, const fuzz_difference *d)
     (void)fputs("        (void)PROGRAM.body(NULL, in, out);\n", f);
     for (int i = 0; i < fuzz_n_results(p); i++) fprintf(f, "        (void)reel_output(\"o%d\", out[%d]);\n", i, i);
     (void)fputs("    }\n    (void)reel_graph_end(g);\n", f);
+    if (d->mode == FUZZ_EXPORTED) (void)fputs(exported_text, f);
     if (d->mode != FUZZ_SESSION && d->mode != FUZZ_COMPILED) return;
     fprintf(f,
             "    reel_session *s = reel_session_new(g, REEL_OPTS(session, .effects = true, .passes = \"%s\"%s));\n"
@@ -278,6 +334,18 @@ static void put_graph(FILE *f, const fuzz_program *p, const fuzz_difference *d)
     (void)fputs("), REEL_FETCHES(", f);
     for (int i = 0; i < fuzz_n_results(p); i++) fprintf(f, "%s\"o%d\"", i ? ", " : "", i);
     (void)fputs("), got);\n    after(got);\n", f);
+}
+
+/* What goes into the exported function and comes out of it. */
+static void put_names(FILE *f, const fuzz_program *p, const fuzz_difference *d)
+{
+    const int n = fuzz_n_results(p);
+    fprintf(f, "#define ZEROS %d\n#define PASSES \"%s\"\nstatic const char *const feeds[] = {", p->zeros, d->passes);
+    for (int i = 0; i < p->n_in; i++) fprintf(f, "%s\"i%d\"", i ? ", " : "", i);
+    (void)fputs("}, *const fetches[] = {", f);
+    for (int i = 0; i < n; i++) fprintf(f, "%s\"o%d\"", i ? ", " : "", i);
+    if (d->result >= n) fprintf(f, ", \"v/%c\"", 'a' + d->result - n);
+    (void)fputs("};\n", f);
 }
 
 static void put_main(FILE *f, const fuzz_program *p, const fuzz_difference *d)
@@ -299,6 +367,8 @@ static void put_main(FILE *f, const fuzz_program *p, const fuzz_difference *d)
         (void)fputs(", 0, 1, NULL);\n", f);
     }
     if (d->mode != FUZZ_GRADIENTS) (void)fputs(eager_text, f);
+    if (d->mode == FUZZ_EXPORTED && d->result > fuzz_n_results(p))
+        fprintf(f, "    want[%d] = want[%d];\n", fuzz_n_results(p), d->result);
     switch (d->mode) {
     case FUZZ_TAPED:
         (void)fputs("    reset();\n    reel_tape *t = reel_tape_begin(NULL);\n    watch(t);\n"
@@ -326,13 +396,20 @@ void fuzz_print(FILE *f, const fuzz_program *p, const fuzz_difference *d)
     int n = fuzz_n_results(p) + FUZZ_VARS, floats = 0;
     fprintf(f, "/* Random program %llu, %d steps: %s%s. */\n", (unsigned long long)p->seed, fuzz_count(p->body),
             d->passes[0] ? "passes " : "", d->passes[0] ? d->passes : "a mode other than eager");
-    (void)fputs("#include <math.h>\n#include <stdio.h>\n#include <string.h>\n#include <reel/reel.h>\n\n", f);
+    if (d->mode == FUZZ_EXPORTED) (void)fputs("#include <dlfcn.h>\n", f);
+    (void)fputs("#include <math.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n"
+                "#include <reel/reel.h>\n\n",
+                f);
     if (d->mode == FUZZ_GRADIENTS) {
         for (int i = 0; i < p->n_in; i++) floats += fuzz_is_float(p->type[i].dtype);
         fprintf(f, "enum { RESULTS = %d };\n", floats + FUZZ_VARS > n ? floats + FUZZ_VARS : n);
+    } else if (d->mode == FUZZ_EXPORTED) {
+        fprintf(f, "enum { RESULTS = %d, INPUTS = %d };\n", n - FUZZ_VARS + (d->result >= n - FUZZ_VARS), p->n_in);
+        put_names(f, p, d);
     } else {
         fprintf(f, "enum { RESULTS = %d }; /* with the variables */\n", n);
     }
+    fprintf(f, "enum { VARIABLES = %d };\n", FUZZ_VARS);
     fprintf(f, "#define PROGRAM REEL_FN(%s, NULL, %d, %d)\n", p->grads ? "program_and_gradients" : "program", p->n_in,
             fuzz_n_results(p));
     fprintf(f, "static reel_tensor *v[%d], *init[%d], *input[%d];\n", p->n_values, FUZZ_VARS, p->n_in);
@@ -358,6 +435,9 @@ void fuzz_print(FILE *f, const fuzz_program *p, const fuzz_difference *d)
         if (fuzz_is_float(p->type[i].dtype)) fprintf(f, "    (void)reel_watch(t, REEL_LIST(input[%d]));\n", i);
     (void)fputs("}\n\n", f);
     const bool zeros = p->zeros || (d->mode == FUZZ_GRADIENTS && p->control);
-    fprintf(f, same_text, zeros ? " &&\n            !isnan(x[1][i]) && !(x[0][i] == 0 && x[1][i] == 0)" : "");
+    if (d->mode == FUZZ_EXPORTED)
+        (void)fputs(near_text, f);
+    else
+        fprintf(f, same_text, zeros ? " &&\n            !isnan(x[1][i]) && !(x[0][i] == 0 && x[1][i] == 0)" : "");
     put_main(f, p, d);
 }

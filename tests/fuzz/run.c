@@ -1,6 +1,7 @@
 /* run.c: programs as data, and their interpreter. */
 #include "fuzz.h"
 #include <stdlib.h>
+#include "trace/trace.h"
 
 /* [n] of i64 in [0, bound); the same as text, for printed programs */
 static reel_tensor *indices(int64_t n, int factor, int64_t bound)
@@ -188,12 +189,26 @@ static run_step *const runs[FUZZ_N_KINDS] = {
 #undef Q
 #undef Y
 
+/* Each element times a number near 1: a few units in its last place. No variable, no number without a dtype, nothing in a trace. */
+static reel_tensor *jittered(const fuzz_program *p, int value, reel_tensor *t)
+{
+    const reel_dtype d = reel_dtype_of(t);
+    if (!t || !fuzz_is_float(d) || reel_capture_now_() || reel_rec_of_(t)->flags & (REEL_R_CELL | REEL_R_NUM)) return t;
+    const double by = d == REEL_F64 ? 0x1p-48 : d == REEL_F32 ? 0x1p-20 : d == REEL_F16 ? 0x1p-9 : 0x1p-6;
+    reel_generator *g = reel_generator_new((uint64_t)p->jitter * 1000003u + (uint64_t)value);
+    reel_tensor *y = reel_mul(t, reel_uniform(d, reel_shape_of(t), 1 - by, 1 + by, g));
+    reel_generator_free(g);
+    return y;
+}
+
 int fuzz_run_step(fuzz_program *p, const fuzz_step *s)
 {
     for (int k = 0; k < FUZZ_BLOCKS; k++)
         if (s->block[k]) p->self[s->block[k]->id] = (struct fuzz_self){p, s->block[k]};
     for (int i = 0; i < s->n_out; i++) p->v[s->out + i] = NULL;
     runs[s->kind](p, s);
+    for (int i = 0; i < s->n_out && p->jitter && reel_status() == 0; i++)
+        p->v[s->out + i] = jittered(p, s->out + i, p->v[s->out + i]);
     return reel_status();
 }
 

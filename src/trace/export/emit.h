@@ -54,6 +54,7 @@ typedef struct reel_emit {
     size_t work;           /* elements of scratch wanted ... */
     const char *work_type; /* ... of this C type: the parameter is `work` */
     bool fails;            /* the body returns 0, or 1: it refuses its data */
+    bool hands_on;         /* it fails with the number of an error, which a function that it calls has given it */
     const char *refuses;   /* what it says then */
     uint64_t draws;        /* counters to take: the parameters are `key` and `counter` */
     reel_generator *generator;
@@ -67,7 +68,7 @@ typedef struct reel_emit {
     reel_text words;
 } reel_emit;
 typedef int reel_emitter(reel_emit *e);
-reel_emitter *reel_emitter_of_(const reel_op *op); /* table.c; NULL: the op has no exported form */
+reel_emitter *reel_emitter_of_(const reel_op *op, const void *attr); /* table.c; NULL: the op has no exported form */
 
 /* ---- writing a body (say.c) ---------------------------------------------------------------------------- */
 /* Lines of C, indented to where the body stands. In them
@@ -120,11 +121,11 @@ bool reel_is_scalar_(const reel_op *op);
 typedef struct reel_ccall {
     int32_t function; /* -1: nothing to call */
     int32_t node, step;
-    size_t operands, n_operands; /* in x->places: of the parameters, by slot */
+    size_t operands, n_operands; /* in places: of the parameters, by slot */
     int generator;               /* -1: none */
     uint64_t draws;
     const char *work_type;
-    bool work, fails;
+    bool work, fails, hands_on;
     char *refuses;
 } reel_ccall;
 
@@ -142,10 +143,25 @@ typedef struct reel_cvariable {
     bool assigned;
 } reel_cvariable;
 
-typedef struct reel_exporter {
+/* A plan that is printed: that of the graph, or of a sub-graph of an op, which is a function of the file: its inputs and outputs are
+   the parameters in0 ..., out0 ..., and it works in the parameter `work`. */
+typedef struct reel_eplan {
     reel_plan_printer printer; /* first: the planner calls it */
-    const reel_graph *graph;   /* as it was given */
-    const struct reel_wants *wants;
+    struct reel_exporter *x;
+    bool part;  /* of a sub-graph */
+    bool fails; /* its text returns the number of an error, or 0 */
+    reel_ccall *calls;
+    size_t n_calls, cap_calls;
+    int32_t *places; /* slots of the calls' parameters */
+    size_t n_places, cap_places;
+    reel_text run; /* its lines */
+    size_t arena_bytes;
+    reel_emit emit; /* the step at hand */
+} reel_eplan;
+
+typedef struct reel_exporter {
+    const reel_graph *graph; /* as it was given */
+    const reel_pipeline *passes;
     char **feed_name, **fetch_name;
     const char *name, *folder;
     bool side;
@@ -153,10 +169,6 @@ typedef struct reel_exporter {
     size_t n_helpers, cap_helpers;
     reel_cfunction *functions;
     size_t n_functions, cap_functions;
-    reel_ccall *calls;
-    size_t n_calls, cap_calls;
-    int32_t *places; /* slots of the calls' parameters */
-    size_t n_places, cap_places;
     reel_cvariable *vars;
     size_t n_vars, cap_vars;
     const reel_rec **consts;
@@ -165,17 +177,26 @@ typedef struct reel_exporter {
     size_t n_generators, cap_generators;
     char **taken; /* names that are used */
     size_t n_taken, cap_taken;
-    reel_emit emit; /* the step at hand */
-    reel_text run, errors, constants, variables, loads, header, source, weights;
+    char **errors; /* what the numbers from 1 on say */
+    size_t n_errors, cap_errors;
+    reel_text run, constants, variables, loads, header, source, weights;
     bool trains;
-    size_t arena_bytes, vars_bytes, consts_bytes;
-    int n_refusals;
+    size_t arena_bytes, vars_bytes, consts_bytes; /* of a run, with what sub-graphs work in */
 } reel_exporter;
+reel_eplan *reel_eplan_new_(reel_exporter *x, bool part); /* step.c; NULL: raised */
+void reel_eplan_free_(reel_eplan *q);
 int reel_export_step_(reel_plan_printer *self, const planner *p, size_t i, size_t *workspace); /* step.c */
 int reel_export_done_(reel_plan_printer *self, const planner *p);                              /* run.c */
+bool reel_mentions_(const char *text, const char *word);                                       /* scalar.c */
+/* control.c: of an op with sub-graphs, or that draws once more what one has drawn; NULL: it is neither. */
+reel_emitter *reel_control_emitter_(const reel_op *op, const void *attr);
 char *reel_take_name_(reel_exporter *x, const char *prefix,
                       const char *wanted); /* an identifier nobody has; NULL: raised */
 int32_t reel_export_function_(reel_exporter *x, const reel_emit *e, const char *wanted, const char *said);
+/* The same with its text: one that is there already serves; params and body are taken over. */
+int32_t reel_export_text_(reel_exporter *x, reel_text *params, reel_text *body, bool fails, const char *wanted,
+                          const char *said);
+int32_t reel_export_error_(reel_exporter *x, const char *fmt, ...) REEL_PRINTF(2, 3); /* its number; -1: raised */
 /* The number of a variable, constant or generator, noted at its first use; -1: raised. */
 int32_t reel_export_var_(reel_exporter *x, const reel_rec *cell);
 int32_t reel_export_const_(reel_exporter *x, const reel_rec *rec);

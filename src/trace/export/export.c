@@ -167,26 +167,27 @@ static void drop(reel_exporter *x, int n_feeds, int n_fetches)
         reel_text_free_(&x->functions[i].body);
         reel_text_free_(&x->functions[i].said);
     }
-    for (size_t i = 0; i < x->n_calls; i++) reel_strfree_(x->calls[i].refuses);
+    for (size_t i = 0; i < x->n_consts; i++) reel_release_rec_((reel_rec *)(uintptr_t)x->consts[i]);
+    for (size_t i = 0; i < x->n_errors; i++) reel_strfree_(x->errors[i]);
     for (size_t i = 0; i < x->n_taken; i++) reel_strfree_(x->taken[i]);
     reel_free_(x->helpers, x->cap_helpers * sizeof *x->helpers);
     reel_free_(x->functions, x->cap_functions * sizeof *x->functions);
-    reel_free_(x->calls, x->cap_calls * sizeof *x->calls);
-    reel_free_(x->places, x->cap_places * sizeof *x->places);
+    reel_free_(x->errors, x->cap_errors * sizeof *x->errors);
     reel_free_(x->vars, x->cap_vars * sizeof *x->vars);
     reel_free_(x->consts, x->cap_consts * sizeof *x->consts);
     reel_free_(x->generators, x->cap_generators * sizeof *x->generators);
     reel_free_(x->taken, x->cap_taken * sizeof *x->taken);
     reel_free_(x->feed_name, ((size_t)n_feeds + 1) * sizeof *x->feed_name);
     reel_free_(x->fetch_name, ((size_t)n_fetches + 1) * sizeof *x->fetch_name);
-    reel_text *const texts[] = {&x->emit.body, &x->emit.words, &x->run,    &x->errors, &x->constants,
-                                &x->variables, &x->loads,      &x->header, &x->source, &x->weights};
+    reel_text *const texts[] = {&x->run, &x->constants, &x->variables, &x->loads, &x->header, &x->source, &x->weights};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) reel_text_free_(texts[i]);
     reel_free_(x, sizeof *x);
 }
 
-static int plan_it(asked *a, reel_exporter *x, const reel_pipeline *passes)
+static int plan_it(const asked *a, reel_exporter *x, size_t *n_calls)
 {
+    reel_eplan *q = reel_eplan_new_(x, false);
+    if (!q) return REEL_ENOMEM;
     const reel_request rq = {.site = a->site,
                              .fn = FN,
                              .n_feeds = a->n_feeds,
@@ -196,8 +197,10 @@ static int plan_it(asked *a, reel_exporter *x, const reel_pipeline *passes)
                              .fetch = a->fetch,
                              .effect = a->effect,
                              .effects = a->effects,
-                             .printer = &x->printer};
-    reel_plan *plan = reel_plan_new_((reel_graph *)(uintptr_t)a->g, &rq, passes);
+                             .printer = &q->printer};
+    reel_plan *plan = reel_plan_new_((reel_graph *)(uintptr_t)a->g, &rq, x->passes);
+    *n_calls = q->n_calls;
+    reel_eplan_free_(q);
     if (!plan) return reel_status();
     reel_plan_free_(plan);
     return 0;
@@ -215,7 +218,8 @@ static int export_values(asked *a, const reel_export_opts *o, const reel_pipelin
 {
     reel_exporter *x = reel_zalloc_(sizeof *x);
     if (!x) return REEL_ENOMEM;
-    x->printer = (reel_plan_printer){.step = reel_export_step_, .done = reel_export_done_};
+    size_t n_calls = 0;
+    x->passes = passes;
     x->graph = a->g;
     x->name = o->name ? o->name : "model";
     x->folder = o->folder ? o->folder : ".";
@@ -227,14 +231,14 @@ static int export_values(asked *a, const reel_export_opts *o, const reel_pipelin
     if (!rc) rc = name_all(x, a->n_feeds, a->feed_name, "in", &x->feed_name);
     if (!rc) rc = name_all(x, a->n_fetches, a->fetch_name, "out", &x->fetch_name);
     for (int i = 0; i < a->n_feeds && !rc; i++) rc = give(a, i, o);
-    if (!rc) rc = plan_it(a, x, passes);
+    if (!rc) rc = plan_it(a, x, &n_calls);
     if (!rc && out)
         *out = (reel_export_info){.arena_bytes = x->arena_bytes,
                                   .vars_bytes = x->vars_bytes,
                                   .const_bytes = x->consts_bytes,
                                   .peak_bytes = x->arena_bytes + x->vars_bytes,
                                   .functions = (int)x->n_functions,
-                                  .calls = (int)x->n_calls};
+                                  .calls = (int)n_calls};
     drop(x, a->n_feeds, a->n_fetches);
     return rc;
 }

@@ -121,10 +121,10 @@ static void put_loader(const reel_exporter *x, reel_text *t)
 
 static void put_functions(const reel_exporter *x, reel_text *t)
 {
-    for (size_t i = 0; i < x->n_helpers; i++) {
-        reel_text_put_(t, reel_text_of_(&x->helpers[i].text), x->helpers[i].text.n);
-        reel_text_add_(t, "\n");
-    }
+    /* of all exported files alike, so that several may be included in one translation unit */
+    for (size_t i = 0; i < x->n_helpers; i++)
+        reel_text_fmt_(t, "#ifndef REEL_HAS_%s\n#define REEL_HAS_%s\n%s#endif\n\n", x->helpers[i].name,
+                       x->helpers[i].name, reel_text_of_(&x->helpers[i].text));
     for (size_t i = 0; i < x->n_functions; i++) {
         const reel_cfunction *f = &x->functions[i];
         reel_text_fmt_(t, "/* %s */\nstatic %s %s(%s)\n{\n", reel_text_of_(&f->said), f->fails ? "int" : "void",
@@ -137,10 +137,10 @@ static void put_functions(const reel_exporter *x, reel_text *t)
 static void put_errors(const reel_exporter *x, reel_text *t)
 {
     reel_text_fmt_(t, "const char *%s_error(int code)\n{\n", x->name);
-    if (x->n_refusals) {
-        reel_text_fmt_(t, "    static const char *const text[] = {\n        \"no error\",\n%s    };\n",
-                       reel_text_of_(&x->errors));
-        reel_text_fmt_(t, "    if (code >= 0 && code <= %d) return text[code];\n", x->n_refusals);
+    if (x->n_errors) {
+        reel_text_add_(t, "    static const char *const text[] = {\n        \"no error\",\n");
+        for (size_t i = 0; i < x->n_errors; i++) reel_text_fmt_(t, "        \"%s\",\n", x->errors[i]);
+        reel_text_fmt_(t, "    };\n    if (code >= 0 && code <= %d) return text[code];\n", (int)x->n_errors);
     }
     reel_text_add_(t, x->side ? "    if (code == -1) return \"the weights have not been loaded\";\n" : "");
     reel_text_add_(t, "    return code == 0 ? \"no error\" : \"no such error\";\n}\n\n");
@@ -176,9 +176,10 @@ static void put_source(reel_exporter *x)
     put_errors(x, t);
     const char *run = reel_text_of_(&x->run);
     reel_text_fmt_(t,
-                   "int %s_run(const %s_inputs *in, const %s_outputs *out)\n{\n%s    (void)in;\n    (void)out;\n"
+                   "int %s_run(const %s_inputs *in, const %s_outputs *out)\n{\n%s%s    (void)in;\n    (void)out;\n"
                    "    (void)%s_arena;\n",
-                   x->name, x->name, x->name, x->n_generators ? "    uint64_t counter;\n" : "", x->name);
+                   x->name, x->name, x->name, reel_mentions_(run, "counter") ? "    uint64_t counter;\n" : "",
+                   reel_mentions_(run, "rc") ? "    int rc;\n" : "", x->name);
     if (x->side) reel_text_fmt_(t, "    if (!%s_loaded) return -1;\n", x->name);
     reel_text_put_(t, run, x->run.n);
     reel_text_add_(t, "    return 0;\n}\n");

@@ -10,13 +10,6 @@ static void may_refuse(reel_emit *e)
     e->refuses = "an index is out of range";
 }
 
-static void dense(const reel_eoperand *o, int64_t strides[REEL_MAX_RANK])
-{
-    reel_shape s = {.rank = o->rank};
-    memcpy(s.dims, o->dims, sizeof s.dims);
-    reel_shape_strides_(&s, strides);
-}
-
 /* k: the index that input `which` has at $j, of an axis of n; negative ones count from the end. */
 static void say_index(reel_emit *e, int which, int64_t n, const char *v)
 {
@@ -79,11 +72,21 @@ static void begin_as_input(reel_emit *e)
 
 /* ---- rows along an axis ------------------------------------------------------------------------------------------------------ */
 
-/* Loops over a table's leading axes, the indices' axes, then the table's others; $t: where the row's element lies in the table, $u: in
-   what has the indices' axes in place of the axis. which: the input that holds the indices. */
-static int open_gathered(reel_emit *e, const reel_eoperand *t, const int64_t *ts, const int64_t *us, int axis,
-                         int which)
+static int attr_axis(const reel_emit *e, int rank)
 {
+    const reel_attr_axis *a = e->attr;
+    return reel_emit_axis_(a->axis, rank);
+}
+
+/* Each opener: loops over the elements of u, which has one for each index; $u is where the one at hand lies there, $t is where it lies in
+   the table t. which: the input that holds the indices. Returns how many loops. */
+typedef int opener(reel_emit *e, const reel_eoperand *t, const reel_eoperand *u, int which);
+
+/* The table's leading axes, the indices' axes in place of the axis, then the table's others. */
+static int open_rows(reel_emit *e, const reel_eoperand *t, const reel_eoperand *u, int which)
+{
+    const int axis = attr_axis(e, t->rank);
+    const int64_t *ts = t->strides, *us = u->strides;
     const reel_eoperand *ix = &e->in[which];
     char buf[REEL_OFFSET_TEXT], name[24];
     const int r = ix->rank;
@@ -124,128 +127,31 @@ static int open_gathered(reel_emit *e, const reel_eoperand *t, const int64_t *ts
     return n;
 }
 
-static int attr_axis(const reel_emit *e, int rank)
-{
-    const reel_attr_axis *a = e->attr;
-    return reel_emit_axis_(a->axis, rank);
-}
-
-int reel_emit_gather_(reel_emit *e)
-{
-    may_refuse(e);
-    if (e->in[1].count == 0 || e->out[0].count == 0) return 0;
-    const int n = open_gathered(e, &e->in[0], e->in[0].strides, e->out[0].strides, attr_axis(e, e->in[0].rank), 1);
-    reel_say_(e, "WR0($u, RD0($t));");
-    reel_close_(e, n);
-    return 0;
-}
-
-int reel_emit_gather_grad_(reel_emit *e)
-{
-    int64_t strides[REEL_MAX_RANK];
-    may_refuse(e);
-    reel_emit_fill_(e, 0);
-    if (e->in[2].count == 0 || e->in[1].count == 0) return 0;
-    dense(&e->out[0], strides);
-    begin_sums(e);
-    const int n = open_gathered(e, &e->out[0], strides, e->in[1].strides, attr_axis(e, e->out[0].rank), 2);
-    reel_set_text_(e, "o", "$t");
-    say_put(e, 1, REEL_SCATTER_ADD);
-    reel_close_(e, n);
-    end_sums(e);
-    return 0;
-}
-
-/* index_add, index_copy: x, indices, updates */
-int reel_emit_index_put_(reel_emit *e)
-{
-    const reel_attr_axis *a = e->attr;
-    int64_t strides[REEL_MAX_RANK];
-    may_refuse(e);
-    if (e->out[0].count == 0) return 0;
-    begin_as_input(e);
-    if (e->in[1].count == 0 || e->in[2].count == 0) return 0;
-    dense(&e->out[0], strides);
-    if (a->index == REEL_SCATTER_ADD) begin_sums(e);
-    const int n = open_gathered(e, &e->out[0], strides, e->in[2].strides, attr_axis(e, e->out[0].rank), 1);
-    reel_set_text_(e, "o", "$t");
-    say_put(e, 2, a->index);
-    reel_close_(e, n);
-    if (e->work) end_sums(e);
-    return 0;
-}
-
 /* ---- single elements along an axis ---------------------------------------------------------------------------------------------- */
 
-/* Loops over `shape`; $t: the element of the table that the index at hand names. */
-static int open_along(reel_emit *e, const reel_eoperand *shape, const reel_eoperand *t, const int64_t *ts, int axis,
-                      int which)
+static int open_elements(reel_emit *e, const reel_eoperand *t, const reel_eoperand *u, int which)
 {
+    const int axis = attr_axis(e, t->rank);
     char buf[REEL_OFFSET_TEXT];
     int64_t strides[REEL_MAX_RANK] = {0};
-    for (int i = 0; i < t->rank; i++) strides[i] = t->dims[i] == 1 && shape->dims[i] != 1 ? 0 : ts[i];
-    const int n = reel_open_all_(e, "i", shape->dims, shape->rank);
-    reel_set_along_(e, "j", &e->in[which], shape->dims, shape->rank, "i");
+    for (int i = 0; i < t->rank; i++) strides[i] = t->dims[i] == 1 && u->dims[i] != 1 ? 0 : t->strides[i];
+    const int n = reel_open_all_(e, "i", u->dims, u->rank);
+    reel_set_along_(e, "j", &e->in[which], u->dims, u->rank, "i");
     reel_say_(e, "{");
     e->depth++;
     say_index(e, which, t->dims[axis], "k");
-    reel_set_text_(e, "t", "(long)k * %lld + %s", (long long)ts[axis],
-                   reel_offset_(shape->dims, strides, shape->rank, "i", ~(1u << axis), buf));
+    reel_set_offset_(e, "u", u, "i");
+    reel_set_text_(e, "t", "(long)k * %lld + %s", (long long)t->strides[axis],
+                   reel_offset_(u->dims, strides, u->rank, "i", ~(1u << axis), buf));
     return n + 1;
-}
-
-int reel_emit_along_(reel_emit *e)
-{
-    may_refuse(e);
-    if (e->out[0].count == 0) return 0;
-    const int n = open_along(e, &e->out[0], &e->in[0], e->in[0].strides, attr_axis(e, e->in[0].rank), 1);
-    reel_set_offset_(e, "u", &e->out[0], "i");
-    reel_say_(e, "WR0($u, RD0($t));");
-    reel_close_(e, n);
-    return 0;
-}
-
-int reel_emit_along_grad_(reel_emit *e)
-{
-    int64_t strides[REEL_MAX_RANK];
-    may_refuse(e);
-    reel_emit_fill_(e, 0);
-    if (e->in[1].count == 0) return 0;
-    dense(&e->out[0], strides);
-    begin_sums(e);
-    const int n = open_along(e, &e->in[1], &e->out[0], strides, attr_axis(e, e->out[0].rank), 2);
-    reel_set_offset_(e, "u", &e->in[1], "i");
-    reel_set_text_(e, "o", "$t");
-    say_put(e, 1, REEL_SCATTER_ADD);
-    reel_close_(e, n);
-    end_sums(e);
-    return 0;
-}
-
-int reel_emit_scatter_(reel_emit *e)
-{
-    const reel_attr_axis *a = e->attr;
-    int64_t strides[REEL_MAX_RANK];
-    may_refuse(e);
-    if (e->out[0].count == 0) return 0;
-    begin_as_input(e);
-    if (e->in[2].count == 0) return 0;
-    dense(&e->out[0], strides);
-    if (a->index == REEL_SCATTER_ADD) begin_sums(e);
-    const int n = open_along(e, &e->in[2], &e->out[0], strides, attr_axis(e, e->out[0].rank), 1);
-    reel_set_offset_(e, "u", &e->in[2], "i");
-    reel_set_text_(e, "o", "$t");
-    say_put(e, 2, a->index);
-    reel_close_(e, n);
-    if (e->work) end_sums(e);
-    return 0;
 }
 
 /* ---- by place ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Loops over the places in input `which` and the axes behind; $t: in the table, $u: in what is [places.., rest..]. */
-static int open_places(reel_emit *e, const reel_eoperand *t, const int64_t *ts, const int64_t *us, int batch, int which)
+/* u is [places.., rest..]; the table has `batch` axes in common with the places. */
+static int open_batched(reel_emit *e, const reel_eoperand *t, const reel_eoperand *u, int batch, int which)
 {
+    const int64_t *ts = t->strides, *us = u->strides;
     const reel_eoperand *ix = &e->in[which];
     const int lead = ix->rank - 1, m = (int)ix->dims[lead];
     char buf[REEL_OFFSET_TEXT], j[REEL_OFFSET_TEXT];
@@ -281,57 +187,23 @@ static int open_places(reel_emit *e, const reel_eoperand *t, const int64_t *ts, 
     return n;
 }
 
-int reel_emit_gather_nd_(reel_emit *e)
+static int open_places(reel_emit *e, const reel_eoperand *t, const reel_eoperand *u, int which)
 {
     const reel_attr_axis *a = e->attr;
-    may_refuse(e);
-    if (e->out[0].count == 0) return 0;
-    const int n = open_places(e, &e->in[0], e->in[0].strides, e->out[0].strides, a->axis, 1);
-    reel_say_(e, "WR0($u, RD0($t));");
-    reel_close_(e, n);
-    return 0;
+    return open_batched(e, t, u, a->axis, which);
 }
 
-int reel_emit_gather_nd_grad_(reel_emit *e)
+static int open_all_places(reel_emit *e, const reel_eoperand *t, const reel_eoperand *u, int which)
 {
-    const reel_attr_axis *a = e->attr;
-    int64_t strides[REEL_MAX_RANK];
-    may_refuse(e);
-    reel_emit_fill_(e, 0);
-    if (e->in[1].count == 0) return 0;
-    dense(&e->out[0], strides);
-    begin_sums(e);
-    const int n = open_places(e, &e->out[0], strides, e->in[1].strides, a->axis, 2);
-    reel_set_text_(e, "o", "$t");
-    say_put(e, 1, REEL_SCATTER_ADD);
-    reel_close_(e, n);
-    end_sums(e);
-    return 0;
-}
-
-int reel_emit_scatter_nd_(reel_emit *e)
-{
-    const reel_attr_axis *a = e->attr;
-    int64_t strides[REEL_MAX_RANK];
-    may_refuse(e);
-    if (e->out[0].count == 0) return 0;
-    begin_as_input(e);
-    if (e->in[2].count == 0) return 0;
-    dense(&e->out[0], strides);
-    if (a->index == REEL_SCATTER_ADD) begin_sums(e);
-    const int n = open_places(e, &e->out[0], strides, e->in[2].strides, 0, 1);
-    reel_set_text_(e, "o", "$t");
-    say_put(e, 2, a->index);
-    reel_close_(e, n);
-    if (e->work) end_sums(e);
-    return 0;
+    return open_batched(e, t, u, 0, which);
 }
 
 /* ---- rows of a table -------------------------------------------------------------------------------------------------------------------- */
 
-/* Loops over ids and the table's other axes; ids are not negative. */
-static int open_ids(reel_emit *e, const reel_eoperand *t, const int64_t *ts, const int64_t *us, int which)
+/* Ids, which are not negative, and the table's other axes. */
+static int open_ids(reel_emit *e, const reel_eoperand *t, const reel_eoperand *u, int which)
 {
+    const int64_t *ts = t->strides, *us = u->strides;
     const reel_eoperand *ids = &e->in[which];
     char buf[REEL_OFFSET_TEXT];
     int64_t rest[REEL_MAX_RANK] = {0};
@@ -342,40 +214,64 @@ static int open_ids(reel_emit *e, const reel_eoperand *t, const int64_t *ts, con
     e->depth++;
     reel_sayf_(e, "const int64_t k = (int64_t)LD%d($j);\nif (k < 0 || k >= $size) return 1;", which);
     for (int i = 1; i < t->rank; i++) rest[i] = us[ids->rank + i - 1];
-    reel_text u = {0}, at = {0};
-    reel_text_fmt_(&u, "%s", reel_offset_(ids->dims, us, ids->rank, "j", ~0u, buf));
-    reel_text_fmt_(&u, " + %s", reel_offset_(t->dims, rest, t->rank, "c", ~1u, buf));
+    reel_text rows = {0}, at = {0};
+    reel_text_fmt_(&rows, "%s", reel_offset_(ids->dims, us, ids->rank, "j", ~0u, buf));
+    reel_text_fmt_(&rows, " + %s", reel_offset_(t->dims, rest, t->rank, "c", ~1u, buf));
     reel_text_fmt_(&at, "(long)k * %lld + %s", (long long)ts[0], reel_offset_(t->dims, ts, t->rank, "c", ~1u, buf));
-    reel_set_text_(e, "u", "%s", reel_text_of_(&u));
+    reel_set_text_(e, "u", "%s", reel_text_of_(&rows));
     reel_set_text_(e, "t", "%s", reel_text_of_(&at));
-    reel_text_free_(&u);
+    reel_text_free_(&rows);
     reel_text_free_(&at);
     return n + 1 + reel_open_axes_(e, t, ~1u, "c");
 }
 
-int reel_emit_embedding_(reel_emit *e)
-{
-    may_refuse(e);
-    if (e->out[0].count == 0) return 0;
-    const int n = open_ids(e, &e->in[0], e->in[0].strides, e->out[0].strides, 1);
-    reel_say_(e, "WR0($u, RD0($t));");
-    reel_close_(e, n);
-    return 0;
-}
+/* ---- what is done there -------------------------------------------------------------------------------------------------------------------- */
 
-int reel_emit_put_rows_(reel_emit *e)
+/* READ: the output has the table's elements. SUM: the output is a table of zeros, to which values are added. PUT: a table that begins as
+   input 0, into which values go as the attributes say. */
+enum { READ, SUM, PUT };
+static const struct by_index {
+    int op, how;
+    opener *open;
+    int values, indices; /* inputs */
+} forms[] = {{REEL_OP_gather, READ, open_rows, 0, 1},
+             {REEL_OP_take_along_axis, READ, open_elements, 0, 1},
+             {REEL_OP_gather_elements, READ, open_elements, 0, 1},
+             {REEL_OP_gather_nd, READ, open_places, 0, 1},
+             {REEL_OP_embedding, READ, open_ids, 0, 1},
+             {REEL_OP_gather_grad, SUM, open_rows, 1, 2},
+             {REEL_OP_take_along_grad, SUM, open_elements, 1, 2},
+             {REEL_OP_gather_nd_grad, SUM, open_places, 1, 2},
+             {REEL_OP_put_rows, SUM, open_ids, 0, 2},
+             {REEL_OP_index_add, PUT, open_rows, 2, 1},
+             {REEL_OP_index_copy, PUT, open_rows, 2, 1},
+             {REEL_OP_scatter, PUT, open_elements, 2, 1},
+             {REEL_OP_scatter_reduce, PUT, open_elements, 2, 1},
+             {REEL_OP_scatter_nd, PUT, open_all_places, 2, 1},
+             {REEL_OP_scatter_nd_reduce, PUT, open_all_places, 2, 1}};
+
+int reel_emit_by_index_(reel_emit *e)
 {
-    int64_t strides[REEL_MAX_RANK];
+    const struct by_index *f = forms;
+    while (f->op != e->op->id) f++;
+    const bool reads = f->how == READ;
+    const reel_eoperand *t = reads ? &e->in[0] : &e->out[0], *u = reads ? &e->out[0] : &e->in[f->values];
+    const int mode = f->how == PUT ? ((const reel_attr_axis *)e->attr)->index : REEL_SCATTER_ADD;
+    const bool sums = !reads && mode == REEL_SCATTER_ADD;
     may_refuse(e);
-    reel_emit_fill_(e, 0);
-    if (e->in[0].count == 0 || e->in[2].count == 0) return 0;
-    dense(&e->out[0], strides);
-    begin_sums(e);
-    const int n = open_ids(e, &e->out[0], strides, e->in[0].strides, 2);
-    reel_set_text_(e, "o", "$t");
-    say_put(e, 0, REEL_SCATTER_ADD);
+    if (f->how == SUM) reel_emit_fill_(e, 0);
+    if (f->how == PUT && e->out[0].count) begin_as_input(e);
+    if (e->out[0].count == 0 || u->count == 0) return 0;
+    if (sums) begin_sums(e);
+    const int n = f->open(e, t, u, f->indices);
+    if (reads) {
+        reel_say_(e, "WR0($u, RD0($t));");
+    } else {
+        reel_set_text_(e, "o", "$t");
+        say_put(e, f->values, mode);
+    }
     reel_close_(e, n);
-    end_sums(e);
+    if (sums) end_sums(e);
     return 0;
 }
 

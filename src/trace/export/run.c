@@ -1,4 +1,6 @@
 /* run.c: the function that runs it all: the steps' calls, then what is fetched, then the variables' new values. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include "core/alloc.h"
 #include "core/random.h"
@@ -14,6 +16,7 @@ typedef struct fresh_place {
 } fresh_place;
 
 typedef struct runner {
+    reel_eplan *q;
     reel_exporter *x;
     const planner *p;
     fresh_place *fresh;
@@ -38,6 +41,7 @@ int32_t reel_export_const_(reel_exporter *x, const reel_rec *rec)
     for (size_t i = 0; i < x->n_consts; i++)
         if (x->consts[i] == rec) return (int32_t)i;
     if (reel_grow_((void **)&x->consts, &x->cap_consts, x->n_consts + 1, sizeof *x->consts)) return -1;
+    reel_retain_rec_((reel_rec *)(uintptr_t)rec); /* the graph it is of may be gone before the file is written */
     x->consts[x->n_consts] = rec;
     return (int32_t)x->n_consts++;
 }
@@ -49,6 +53,22 @@ int32_t reel_export_generator_(reel_exporter *x, reel_generator *g)
     if (reel_grow_((void **)&x->generators, &x->cap_generators, x->n_generators + 1, sizeof *x->generators)) return -1;
     x->generators[x->n_generators] = g;
     return (int32_t)x->n_generators++;
+}
+
+int32_t reel_export_error_(reel_exporter *x, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    for (size_t i = 0; i < x->n_errors; i++)
+        if (strcmp(x->errors[i], text) == 0) return (int32_t)i + 1;
+    if (reel_grow_((void **)&x->errors, &x->cap_errors, x->n_errors + 1, sizeof *x->errors)) return -1;
+    char *own = reel_strdup_(text);
+    if (!own) return -1;
+    x->errors[x->n_errors++] = own;
+    return (int32_t)x->n_errors;
 }
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
@@ -64,26 +84,48 @@ static void plus(reel_text *t, int64_t bytes, reel_dtype d)
     if (n) reel_text_fmt_(t, n < 0 ? " - %lld" : " + %lld", n < 0 ? -n : n);
 }
 
+/* What a run works in, from that byte on, as elements of d. */
+static void put_arena(const runner *r, reel_text *t, int64_t at, reel_dtype d)
+{
+    if (r->q->part) {
+        reel_text_fmt_(t, at ? "(%s *)(void *)(work + %lld)" : "(%s *)(void *)work", reel_ctype_(d), (long long)at);
+        return;
+    }
+    reel_text_fmt_(t, "%s_arena.%s", r->x->name, member_of(d));
+    plus(t, at, d);
+}
+
+/* The caller's array number i. */
+static void put_output(const runner *r, reel_text *t, int32_t i)
+{
+    if (r->q->part)
+        reel_text_fmt_(t, "out%d", (int)i);
+    else
+        reel_text_fmt_(t, "out->%s", r->x->fetch_name[i]);
+}
+
 static int put_ext(const runner *r, reel_text *t, const reel_place *at, reel_dtype d)
 {
     const planner *p = r->p;
     reel_exporter *x = r->x;
     const int nf = p->rq->n_feeds, nv = (int)p->n_vars;
     if (at->ext < nf) {
-        reel_text_fmt_(t, "in->%s", x->feed_name[at->ext]);
+        if (r->q->part)
+            reel_text_fmt_(t, "in%d", (int)at->ext);
+        else
+            reel_text_fmt_(t, "in->%s", x->feed_name[at->ext]);
     } else if (at->ext < nf + nv) {
         const int32_t v = reel_export_var_(x, p->vars[at->ext - nf]);
         if (v < 0) return reel_status();
         reel_text_fmt_(t, "%s_vars.%s", x->name, x->vars[v].name);
     } else {
         const fresh_place *f = &r->fresh[at->ext - nf - nv];
-        if (f->kind == IN_OUTPUT) reel_text_fmt_(t, "out->%s", x->fetch_name[f->which]);
-        if (f->kind == IN_VARIABLE) reel_text_fmt_(t, "%s_vars.%s", x->name, x->vars[f->which].name);
         if (f->kind == IN_ARENA) {
-            reel_text_fmt_(t, "%s_arena.%s", x->name, member_of(d));
-            plus(t, (int64_t)f->at + at->offset, d);
+            put_arena(r, t, (int64_t)f->at + at->offset, d);
             return 0;
         }
+        if (f->kind == IN_OUTPUT) put_output(r, t, f->which);
+        if (f->kind == IN_VARIABLE) reel_text_fmt_(t, "%s_vars.%s", x->name, x->vars[f->which].name);
     }
     plus(t, at->offset, d);
     return 0;
@@ -93,10 +135,7 @@ static int put_place(const runner *r, reel_text *t, const reel_place *at, reel_d
 {
     reel_exporter *x = r->x;
     switch (at->kind) {
-    case REEL_AT_ARENA:
-        reel_text_fmt_(t, "%s_arena.%s", x->name, member_of(d));
-        plus(t, at->offset, d);
-        return 0;
+    case REEL_AT_ARENA: put_arena(r, t, at->offset, d); return 0;
     case REEL_AT_CONST: {
         const int32_t k = reel_export_const_(x, at->rec);
         if (k < 0) return reel_status();
@@ -147,8 +186,8 @@ static bool may_overwrite(const runner *r, size_t i, const reel_rec *cell)
             if (p->slots[later->slot + k].value >= 0 && in_variable(p, &plan->slots[later->slot + k], cell))
                 return false;
     }
-    for (size_t j = 0; j < r->x->n_calls; j++) /* a run that fails changes nothing */
-        if (r->x->calls[j].fails && r->x->calls[j].step >= refuses) return false;
+    for (size_t j = 0; j < r->q->n_calls; j++) /* a run that fails changes nothing */
+        if (r->q->calls[j].fails && r->q->calls[j].step >= refuses) return false;
     for (size_t j = 0; j < p->n_results; j++)
         if (in_variable(p, &p->results[j].place, cell)) return false;
     return true;
@@ -194,55 +233,65 @@ static int place_fresh(runner *r, int32_t f)
         *at = (fresh_place){.kind = IN_VARIABLE, .which = reel_export_var_(r->x, cell)};
         return at->which < 0 ? reel_status() : 0;
     }
-    *at = (fresh_place){.kind = IN_ARENA, .at = r->x->arena_bytes};
-    r->x->arena_bytes += (reel_type_bytes_(&p->fresh[f]) + 63) & ~(size_t)63;
+    *at = (fresh_place){.kind = IN_ARENA, .at = r->q->arena_bytes};
+    r->q->arena_bytes += (reel_type_bytes_(&p->fresh[f]) + 63) & ~(size_t)63;
     return 0;
 }
 
 /* ---- the calls ----------------------------------------------------------------------------------------------------- */
 
-static int put_call(const runner *r, const reel_ccall *c)
+static reel_dtype dtype_of(const char *type)
 {
-    reel_exporter *x = r->x;
+    for (int d = 1; d < REEL_N_DTYPES; d++)
+        if (strcmp(reel_ctype_((reel_dtype)d), type) == 0) return (reel_dtype)d;
+    return REEL_U8;
+}
+
+/* What goes into a function; the name of its workspace comes last. */
+static int put_arguments(const runner *r, const reel_ccall *c)
+{
     const planner *p = r->p;
     const pstep *s = &p->steps[c->step];
-    reel_text *t = &x->run;
-    const reel_node *n = c->node >= 0 ? &p->g->nodes[c->node] : NULL;
-    if (c->draws)
-        reel_text_fmt_(t, "    counter = %s_vars.random[%d][1];\n    %s_vars.random[%d][1] += %lluu;\n", x->name,
-                       c->generator, x->name, c->generator, (unsigned long long)c->draws);
-    if (c->function < 0) return 0;
-    const reel_cfunction *f = &x->functions[c->function];
-    reel_text_fmt_(t, c->fails ? "    if (%s(" : "    %s(", f->name);
-    bool first = true;
-    for (size_t k = 0; k < c->n_operands; k++, first = false) {
-        const int32_t slot = x->places[c->operands + k];
+    reel_text *t = &r->q->run;
+    const char *comma = "";
+    for (size_t k = 0; k < c->n_operands; k++, comma = ", ") {
+        const int32_t slot = r->q->places[c->operands + k];
         const int32_t value = p->slots[slot].value;
-        if (!first) reel_text_add_(t, ", ");
+        reel_text_add_(t, comma);
         if (value >= 0 && reel_count_(&p->v[value].type.shape) == 0)
             reel_text_add_(t, "NULL"); /* nothing is read or written there */
         else if (put_place(r, t, &p->plan->slots[slot], slot_dtype(p, s, slot - s->slot)))
             return reel_status();
     }
     if (c->work) {
-        const reel_dtype d = strcmp(c->work_type, "double") == 0     ? REEL_F64
-                             : strcmp(c->work_type, "int64_t") == 0  ? REEL_I64
-                             : strcmp(c->work_type, "int32_t") == 0  ? REEL_I32
-                             : strcmp(c->work_type, "float") == 0    ? REEL_F32
-                             : strcmp(c->work_type, "uint16_t") == 0 ? REEL_F16
-                             : strcmp(c->work_type, "int8_t") == 0   ? REEL_I8
-                                                                     : REEL_U8;
-        const reel_place at = {.kind = REEL_AT_ARENA, .offset = (int64_t)p->plan->steps[c->step].work};
-        if (!first) reel_text_add_(t, ", ");
-        first = false;
-        put_place(r, t, &at, d);
+        reel_text_add_(t, comma);
+        put_arena(r, t, (int64_t)p->plan->steps[c->step].work, dtype_of(c->work_type));
+        comma = ", ";
     }
-    if (c->draws) reel_text_fmt_(t, "%s%s_vars.random[%d][0], counter", first ? "" : ", ", x->name, c->generator);
-    reel_text_add_(t, c->fails ? "))" : ");");
-    if (c->fails) {
-        reel_text_fmt_(t, " return %d;", ++x->n_refusals);
-        reel_text_fmt_(&x->errors, "        \"%s: %s: %s\",\n", n ? reel_site_base_(n->site) : "",
-                       n ? n->op->name : "copy", c->refuses);
+    if (c->draws) reel_text_fmt_(t, "%s%s_vars.random[%d][0], counter", comma, r->x->name, c->generator);
+    return reel_status();
+}
+
+static int put_call(const runner *r, const reel_ccall *c)
+{
+    reel_exporter *x = r->x;
+    const planner *p = r->p;
+    reel_text *t = &r->q->run;
+    const reel_node *n = c->node >= 0 ? &p->g->nodes[c->node] : NULL;
+    if (c->draws && c->function >= 0)
+        reel_text_fmt_(t, "    counter = %s_vars.random[%d][1];\n", x->name, c->generator);
+    if (c->draws)
+        reel_text_fmt_(t, "    %s_vars.random[%d][1] += %lluu;\n", x->name, c->generator, (unsigned long long)c->draws);
+    if (c->function < 0) return 0;
+    const reel_cfunction *f = &x->functions[c->function];
+    reel_text_fmt_(t, c->hands_on ? "    if ((rc = %s(" : c->fails ? "    if (%s(" : "    %s(", f->name);
+    if (put_arguments(r, c)) return reel_status();
+    reel_text_add_(t, c->hands_on ? ")) != 0) return rc;" : c->fails ? "))" : ");");
+    if (c->fails && !c->hands_on) {
+        const int32_t e = reel_export_error_(x, "%s: %s: %s", n ? reel_site_base_(n->site) : "",
+                                             n ? n->op->name : "copy", c->refuses);
+        if (e < 0) return reel_status();
+        reel_text_fmt_(t, " return %d;", (int)e);
     }
     if (n && n->site && *n->site) reel_text_fmt_(t, " /* %s */", reel_site_base_(n->site));
     reel_text_add_(t, "\n");
@@ -253,7 +302,7 @@ static int put_call(const runner *r, const reel_ccall *c)
 static int put_copy(const runner *r, const reel_result *q, const char *to)
 {
     reel_exporter *x = r->x;
-    reel_emit *e = &x->emit;
+    reel_emit *e = &r->q->emit;
     static const pstep copy = {.node = -1, .n_in = 1, .n_out = 1};
     e->node = NULL;
     e->s = &copy;
@@ -261,7 +310,7 @@ static int put_copy(const runner *r, const reel_result *q, const char *to)
     e->body.n = e->words.n = 0;
     e->n_words = e->depth = 0;
     e->work = 0;
-    e->fails = false;
+    e->fails = e->hands_on = false;
     e->draws = 0;
     e->in[0] = (reel_eoperand){.dtype = q->type.dtype, .rank = q->type.shape.rank, .given = true, .name = "x"};
     memcpy(e->in[0].dims, q->type.shape.dims, sizeof e->in[0].dims);
@@ -276,9 +325,9 @@ static int put_copy(const runner *r, const reel_result *q, const char *to)
     if (reel_emit_copy_(e)) return reel_status();
     const int32_t f = reel_export_function_(x, e, "copy", "a result");
     if (f < 0) return reel_status();
-    reel_text_fmt_(&x->run, "    %s(", x->functions[f].name);
-    if (!e->in[0].text && put_place(r, &x->run, &q->place, q->type.dtype)) return reel_status();
-    reel_text_fmt_(&x->run, e->in[0].text ? "%s);\n" : ", %s);\n", to);
+    reel_text_fmt_(&r->q->run, "    %s(", x->functions[f].name);
+    if (!e->in[0].text && put_place(r, &r->q->run, &q->place, q->type.dtype)) return reel_status();
+    reel_text_fmt_(&r->q->run, e->in[0].text ? "%s);\n" : ", %s);\n", to);
     return 0;
 }
 
@@ -291,9 +340,11 @@ static int put_fetches(const runner *r)
         if (f >= 0 && q->whole && r->fresh[f].kind == IN_OUTPUT && r->fresh[f].which == i) continue;
         reel_result from = *q;
         if (q->weak) from.place.offset += (int64_t)reel_num_offset_(q->type.dtype);
-        char to[160];
-        snprintf(to, sizeof to, "out->%s", r->x->fetch_name[i]);
-        if (put_copy(r, &from, to)) return reel_status();
+        reel_text to = {0};
+        put_output(r, &to, i);
+        const int rc = put_copy(r, &from, reel_text_of_(&to));
+        reel_text_free_(&to);
+        if (rc) return rc;
     }
     return 0;
 }
@@ -310,14 +361,13 @@ static int put_commits(const runner *r)
         const int nf = p->rq->n_feeds;
         if (q->place.kind != REEL_AT_EXT || q->place.ext < nf || q->place.ext >= nf + (int)p->n_vars) continue;
         reel_text to = {0};
-        reel_text_fmt_(&to, "%s_arena.%s", x->name, member_of(q->type.dtype));
-        plus(&to, (int64_t)x->arena_bytes, q->type.dtype);
+        put_arena(r, &to, (int64_t)r->q->arena_bytes, q->type.dtype);
         const int rc = put_copy(r, q, reel_text_of_(&to));
         reel_text_free_(&to);
         if (rc) return rc;
-        q->place = (reel_place){.kind = REEL_AT_ARENA, .offset = (int64_t)x->arena_bytes};
+        q->place = (reel_place){.kind = REEL_AT_ARENA, .offset = (int64_t)r->q->arena_bytes};
         reel_shape_strides_(&q->type.shape, q->strides);
-        x->arena_bytes += (reel_type_bytes_(&q->type) + 63) & ~(size_t)63;
+        r->q->arena_bytes += (reel_type_bytes_(&q->type) + 63) & ~(size_t)63;
     }
     for (size_t i = (size_t)p->rq->n_fetches; i < p->n_results; i++) {
         const reel_result *q = &p->results[i];
@@ -333,22 +383,36 @@ static int put_commits(const runner *r)
     return 0;
 }
 
+/* The graph's own: its lines and what they work in are the file's. */
+static int finish(reel_eplan *q, const planner *p)
+{
+    reel_exporter *x = q->x;
+    x->run = q->run;
+    q->run = (reel_text){0};
+    x->arena_bytes = q->arena_bytes;
+    return reel_export_files_(x, p);
+}
+
 int reel_export_done_(reel_plan_printer *self, const planner *p)
 {
-    reel_exporter *x = (reel_exporter *)(void *)self;
-    runner r = {.x = x, .p = p};
+    reel_eplan *q = (reel_eplan *)(void *)self;
+    reel_exporter *x = q->x;
+    runner r = {.q = q, .x = x, .p = p};
+    const size_t n_fetches = (size_t)p->rq->n_fetches;
     r.fresh = reel_zalloc_((p->n_fresh + 1) * sizeof *r.fresh);
     int rc = r.fresh ? 0 : REEL_ENOMEM;
-    x->arena_bytes = (p->plan->arena_bytes + 63) & ~(size_t)63;
+    q->arena_bytes = (p->plan->arena_bytes + 63) & ~(size_t)63;
+    if (q->part && p->n_results > n_fetches)
+        rc = reel_fail(REEL_ETRACE, "reel_export_c: a variable is assigned within it, which has no exported form");
     for (size_t i = 0; i < p->n_vars && !rc; i++) rc = reel_export_var_(x, p->vars[i]) < 0 ? reel_status() : 0;
-    for (size_t i = (size_t)p->rq->n_fetches; i < p->n_results && !rc; i++)
+    for (size_t i = n_fetches; i < p->n_results && !rc; i++)
         rc = reel_export_var_(x, p->results[i].cell) < 0 ? reel_status() : 0;
     for (size_t i = 0; i < p->n_fresh && !rc; i++) rc = place_fresh(&r, (int32_t)i);
-    for (size_t i = 0; i < x->n_calls && !rc; i++) rc = put_call(&r, &x->calls[i]);
+    for (size_t i = 0; i < q->n_calls && !rc; i++) rc = put_call(&r, &q->calls[i]);
     if (!rc) rc = put_fetches(&r);
     if (!rc) rc = put_commits(&r);
     if (!rc) rc = reel_status();
-    if (!rc) rc = reel_export_files_(x, p);
+    if (!rc && !q->part) rc = finish(q, p);
     reel_free_(r.fresh, (p->n_fresh + 1) * sizeof *r.fresh);
     return rc;
 }

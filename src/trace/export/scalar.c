@@ -184,7 +184,7 @@ void reel_translate_(reel_text *out, reel_dtype d, const char *s)
     }
 }
 
-static bool mentions(const char *s, const char *word)
+bool reel_mentions_(const char *s, const char *word)
 {
     const size_t m = strlen(word);
     for (size_t n = 0; *s; s += n ? n : 1) {
@@ -214,15 +214,15 @@ static int define(reel_exporter *x, const reel_op *op, reel_dtype d, const char 
     for (int i = 0; i < n_operands(f->kind); i++)
         reel_text_fmt_(&t, "%s%s %s%s", i ? ", " : "", type, operand_names[i], wraps ? "_" : "");
     for (int i = 0; i < 4; i++) {
-        if (mentions(text, scalar_names[i])) reel_text_fmt_(&t, ", %s %s", type, scalar_names[i]);
-        if (mentions(text, double_names[i])) reel_text_fmt_(&t, ", double %s", double_names[i]);
+        if (reel_mentions_(text, scalar_names[i])) reel_text_fmt_(&t, ", %s %s", type, scalar_names[i]);
+        if (reel_mentions_(text, double_names[i])) reel_text_fmt_(&t, ", double %s", double_names[i]);
     }
     reel_text_add_(&t, ")\n{\n");
     for (int i = 0; i < n_operands(f->kind) && wraps; i++)
         reel_text_fmt_(&t, "    const %s %s = (%s)%s_;\n", unsigned_types[d], operand_names[i], unsigned_types[d],
                        operand_names[i]);
     for (int i = 0; i < n_operands(f->kind); i++)
-        if (!mentions(text, operand_names[i])) reel_text_fmt_(&t, "    (void)%s;\n", operand_names[i]);
+        if (!reel_mentions_(text, operand_names[i])) reel_text_fmt_(&t, "    (void)%s;\n", operand_names[i]);
     reel_text_fmt_(&t, "    return (%s)", result);
     if (wraps) reel_text_fmt_(&t, "(%s)", unsigned_types[d]);
     reel_text_add_(&t, "(");
@@ -298,11 +298,11 @@ static int put_call(reel_exporter *x, const reel_op *op, const void *attr, reel_
     }
     char buf[REEL_NUMBER_TEXT];
     for (int i = 0; i < 4; i++) {
-        if (mentions(text, scalar_names[i])) {
+        if (reel_mentions_(text, scalar_names[i])) {
             reel_text_add_(out, ", ");
             put_scalar(out, d, a->p[i]);
         }
-        if (mentions(text, double_names[i])) reel_text_fmt_(out, ", %s", reel_double_(a->p[i], buf));
+        if (reel_mentions_(text, double_names[i])) reel_text_fmt_(out, ", %s", reel_double_(a->p[i], buf));
     }
     reel_text_add_(out, ")");
     return 0;

@@ -6,13 +6,6 @@
 #include "elements.h"
 #include "reel/shape.h"
 
-static void dense(const reel_eoperand *o, int64_t strides[REEL_MAX_RANK])
-{
-    reel_shape s = {.rank = o->rank};
-    memcpy(s.dims, o->dims, sizeof s.dims);
-    reel_shape_strides_(&s, strides);
-}
-
 /* Input k goes to output 0 from `base` on, with those strides along its axes; add: is added. */
 static void put_strided(reel_emit *e, int k, int64_t base, const int64_t *strides, bool add)
 {
@@ -55,7 +48,7 @@ int reel_emit_concat_(reel_emit *e)
     const reel_attr_axis *a = e->attr;
     const int axis = reel_emit_axis_(a->axis, e->out[0].rank);
     int64_t strides[REEL_MAX_RANK], at = 0;
-    dense(&e->out[0], strides);
+    memcpy(strides, e->out[0].strides, sizeof strides); /* outputs are dense */
     for (int k = 0; k < e->n_in; k++) {
         if (e->in[k].count) put_strided(e, k, at * strides[axis], strides, false);
         at += e->in[k].rank ? e->in[k].dims[axis] : 1;
@@ -67,7 +60,7 @@ int reel_emit_unslice_(reel_emit *e)
 {
     const reel_attr_slice *a = e->attr;
     int64_t strides[REEL_MAX_RANK], base = 0;
-    dense(&e->out[0], strides);
+    memcpy(strides, e->out[0].strides, sizeof strides); /* outputs are dense */
     for (int i = 0; i < (int)a->n; i++) {
         int64_t first, count, step;
         reel_range_resolve_(a->r[i], e->out[0].dims[i], &first, &count, &step);
@@ -88,7 +81,7 @@ static int put_diagonal(reel_emit *e, int axis1, int axis2, int64_t offset)
     int n = 0;
     axis1 = reel_emit_axis_(axis1, rank);
     axis2 = reel_emit_axis_(axis2, rank);
-    dense(&e->out[0], strides);
+    memcpy(strides, e->out[0].strides, sizeof strides); /* outputs are dense */
     for (int i = 0; i < rank; i++)
         if (i != axis1 && i != axis2) to[n++] = strides[i];
     to[n] = strides[axis1] + strides[axis2];
@@ -197,7 +190,7 @@ static int pad_back(reel_emit *e, int mode, const reel_attr_pad *a)
     int64_t strides[REEL_MAX_RANK];
     reel_emit_fill_(e, 0);
     if (e->in[0].count == 0 || e->out[0].count == 0) return 0;
-    dense(&e->out[0], strides);
+    memcpy(strides, e->out[0].strides, sizeof strides); /* outputs are dense */
     reel_set_offset_(e, "x", &e->in[0], "i");
     const int n = reel_open_all_(e, "i", e->in[0].dims, e->in[0].rank);
     reel_say_(e, "{");

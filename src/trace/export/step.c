@@ -99,11 +99,11 @@ static reel_dtype real_of(reel_dtype d)
     return d == REEL_F16 || d == REEL_BF16 ? REEL_F32 : d;
 }
 
-static void begin(reel_exporter *x, const planner *p, size_t i)
+static void begin(reel_eplan *q, const planner *p, size_t i)
 {
-    reel_emit *e = &x->emit;
+    reel_emit *e = &q->emit;
     const pstep *s = &p->steps[i];
-    e->x = x;
+    e->x = q->x;
     e->p = p;
     e->s = s;
     e->node = s->node >= 0 ? &p->g->nodes[s->node] : NULL;
@@ -113,7 +113,7 @@ static void begin(reel_exporter *x, const planner *p, size_t i)
     e->n_out = s->n_out;
     e->work = 0;
     e->work_type = "float";
-    e->fails = false;
+    e->fails = e->hands_on = false;
     e->refuses = NULL;
     e->draws = 0;
     e->generator = NULL;
@@ -148,32 +148,46 @@ static void put_params(const reel_emit *e, reel_text *t)
     if (e->draws) reel_text_fmt_(t, "%suint64_t key, uint64_t counter", t->n ? ", " : "");
 }
 
-int32_t reel_export_function_(reel_exporter *x, const reel_emit *e, const char *wanted, const char *said)
+static int32_t find_function(const reel_exporter *x, const reel_text *params, const reel_text *body, bool fails,
+                             uint64_t hash)
 {
-    reel_text params = {0};
-    put_params(e, &params);
-    const uint64_t h = hash_of(hash_of(UINT64_C(0xcbf29ce484222325), &params), &e->body);
     for (size_t i = 0; i < x->n_functions; i++) {
         const reel_cfunction *f = &x->functions[i];
-        if (f->hash != h || f->fails != e->fails || strcmp(reel_text_of_(&f->params), reel_text_of_(&params)) != 0 ||
-            strcmp(reel_text_of_(&f->body), reel_text_of_(&e->body)) != 0)
-            continue;
-        reel_text_free_(&params);
-        return (int32_t)i;
+        if (f->hash == hash && f->fails == fails && strcmp(reel_text_of_(&f->params), reel_text_of_(params)) == 0 &&
+            strcmp(reel_text_of_(&f->body), reel_text_of_(body)) == 0)
+            return (int32_t)i;
     }
-    if (reel_need_helpers_(x, reel_text_of_(&e->body)) ||
+    return -1;
+}
+
+int32_t reel_export_text_(reel_exporter *x, reel_text *params, reel_text *body, bool fails, const char *wanted,
+                          const char *said)
+{
+    const uint64_t h = hash_of(hash_of(UINT64_C(0xcbf29ce484222325), params), body);
+    const int32_t known = find_function(x, params, body, fails, h);
+    if (known >= 0 || reel_need_helpers_(x, reel_text_of_(body)) ||
         reel_grow_((void **)&x->functions, &x->cap_functions, x->n_functions + 1, sizeof *x->functions)) {
-        reel_text_free_(&params);
-        return -1;
+        reel_text_free_(params);
+        reel_text_free_(body);
+        return known;
     }
     reel_cfunction *f = &x->functions[x->n_functions];
     char prefix[96];
     snprintf(prefix, sizeof prefix, "%.80s_", x->name);
-    *f = (reel_cfunction){.name = reel_take_name_(x, prefix, wanted), .params = params, .hash = h, .fails = e->fails};
+    *f = (reel_cfunction){
+        .name = reel_take_name_(x, prefix, wanted), .params = *params, .body = *body, .hash = h, .fails = fails};
+    *params = *body = (reel_text){0};
     x->n_functions++;
-    reel_text_put_(&f->body, reel_text_of_(&e->body), e->body.n);
     reel_text_add_(&f->said, said);
     return reel_status() ? -1 : (int32_t)x->n_functions - 1;
+}
+
+int32_t reel_export_function_(reel_exporter *x, const reel_emit *e, const char *wanted, const char *said)
+{
+    reel_text params = {0}, body = {0};
+    put_params(e, &params);
+    reel_text_put_(&body, reel_text_of_(&e->body), e->body.n);
+    return reel_export_text_(x, &params, &body, e->fails, wanted, said);
 }
 
 static void say_type(reel_text *t, const reel_eoperand *o)
@@ -217,22 +231,22 @@ static void describe(const reel_emit *e, reel_text *said, char *wanted, size_t s
 
 /* ---- the call --------------------------------------------------------------------------------------------------- */
 
-static int note_places(reel_exporter *x, const reel_emit *e, reel_ccall *c)
+static int note_places(reel_eplan *q, const reel_emit *e, reel_ccall *c)
 {
     const int first = reel_first_operand_(e->s);
-    c->operands = x->n_places;
-    if (reel_grow_((void **)&x->places, &x->cap_places, x->n_places + (size_t)(e->n_in + e->n_out), sizeof *x->places))
+    c->operands = q->n_places;
+    if (reel_grow_((void **)&q->places, &q->cap_places, q->n_places + (size_t)(e->n_in + e->n_out), sizeof *q->places))
         return REEL_ENOMEM;
     for (int k = 0; k < e->n_in + e->n_out; k++)
-        if (k < e->n_in ? e->in[k].read : e->out[k - e->n_in].read) x->places[x->n_places++] = first + k;
-    c->n_operands = x->n_places - c->operands;
+        if (k < e->n_in ? e->in[k].read : e->out[k - e->n_in].read) q->places[q->n_places++] = first + k;
+    c->n_operands = q->n_places - c->operands;
     return 0;
 }
 
-static int add_call(reel_exporter *x, const reel_emit *e, size_t i)
+static int add_call(reel_eplan *q, const reel_emit *e, size_t i)
 {
-    if (reel_grow_((void **)&x->calls, &x->cap_calls, x->n_calls + 1, sizeof *x->calls)) return REEL_ENOMEM;
-    reel_ccall *c = &x->calls[x->n_calls];
+    if (reel_grow_((void **)&q->calls, &q->cap_calls, q->n_calls + 1, sizeof *q->calls)) return REEL_ENOMEM;
+    reel_ccall *c = &q->calls[q->n_calls];
     *c = (reel_ccall){.function = -1,
                       .node = e->s->node,
                       .step = (int32_t)i,
@@ -240,17 +254,19 @@ static int add_call(reel_exporter *x, const reel_emit *e, size_t i)
                       .draws = e->draws,
                       .work_type = e->work_type,
                       .work = e->work > 0,
-                      .fails = e->fails};
-    if (e->draws && (c->generator = reel_export_generator_(x, e->generator)) < 0) return reel_status();
-    x->n_calls++;
+                      .fails = e->fails,
+                      .hands_on = e->hands_on};
+    q->fails |= e->fails;
+    if (e->draws && (c->generator = reel_export_generator_(q->x, e->generator)) < 0) return reel_status();
+    q->n_calls++;
     if (e->fails && !(c->refuses = reel_strdup_(e->refuses ? e->refuses : "refuses its data"))) return REEL_ENOMEM;
     if (!e->body.n) return 0; /* nothing to do, or only counters to take */
     char wanted[256];
     reel_text said = {0};
     describe(e, &said, wanted, sizeof wanted);
-    c->function = reel_export_function_(x, e, wanted, reel_text_of_(&said));
+    c->function = reel_export_function_(q->x, e, wanted, reel_text_of_(&said));
     reel_text_free_(&said);
-    return c->function < 0 ? reel_status() : note_places(x, e, c);
+    return c->function < 0 ? reel_status() : note_places(q, e, c);
 }
 
 static int no_emitter(const reel_emit *e, const char *why)
@@ -280,24 +296,48 @@ static int emit(reel_emit *e)
         return 0;
     }
     if (e->s->kind != STEP_RUN) return no_emitter(e, ": its sizes depend on data");
-    reel_emitter *f = reel_emitter_of_(e->op);
+    reel_emitter *f = reel_emitter_of_(e->op, e->attr);
     if (!f) return no_emitter(e, "");
     return f(e);
 }
 
 int reel_export_step_(reel_plan_printer *self, const planner *p, size_t i, size_t *workspace)
 {
-    reel_exporter *x = (reel_exporter *)(void *)self;
+    reel_eplan *q = (reel_eplan *)(void *)self;
+    reel_emit *e = &q->emit;
     reel_ctx *c = reel_ctx_();
     const char *site = c->site, *op = c->op;
-    begin(x, p, i);
-    c->site = x->emit.node ? x->emit.node->site : p->rq->site;
-    c->op = x->emit.op->name;
-    int rc = emit(&x->emit);
+    begin(q, p, i);
+    c->site = e->node ? e->node->site : p->rq->site;
+    c->op = e->op->name;
+    int rc = emit(e);
     c->site = site;
     c->op = op;
     if (!rc) rc = reel_status();
-    if (!rc) rc = add_call(x, &x->emit, i);
-    *workspace = x->emit.work * bytes_of(x->emit.work_type);
+    if (!rc) rc = add_call(q, e, i);
+    *workspace = e->work * bytes_of(e->work_type);
     return rc;
+}
+
+/* ---- plans --------------------------------------------------------------------------------------------------------- */
+
+reel_eplan *reel_eplan_new_(reel_exporter *x, bool part)
+{
+    reel_eplan *q = reel_zalloc_(sizeof *q);
+    if (!q) return NULL;
+    q->printer = (reel_plan_printer){.step = reel_export_step_, .done = reel_export_done_};
+    q->x = x;
+    q->part = part;
+    return q;
+}
+
+void reel_eplan_free_(reel_eplan *q)
+{
+    for (size_t i = 0; i < q->n_calls; i++) reel_strfree_(q->calls[i].refuses);
+    reel_free_(q->calls, q->cap_calls * sizeof *q->calls);
+    reel_free_(q->places, q->cap_places * sizeof *q->places);
+    reel_text_free_(&q->run);
+    reel_text_free_(&q->emit.body);
+    reel_text_free_(&q->emit.words);
+    reel_free_(q, sizeof *q);
 }

@@ -7,7 +7,6 @@
 #define TERNARY(name, ...) SCALAR(name)
 #define TEST(name, ...) SCALAR(name)
 #define COMPARE(name, ...) SCALAR(name)
-#define ROW(name, emitter) [REEL_OP_##name] = reel_emit_##emitter##_,
 int reel_emit_scalar_(reel_emit *e);
 #define EMIT(name, emitter) int reel_emit_##emitter##_(reel_emit *e);
 #include "table.def"
@@ -20,7 +19,8 @@ static reel_emitter *const emitters[REEL_N_OPS] = {
 #undef EMIT
 };
 
-reel_emitter *reel_emitter_of_(const reel_op *op)
+reel_emitter *reel_emitter_of_(const reel_op *op, const void *attr)
 {
-    return op->id >= 0 && op->id < REEL_N_OPS ? emitters[op->id] : NULL;
+    if (op->id >= 0 && op->id < REEL_N_OPS) return emitters[op->id];
+    return reel_control_emitter_(op, attr);
 }
