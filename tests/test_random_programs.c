@@ -1,5 +1,6 @@
 /* test_random_programs.c: some of what ./dev fuzz runs: random whole programs (tests/fuzz), each run eagerly, under a tape, captured,
-   replayed and as a graph of placeholders after each list of passes, must give the same bits. REEL_SEED=n runs that program alone,
+   replayed and as a graph of placeholders after each list of passes, must give the same bits; the first 20 as exported C nearly the
+   same numbers. REEL_SEED=n runs that program alone,
    REEL_PROGRAMS=n that many from there on. */
 #include <stdlib.h>
 #include "fuzz/fuzz.h"
@@ -31,9 +32,17 @@ static void test_programs(void)
     int bad = 0, kinds = 0, missing = 0, found = 0;
     reel_memory_stats before, after;
     if (n > 1) (void)one(1); /* what stays for reuse is made */
+    stats.export = 100;
     reel_memory(&before);
     for (int i = 0; i < n && bad < 10; i++) bad += !one(first + (uint64_t)i);
+    fuzz_difference exported = {0};
+    const bool near = fuzz_finish(&stats, &exported);
     reel_memory(&after);
+    if (!TAP_OK(near, "%d of them exported as C, built and run; %d elements on an edge", (int)stats.exported,
+                (int)stats.edges))
+        TAP_NOTE("seed %llu: %s", (unsigned long long)exported.seed, exported.text);
+    for (int i = 0; stats.refused[i].n; i++)
+        TAP_NOTE("%d not exported: %s", (int)stats.refused[i].n, stats.refused[i].why);
     TAP_OK(bad == 0, "%d random programs from seed %llu on give the same bits in every mode", n,
            (unsigned long long)first);
     TAP_OK(stats.errors * 20 <= stats.programs, "%d of them raise an error, the same one everywhere",
