@@ -82,6 +82,9 @@ static const shaped shapes[] = {
     {4, {30, 20, 10, 65}, A(0, 2)},
     {4, {8, 16, 28, 28}, A(0, 1)},
     {3, {90, 1, 700}, A(0)},
+    {3, {4, 1000, 40}, A(1)},         /* columns of each of four */
+    {4, {3, 4, 50, 130}, A(0, 2, 3)}, /* long runs, short ones */
+    {4, {20, 5, 70, 60}, A(0, 2, 3)},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -150,6 +153,12 @@ static int turned(reel_tensor *const in[], reel_tensor *out[])
     out[1] = reel_sum_axes(reel_reshape(z, REEL_SHAPE(-1, 6)), REEL_AXES(0), false);
     return reel_status();
 }
+static int across(reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *z = reel_mul(in[0], in[1]);
+    out[0] = reel_sum_axes(reel_transpose(z, REEL_ALL_AXES), REEL_AXES(0), false); /* of the same shape, turned */
+    return reel_status();
+}
 static int behind_a_product(reel_tensor *const in[], reel_tensor *out[])
 {
     out[0] = reel_tanh(reel_matmul(in[0], in[1]));
@@ -184,6 +193,7 @@ static void test_neighbours(void)
     TAP_OK(agrees(two_ways, 3, x, y, NULL) && found == 1 && steps == 2, "by other axes: apart");
     TAP_OK(agrees(turned, 2, x, y, NULL) && found == 0, "of a view: apart");
     x = normal(REEL_F32, &square), y = normal(REEL_F32, &square);
+    TAP_OK(agrees(across, 1, x, y, NULL) && found == 0, "of its transpose: apart");
     TAP_OK(agrees(behind_a_product, 2, x, y, NULL) && found == 0 && steps == 2, "a product keeps its epilogue");
     x = normal(REEL_F32, &tall), y = normal(REEL_F32, &tall);
     TAP_OK(agrees(standardized, 1, x, y, NULL) && found == 2 && steps <= 4, "columns standardized: %d steps", steps);

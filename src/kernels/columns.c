@@ -12,9 +12,8 @@
 
 enum {
     SMALL = 1 << 17, /* bytes: what the group makes stays in cache by itself */
-    BLOCK = 1 << 17, /* bytes of a block, about, */
-    BLOCKS = 8,      /* of which there should be so many, for the threads */
-    RUN = 64         /* elements that should follow each other in a block */
+    BLOCKS = 4,      /* at least, for the threads */
+    RUN = 2048       /* elements that follow each other in a block: calls for fewer take longer than what is saved */
 };
 
 typedef struct columns {
@@ -25,52 +24,30 @@ typedef struct columns {
     reel_reduce_plan r[REEL_COLUMNS]; /* the same tasks in all of them */
     size_t work_at[REEL_COLUMNS];
     bool apart;
-    int64_t tiles, blocks, grain; /* of columns in a block; blocks in all, worth a thread */
+    int64_t blocks, grain; /* in all, worth a thread */
 } columns;
 
 /* ---- blocks -------------------------------------------------------------------------------------------- */
-
-/* A block: tiles [tile, tile + tiles) of the columns in `outer`, or the one result `outer`; part `part` of what is reduced. */
-typedef struct place {
-    int64_t outer, tile, tiles, part;
-} place;
 
 static int64_t width_of(const reel_reduce_plan *r)
 {
     return r->columns ? r->kept.dim[r->kept.n - 1] : 1;
 }
 
-static place place_of(const columns *c, int64_t block)
+/* The group, for part `part` of what becomes the results `outer`: as many as there are columns. */
+static void make_block(const columns *c, void *const *ptr, int64_t outer, int64_t part)
 {
     const reel_reduce_plan *r = &c->r[0];
-    const int64_t groups = (r->n_tiles + c->tiles - 1) / c->tiles, at = block / r->n_parts;
-    place p = {.outer = at / groups, .tile = at % groups * c->tiles, .part = block % r->n_parts, .tiles = c->tiles};
-    if (p.tile + p.tiles > r->n_tiles) p.tiles = r->n_tiles - p.tile;
-    return p;
-}
-
-/* The group, for the elements of a block. */
-static void make_block(const columns *c, void *const *ptr, const place *p)
-{
-    const reel_reduce_plan *r = &c->r[0];
-    const int64_t width = width_of(r), col = p->tile * REEL_RED_COLS;
-    const int64_t w = width - col < p->tiles * REEL_RED_COLS ? width - col : p->tiles * REEL_RED_COLS;
-    const int64_t first = p->part * r->part, end = first + r->part < r->n_red ? first + r->part : r->n_red;
-    const int64_t base = reel_walk_offset_(&r->kept, p->outer * width + col);
+    const int64_t width = width_of(r), base = reel_walk_offset_(&r->kept, outer * width);
+    const int64_t first = part * r->part, end = first + r->part < r->n_red ? first + r->part : r->n_red;
     const int k = r->red.n - 1;
-    if (r->columns && r->red.n == 1 && r->red.stride[0] == w) { /* all columns */
-        reel_fused_range_(c->group, ptr, base + first * w, base + end * w);
+    if (r->columns) {
+        reel_fused_range_(c->group, ptr, base + first * width, base + end * width);
         return;
     }
     reel_place at;
     reel_place_set_(&at, &r->red, first);
     for (int64_t i = first; i < end;) {
-        if (r->columns) {
-            reel_fused_range_(c->group, ptr, base + at.off, base + at.off + w);
-            reel_place_next_(&at, &r->red);
-            i++;
-            continue;
-        }
         const int64_t left = r->red.dim[k] - at.at[k], run = left < end - i ? left : end - i;
         reel_fused_range_(c->group, ptr, base + at.off, base + at.off + run);
         at.at[k] += run;
@@ -100,12 +77,12 @@ static void piece(void *arg, int64_t begin, int64_t end)
     const job *j = arg;
     const columns *c = j->c;
     for (int64_t b = begin; b < end; b++) {
-        const place p = place_of(c, b);
-        make_block(c, j->ptr, &p);
+        const int64_t outer = b / c->r[0].n_parts, part = b % c->r[0].n_parts;
+        make_block(c, j->ptr, outer, part);
         for (int k = 0; k < c->n; k++) {
             const reel_reduce_plan *r = &c->r[k];
-            for (int64_t t = p.tile; t < p.tile + p.tiles; t++) {
-                const int64_t task = (p.outer * r->n_tiles + t) * r->n_parts + p.part;
+            for (int64_t t = 0; t < r->n_tiles; t++) {
+                const int64_t task = (outer * r->n_tiles + t) * r->n_parts + part;
                 r->body(r, made(j, k), reduced(j, k), j->work + c->work_at[k], task, task + 1);
             }
         }
@@ -137,23 +114,16 @@ static int prepare_group(columns *c, const reel_ksig *sig, const reel_fused *f)
     return rc;
 }
 
-/* How many tiles of columns are a block; whether blocks are worth it. */
+/* Blocks are the reductions' tasks: one result's part of what is reduced, or all columns' part. Are they worth it? */
 static void cut(columns *c, const reel_kview *x)
 {
     const reel_reduce_plan *r = &c->r[0];
-    const int64_t width = width_of(r), size = reel_dtype_bytes_[x->dtype], count = r->n_out * r->n_red;
-    const int64_t rows = r->part < r->n_red ? r->part : r->n_red, outer = r->n_out / width;
-    c->apart = count * size <= SMALL;
-    if (c->apart) return;
-    c->tiles = 1;
-    while (c->tiles < r->n_tiles && 2 * c->tiles * REEL_RED_COLS * rows * size <= BLOCK &&
-           outer * r->n_parts * ((r->n_tiles + 2 * c->tiles - 1) / (2 * c->tiles)) >= BLOCKS)
-        c->tiles *= 2;
-    c->blocks = outer * r->n_parts * ((r->n_tiles + c->tiles - 1) / c->tiles);
-    c->grain = REEL_RED_WORK / (count / c->blocks + 1) + 1;
-    const int64_t whole = r->columns && r->red.n == 1 && r->red.stride[0] == width ? count : width;
+    const int64_t width = width_of(r), count = r->n_out * r->n_red;
     const int k = r->red.n - 1;
-    c->apart = r->columns ? whole < RUN : r->red.stride[k] != 1 || r->red.dim[k] < RUN;
+    c->blocks = r->n_out / width * r->n_parts;
+    c->grain = c->blocks ? REEL_RED_WORK / (count / c->blocks + 1) + 1 : 1;
+    c->apart = count * reel_dtype_bytes_[x->dtype] <= SMALL || c->blocks < BLOCKS ||
+               (r->columns ? r->red.n != 1 || r->red.stride[0] != width : r->red.stride[k] != 1 || r->red.dim[k] < RUN);
 }
 
 static int prepare(const reel_ksig *sig, void *plan, size_t *workspace)
