@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "kernels/cpu_table.h"
 #include "kernels/kernels.h"
+#include "kernels/printing.h"
 #include "ops/ids.h"
 #include "reel/tensor.h"
 
@@ -113,6 +114,11 @@ static int prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     if (!rc) rc = prepare_group(sig, f, a);
     if (rc) drop(a);
     return rc;
+}
+
+void reel_after_use_(void *plan, reel_group_fn *fn)
+{
+    reel_fused_use_(((after *)plan)->group, fn);
 }
 
 static void block_done(void *arg, int64_t first, int64_t rows, int64_t cols, int64_t apart)

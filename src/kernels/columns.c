@@ -7,6 +7,7 @@
 #include "kernels/cpu_table.h"
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
+#include "kernels/printing.h"
 #include "kernels/reduce.h"
 #include "reel/tensor.h"
 
@@ -98,6 +99,11 @@ static void drop(void *plan)
     reel_k_fused_.drop(c->group);
     reel_free_(c->group, reel_k_fused_.plan_size);
     c->group = NULL;
+}
+
+void reel_columns_use_(void *plan, reel_group_fn *fn)
+{
+    reel_fused_use_(((columns *)plan)->group, fn);
 }
 
 static int prepare_group(columns *c, const reel_ksig *sig, const reel_fused *f)

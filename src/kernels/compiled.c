@@ -47,14 +47,19 @@ static bool formula_of(const reel_fused_part *part, reel_formula *out)
     const reel_kernel *k = reel_kernel_(&reel_cpu_device_, part->op);
     const reel_dtype d = part->in_dtype[0];
     *out = (reel_formula){0};
-    if (k == &reel_k_where_) {
+    if (part->reduces) {
+        out->kind = REEL_FORMULA_REDUCTION;
+        out->call = true;
+    } else if (k == &reel_k_where_) {
         out->kind = REEL_FORMULA_WHERE;
+        out->spreads = true;
     } else if (k == &reel_k_cast_) {
         out->kind = REEL_FORMULA_CAST;
         out->call = is_long_cast(d, part->out_dtype);
     } else if (k == &reel_k_elementwise_) {
         *out = formulas[part->op->id];
         out->call = is_long(part->op->id, d);
+        out->spreads = reel_ew_row_(part->op->id, reel_level_())->spread;
     } else {
         return false;
     }
@@ -67,5 +72,25 @@ static const char *flags(void)
     return all[reel_level_()];
 }
 
+static bool use_rows(void *plan, const reel_fused *f, reel_rows_fn *fn)
+{
+    reel_formula formula[REEL_FUSED_PARTS];
+    reel_stages s;
+    for (int i = 0; i < f->n_parts; i++)
+        if (!formula_of(&f->part[i], &formula[i])) return false;
+    return reel_stages_(f, true, formula, &s) && reel_rows_use_(plan, f, &s, fn);
+}
+
+static bool use(reel_group_kind kind, void *plan, const reel_fused *f, reel_printed_fn *fn)
+{
+    switch (kind) {
+    case REEL_GROUP_PLAIN: reel_fused_use_(plan, (reel_group_fn *)fn); return true;
+    case REEL_GROUP_AFTER: reel_after_use_(plan, (reel_group_fn *)fn); return true;
+    case REEL_GROUP_COLUMNS: reel_columns_use_(plan, (reel_group_fn *)fn); return true;
+    case REEL_GROUP_ROWS: return use_rows(plan, f, (reel_rows_fn *)fn);
+    }
+    return false;
+}
+
 const reel_printing reel_cpu_printing_ = {
-    .head = reel_compiled_head_, .flags = flags, .formula = formula_of, .use = reel_fused_use_};
+    .head = reel_compiled_head_, .flags = flags, .formula = formula_of, .use = use};

@@ -11,4 +11,5 @@ typedef struct reel_loop_of_part {
     const void *extra;
 } reel_loop_of_part;
 enum { REEL_TILE = 512 }; /* elements of what one loop of a group leaves for the next */
+enum { REEL_DO_WHOLE = 1, REEL_DO_ROWS = 2 };
 #endif

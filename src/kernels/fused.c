@@ -4,6 +4,7 @@
 #include <string.h>
 #include "core/alloc.h"
 #include "kernels/after.h"
+#include "kernels/chain.h"
 #include "kernels/cpu_table.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
@@ -11,7 +12,7 @@
 
 /* Tiles live on the stack; what an op reads and writes should fit the first-level cache. */
 enum { TEMPS = REEL_FUSED_PARTS + REEL_FUSED_NUMBERS };
-enum { TILE_MAX = 2048, TILE_MIN = 64, TILE_BYTES = TILE_MIN * 8 * TEMPS };
+enum { TILE_MAX = 1024, TILE_MIN = 64, TILE_BYTES = TILE_MIN * 8 * TEMPS, TILE_CACHE = 16 * 1024 };
 enum { ARGS = REEL_FUSED_ARGS, OPERANDS = REEL_FUSED_IN + REEL_FUSED_NUMBERS + REEL_FUSED_PARTS };
 
 typedef struct instr {
@@ -28,12 +29,12 @@ typedef struct spread {
 
 /* Registers: inputs, outputs, numbers, temporaries. */
 typedef struct program {
-    reel_loop loop;                    /* over the inputs and outputs */
-    reel_loop whole;                   /* the same for the compiled form, */
-    _Atomic(reel_group_fn *) compiled; /* NULL: there is none (yet) */
-    int n_parts, n_numbers, n_temps, n_spread, tile;
+    reel_loop loop;                                         /* over the inputs and outputs */
+    reel_loop whole;                                        /* the same for the compiled form, */
+    _Atomic(reel_group_fn *) compiled;                      /* NULL: there is none (yet) */
+    int n_instrs, n_numbers, n_temps, n_spread, tile, unit; /* unit: bytes of a temporary's element */
     uint8_t size[REEL_FUSED_IN + REEL_FUSED_OUT];
-    instr part[REEL_FUSED_PARTS];
+    instr code[REEL_FUSED_PARTS];
     reel_group_call call[REEL_FUSED_PARTS];
     reel_loop_op op[REEL_FUSED_PARTS];
     spread spreads[REEL_FUSED_NUMBERS];
@@ -83,15 +84,15 @@ static void inner(void *const *ptr, const uint8_t *step, int64_t n, const void *
         one[k] = p->loop.n == 1; /* as the ops one by one have it */
     }
     for (int i = 0; i < p->n_temps; i++, k++) {
-        reg[k] = temps + (size_t)i * (size_t)p->tile * 8;
+        reg[k] = temps + (size_t)i * (size_t)p->tile * (size_t)p->unit;
         one[k] = 1;
     }
     for (int i = 0; i < p->n_spread; i++)
         fill(reg[p->spreads[i].to], reg[p->spreads[i].from], p->spreads[i].size, n < p->tile ? n : p->tile);
     for (int64_t at = 0; at < n; at += p->tile) {
         const int64_t len = n - at < p->tile ? n - at : p->tile;
-        for (int i = 0; i < p->n_parts; i++) {
-            const instr *f = &p->part[i];
+        for (int i = 0; i < p->n_instrs; i++) {
+            const instr *f = &p->code[i];
             void *arg[ARGS + 1];
             uint8_t steps[ARGS];
             for (int j = 0; j < f->n_in; j++) {
@@ -109,9 +110,10 @@ static void inner(void *const *ptr, const uint8_t *step, int64_t n, const void *
 
 typedef struct registers {
     const reel_fused *f;
+    const reel_unit *unit;
     program *p;
     int16_t reg[OPERANDS];  /* of an operand; -1: none yet */
-    int16_t last[OPERANDS]; /* the last part that reads it */
+    int16_t last[OPERANDS]; /* the last unit that reads it */
     int16_t wide[OPERANDS]; /* of a number that a loop wants spread: where */
     bool busy[TEMPS];
     int first_temp;
@@ -143,38 +145,53 @@ static void number_registers(registers *r)
     for (int i = 0; i < f->n_numbers; i++) r->reg[f->n_in + i] = (int16_t)(f->n_in + f->n_out + i);
     for (int i = 0; i < f->n_out; i++) r->reg[f->n_in + f->n_numbers + i] = (int16_t)(f->n_in + i);
     for (int i = 0; i < f->n_parts; i++)
-        for (int j = 0; j < f->part[i].n_in; j++) r->last[f->part[i].in[j]] = (int16_t)i;
+        for (int j = 0; j < r->unit[i].n_in; j++) r->last[r->unit[i].in[j]] = (int16_t)i;
     r->first_temp = f->n_in + f->n_out + f->n_numbers;
 }
 
-/* Numbers that some part's loop wants spread get a register for good, before any other: it is filled before the first tile. */
+/* Numbers that some loop wants spread get a register for good, before any other: it is filled before the first tile. */
 static void widen_numbers(registers *r)
 {
     const reel_fused *f = r->f;
     for (int i = 0; i < f->n_parts; i++)
-        for (int j = 0; j < f->part[i].n_in && !r->p->op[i].spread; j++) {
-            const int operand = f->part[i].in[j];
+        for (int j = 0; j < r->unit[i].n_in && !r->unit[i].op.spread; j++) {
+            const int operand = r->unit[i].in[j];
             if (!is_number(f, operand) || r->wide[operand] >= 0) continue;
             r->wide[operand] = take_temp(r);
+            if (reel_dtype_bytes_[r->unit[i].in_dtype[j]] > r->p->unit)
+                r->p->unit = reel_dtype_bytes_[r->unit[i].in_dtype[j]];
             r->p->spreads[r->p->n_spread++] = (spread){(uint8_t)r->reg[operand], (uint8_t)r->wide[operand],
-                                                       reel_dtype_bytes_[f->part[i].in_dtype[j]]};
+                                                       reel_dtype_bytes_[r->unit[i].in_dtype[j]]};
         }
 }
 
-static void place_part(registers *r, int i)
+/* Temporaries that unit i is the last to read are free: those of the result's size for the result, too. */
+static void free_read(registers *r, int i, bool same_size)
+{
+    const reel_unit *u = &r->unit[i];
+    for (int j = 0; j < u->n_in; j++) {
+        const int reg = r->reg[u->in[j]];
+        const bool same = reel_dtype_bytes_[u->in_dtype[j]] == reel_dtype_bytes_[u->out_dtype];
+        if (reg >= r->first_temp && r->last[u->in[j]] == i && same == same_size) r->busy[reg - r->first_temp] = false;
+    }
+}
+
+static void place_unit(registers *r, int i)
 {
     const reel_fused *f = r->f;
-    const reel_fused_part *part = &f->part[i];
-    const int inside = f->n_in + f->n_numbers + f->n_out;
-    instr *to = &r->p->part[i];
-    for (int j = 0; j < part->n_in; j++) {
-        const int operand = part->in[j];
-        to->in[j] = (uint8_t)(r->p->op[i].spread || r->wide[operand] < 0 ? r->reg[operand] : r->wide[operand]);
+    const reel_unit *u = &r->unit[i];
+    program *p = r->p;
+    instr *to = &p->code[p->n_instrs++];
+    *to = (instr){.fn = p->op[i].fn, .extra = &p->op[i].extra, .n_in = (uint8_t)u->n_in};
+    for (int j = 0; j < u->n_in; j++)
+        to->in[j] = (uint8_t)(u->op.spread || r->wide[u->in[j]] < 0 ? r->reg[u->in[j]] : r->wide[u->in[j]]);
+    free_read(r, i, true);
+    if (u->out >= f->n_in + f->n_numbers + f->n_out) {
+        r->reg[u->out] = take_temp(r);
+        if (reel_dtype_bytes_[u->out_dtype] > p->unit) p->unit = reel_dtype_bytes_[u->out_dtype];
     }
-    if (part->out >= inside) r->reg[part->out] = take_temp(r); /* while its inputs still have theirs */
-    to->out = (uint8_t)r->reg[part->out];
-    for (int j = 0; j < part->n_in; j++)
-        if (part->in[j] >= inside && r->last[part->in[j]] == i) r->busy[r->reg[part->in[j]] - r->first_temp] = false;
+    to->out = (uint8_t)r->reg[u->out];
+    free_read(r, i, false);
 }
 
 /* ---- the kernel -------------------------------------------------------------------------------------- */
@@ -185,34 +202,45 @@ bool reel_fuses_(const reel_op *op)
     return k == &reel_k_elementwise_ || k == &reel_k_where_ || k == &reel_k_cast_;
 }
 
+/* As long as what is read and written fits the first-level cache, and what is on the stack its place. */
+static int tile_of(const program *p, const reel_fused *f)
+{
+    const int lists = f->n_in + f->n_out + p->n_temps + 1;
+    int tile = TILE_CACHE / (p->unit * lists), most = TILE_BYTES / (p->unit * (p->n_temps + 1));
+    if (tile > TILE_MAX) tile = TILE_MAX;
+    if (tile > most) tile = most;
+    tile &= ~(TILE_MIN - 1);
+    return tile < TILE_MIN ? TILE_MIN : tile;
+}
+
 static int compile(const reel_ksig *sig, program *p)
 {
     const reel_fused *f = sig->attr;
-    registers r = {.f = f, .p = p};
-    number_registers(&r);
+    reel_unit unit[REEL_FUSED_PARTS];
+    registers r = {.f = f, .unit = unit, .p = p};
+    const int rc = reel_units_(f, false, unit);
+    if (rc) return rc;
     double cost = 0;
     bool all_spread = true;
+    number_registers(&r);
+    p->unit = 1;
     for (int i = 0; i < f->n_parts; i++) {
-        const reel_fused_part *part = &f->part[i];
-        const int rc = reel_loop_op_(&p->op[i], part);
-        if (rc) return rc;
-        p->part[i] = (instr){.fn = p->op[i].fn, .extra = &p->op[i].extra, .n_in = (uint8_t)part->n_in};
+        if (!unit[i].n_in) continue;
+        p->op[i] = unit[i].op;
         p->call[i] = (reel_group_call){p->op[i].fn, &p->op[i].extra};
         all_spread = all_spread && p->op[i].spread;
         cost += 1.0 / (double)p->op[i].grain;
     }
     widen_numbers(&r);
-    for (int i = 0; i < f->n_parts; i++) place_part(&r, i);
+    for (int i = 0; i < f->n_parts; i++)
+        if (unit[i].n_in) place_unit(&r, i);
     reel_ksig whole = *sig; /* the numbers stand between the inputs and the outputs */
     whole.n_in = f->n_in;
-    p->n_parts = f->n_parts;
     p->n_numbers = f->n_numbers;
     reel_loop_init_(&p->loop, &whole, inner, (int64_t)(1 / cost) + 1, all_spread);
     reel_loop_init_(&p->whole, &whole, inner_compiled, p->loop.grain, false);
     memcpy(p->size, p->loop.size, (size_t)f->n_in + (size_t)f->n_out);
-    const int tiles = f->n_in + f->n_out + p->n_temps;
-    int tile = TILE_BYTES / (8 * (tiles ? tiles : 1)) & ~(TILE_MIN - 1);
-    p->tile = tile < TILE_MIN ? TILE_MIN : tile > TILE_MAX ? TILE_MAX : tile;
+    p->tile = tile_of(p, f);
     return 0;
 }
 
@@ -236,30 +264,32 @@ static void pointers(const program *p, void *const *ptr, void **io)
     memcpy(io + n_in, ptr + n_in + p->n_numbers, (size_t)n_out * sizeof *io);
 }
 
+/* Elements [begin, end); end < 0: all, on threads. */
+static void run_range(const program *p, void *const *ptr, int64_t begin, int64_t end)
+{
+    reel_group_fn *const compiled = atomic_load_explicit(&p->compiled, memory_order_acquire);
+    const running_compiled fast = {compiled, ptr + p->loop.n_in, p->call};
+    const running slow = {p, ptr + p->loop.n_in};
+    const reel_loop *l = compiled ? &p->whole : &p->loop;
+    const void *extra = compiled ? (const void *)&fast : &slow;
+    void *io[REEL_FUSED_IN + REEL_FUSED_OUT];
+    pointers(p, ptr, io);
+    if (end < 0)
+        reel_loop_run_(l, io, extra);
+    else
+        reel_loop_range_(l, io, extra, begin, end);
+}
+
 static int fused_run(const void *plan, void *const *ptr, void *work)
 {
     (void)work;
-    const program *p = ((const fused_plan *)plan)->p;
-    reel_group_fn *const compiled = atomic_load_explicit(&p->compiled, memory_order_acquire);
-    void *io[REEL_FUSED_IN + REEL_FUSED_OUT];
-    pointers(p, ptr, io);
-    if (compiled) {
-        const running_compiled r = {compiled, ptr + p->loop.n_in, p->call};
-        reel_loop_run_(&p->whole, io, &r);
-        return 0;
-    }
-    const running r = {p, ptr + p->loop.n_in};
-    reel_loop_run_(&p->loop, io, &r);
+    run_range(((const fused_plan *)plan)->p, ptr, 0, -1);
     return 0;
 }
 
 void reel_fused_range_(const void *plan, void *const *ptr, int64_t begin, int64_t end)
 {
-    const program *p = ((const fused_plan *)plan)->p;
-    void *io[REEL_FUSED_IN + REEL_FUSED_OUT];
-    pointers(p, ptr, io);
-    const running r = {p, ptr + p->loop.n_in};
-    reel_loop_range_(&p->loop, io, &r, begin, end);
+    run_range(((const fused_plan *)plan)->p, ptr, begin, end);
 }
 
 void reel_fused_use_(void *plan, reel_group_fn *fn)

@@ -1,6 +1,7 @@
 /* fused_rows.c: groups by rows: elementwise ops and reductions in one pass over memory (see reel_fused). Some rows at a time, or a piece
    of a long one, go through all parts while they are in cache. The parts' own loops run on that tile, and reductions keep the
    order of their kernels: a row at once, or chunks joined as parts are. So the bits are those of the ops one by one. */
+#include <string.h>
 #include "kernels/fused_rows.h"
 #include "kernels/kernels.h"
 #include "reel/tensor.h"
@@ -46,26 +47,37 @@ static void spread_out(void *to, const void *from, int64_t rows, int64_t step, i
 
 typedef struct job {
     const rows_program *p;
+    const rows_form *form;
     void *const *ptr;
     char *work;
 } job;
 
-/* What a thread is at: rows [row, row + rows), of each len elements from col on; where its registers lie. */
+/* What a thread is at: rows [row, row + rows), of each len elements from col on; where its registers lie, those of the program or of
+   its compiled form. */
 typedef struct tile {
     const rows_program *p;
+    const rows_form *form; /* NULL: by the program */
+    const rows_reg *r;
     void *const *ptr;
-    char *reg[ROWS_REGS];
+    void *reg[ROWS_REGS];
     int64_t row, rows, col, len;
 } tile;
+
+static size_t whole_bytes(const job *j)
+{
+    return (size_t)(j->form ? j->form->n_whole : j->p->n_whole) * j->p->whole_bytes;
+}
 
 /* Once for a thread: temporaries have their places; what is the same for all tiles is put there. */
 static void begin_tiles(tile *t, const job *j, char *whole, char *row, int64_t rows)
 {
     const rows_program *p = j->p;
     t->p = p;
+    t->form = j->form;
+    t->r = j->form ? j->form->r : p->r;
     t->ptr = j->ptr;
-    for (int k = 0; k < p->n_regs; k++) {
-        const rows_reg *r = &p->r[k];
+    for (int k = 0; k < (j->form ? j->form->n_regs : p->n_regs); k++) {
+        const rows_reg *r = &t->r[k];
         if (r->place == AT_POINTER || r->place == ALONG_ROW)
             t->reg[k] = j->ptr[k];
         else
@@ -74,7 +86,7 @@ static void begin_tiles(tile *t, const job *j, char *whole, char *row, int64_t r
                                             : NULL;
         if (r->place == REPEATED && whole) gather(t->reg[k], j->ptr[k], &p->walk[k], 0, rows * p->len, r->size);
     }
-    for (int i = 0; i < p->n_once; i++) {
+    for (int i = 0; i < p->n_once && !j->form; i++) {
         const rows_reg *to = &p->r[p->once[i].to];
         if (to->kind == OF_WHOLE && !whole) continue;
         spread_out(t->reg[p->once[i].to], t->reg[p->once[i].from], rows, 0, to->kind == OF_WHOLE ? p->len : 1,
@@ -88,7 +100,7 @@ static void point(tile *t)
     const rows_program *p = t->p;
     const int64_t first = t->row * p->cols + t->col;
     for (int k = 0; k < p->n_io; k++) {
-        const rows_reg *r = &p->r[k];
+        const rows_reg *r = &t->r[k];
         const int64_t at = r->kind == OF_WHOLE ? first : r->kind == OF_ROW ? t->row : 0;
         if (r->place == AT_POINTER)
             t->reg[k] = (char *)t->ptr[k] + at * r->size;
@@ -124,34 +136,43 @@ static void elementwise(const tile *t, const rows_instr *c)
     }
 }
 
-/* Each row of the tile at once. */
-static void reduce(const tile *t, const rows_instr *c)
+/* Each row of a tile at once. */
+void reel_reduce_tile_(void *const *ptr, const uint8_t *step, int64_t n, const void *extra)
 {
-    const rows_program *p = t->p;
-    const reel_reduce_plan *rp = &p->reduction[c->op];
+    const reel_reduce_plan *rp = extra;
     int64_t partial[ROWS_MAX];
+    (void)step;
     if (!rp->join) {
-        rp->body(rp, t->reg[c->in[0]], t->reg[c->out], NULL, 0, t->rows);
+        rp->body(rp, ptr[0], ptr[1], NULL, 0, n);
         return;
     }
     reel_reduce_plan few = *rp;
-    few.n_out = t->rows;
-    few.body(&few, t->reg[c->in[0]], NULL, partial, 0, t->rows);
-    few.finish(&few, t->reg[c->out], partial);
+    few.n_out = n;
+    few.body(&few, ptr[0], NULL, partial, 0, n);
+    few.finish(&few, ptr[1], partial);
 }
 
 /* The chunks of a piece of one row, whose results are joined when all are there. */
-static void reduce_piece(const tile *t, const rows_instr *c, char *work)
+typedef struct piece {
+    const tile *t;
+    int op; /* which reduction */
+    char *work;
+} piece;
+static void reduce_piece(void *const *ptr, const uint8_t *step, int64_t rows, const void *extra)
 {
+    const piece *a = extra;
+    const tile *t = a->t;
     const rows_program *p = t->p;
     const int64_t chunk = t->row * p->chunks + t->col / REEL_RED_CHUNK,
                   n = (t->len + REEL_RED_CHUNK - 1) / REEL_RED_CHUNK;
-    void *to = work + p->part_at[c->op] + (size_t)chunk * p->part_bytes[c->op];
-    reel_reduce_plan piece = p->reduction[c->op];
-    piece.n_red = t->len;
-    piece.part = REEL_RED_CHUNK;
-    piece.n_parts = INT32_MAX; /* so that all are parts of one result */
-    piece.body(&piece, t->reg[c->in[0]], NULL, to, 0, n);
+    void *to = a->work + p->part_at[a->op] + (size_t)chunk * p->part_bytes[a->op];
+    reel_reduce_plan some = p->reduction[a->op];
+    (void)step;
+    (void)rows; /* one */
+    some.n_red = t->len;
+    some.part = REEL_RED_CHUNK;
+    some.n_parts = INT32_MAX; /* so that all are parts of one result */
+    some.body(&some, ptr[0], NULL, to, 0, n);
 }
 
 static void run_instr(const tile *t, const rows_instr *c)
@@ -160,7 +181,9 @@ static void run_instr(const tile *t, const rows_instr *c)
     const bool whole = p->r[c->out].kind == OF_WHOLE;
     switch (c->what) {
     case ROWS_ELEMENTWISE: elementwise(t, c); break;
-    case ROWS_REDUCTION: reduce(t, c); break;
+    case ROWS_REDUCTION:
+        reel_reduce_tile_((void *[]){t->reg[c->in[0]], t->reg[c->out]}, NULL, t->rows, &p->reduction[c->op]);
+        break;
     case ROWS_SPREAD:
         spread_out(t->reg[c->out], t->reg[c->in[0]], t->rows, 1, whole ? t->len : 1, p->r[c->out].size);
         break;
@@ -177,12 +200,36 @@ static void short_rows(void *arg, int64_t begin, int64_t end)
     tile t;
     t.col = 0;
     t.len = p->cols;
-    begin_tiles(&t, j, temps, temps + (size_t)p->n_whole * p->whole_bytes, p->rows);
+    begin_tiles(&t, j, temps, temps + whole_bytes(j), p->rows);
     for (int64_t i = begin; i < end; i++) {
         t.row = i * p->rows;
         t.rows = p->n - t.row < p->rows ? p->n - t.row : p->rows;
         point(&t);
-        for (int k = 0; k < p->n_code; k++) run_instr(&t, &p->code[k]);
+        if (t.form) t.form->fn(t.reg, t.rows, t.len, REEL_DO_WHOLE | REEL_DO_ROWS, t.form->call);
+        for (int k = 0; k < p->n_code && !t.form; k++) run_instr(&t, &p->code[k]);
+    }
+}
+
+/* A piece of a long row: everything that is whole. */
+static void do_piece(const tile *t, char *work)
+{
+    const rows_program *p = t->p;
+    piece pieces[REEL_FUSED_REDUCTIONS];
+    reel_group_call call[REEL_FUSED_PARTS];
+    for (int k = 0; k < p->n_reductions; k++) pieces[k] = (piece){t, k, work};
+    if (t->form) {
+        memcpy(call, t->form->call, sizeof call);
+        for (int k = 0; k < p->n_reductions; k++)
+            call[t->form->reduces[k]] = (reel_group_call){reduce_piece, &pieces[k]};
+        t->form->fn(t->reg, 1, t->len, REEL_DO_WHOLE, call);
+        return;
+    }
+    for (int k = 0; k < p->n_code; k++) {
+        const rows_instr *c = &p->code[k];
+        if (c->what == ROWS_REDUCTION)
+            reduce_piece((void *[]){t->reg[c->in[0]]}, NULL, 1, &pieces[c->op]);
+        else if (p->r[c->out].kind == OF_WHOLE)
+            run_instr(t, c);
     }
 }
 
@@ -194,21 +241,26 @@ static void long_rows(void *arg, int64_t begin, int64_t end)
     _Alignas(64) char temps[ROWS_TILE_BYTES];
     tile t;
     t.rows = 1;
-    begin_tiles(&t, j, temps, temps + (size_t)p->n_whole * p->whole_bytes, 1);
+    begin_tiles(&t, j, temps, temps + whole_bytes(j), 1);
     for (int64_t i = begin; i < end; i++) {
         t.row = i / slabs;
         const int64_t from = i % slabs * ROWS_SLAB, to = from + ROWS_SLAB < p->cols ? from + ROWS_SLAB : p->cols;
         for (t.col = from; t.col < to; t.col += p->len) {
             t.len = to - t.col < p->len ? to - t.col : p->len;
             point(&t);
-            for (int k = 0; k < p->n_code; k++) {
-                if (p->code[k].what == ROWS_REDUCTION)
-                    reduce_piece(&t, &p->code[k], j->work);
-                else if (p->r[p->code[k].out].kind == OF_WHOLE)
-                    run_instr(&t, &p->code[k]);
-            }
+            do_piece(&t, j->work);
         }
     }
+}
+
+static void finish_reduction(const job *j, int op, void *out)
+{
+    const rows_program *p = j->p;
+    reel_reduce_plan whole = p->reduction[op];
+    whole.n_out = p->n;
+    whole.n_red = p->cols;
+    whole.n_parts = p->chunks;
+    whole.finish(&whole, out, j->work + p->part_at[op]);
 }
 
 /* What has one element a row, when the pieces of long rows are done. */
@@ -223,24 +275,24 @@ static void finish_long(const job *j)
     for (int k = 0; k < p->n_io; k++)
         if (p->r[k].kind == OF_ROW && p->r[k].place == GATHERED)
             gather(t.reg[k], j->ptr[k], &p->walk[k], 0, p->n, p->r[k].size);
+    if (t.form) {
+        for (int k = 0; k < p->n_reductions; k++) finish_reduction(j, k, t.reg[t.form->result[k]]);
+        t.form->fn(t.reg, p->n, 1, REEL_DO_ROWS, t.form->call);
+        return;
+    }
     for (int k = 0; k < p->n_code; k++) {
         const rows_instr *c = &p->code[k];
-        if (c->what == ROWS_REDUCTION) {
-            reel_reduce_plan whole = p->reduction[c->op];
-            whole.n_out = p->n;
-            whole.n_red = p->cols;
-            whole.n_parts = p->chunks;
-            whole.finish(&whole, t.reg[c->out], j->work + p->part_at[c->op]);
-        } else if (p->r[c->out].kind == OF_ROW) {
+        if (c->what == ROWS_REDUCTION)
+            finish_reduction(j, c->op, t.reg[c->out]);
+        else if (p->r[c->out].kind == OF_ROW)
             run_instr(&t, c);
-        }
     }
 }
 
 static int rows_run(const void *plan, void *const *ptr, void *work)
 {
     const rows_program *p = *(rows_program *const *)plan;
-    job j = {p, ptr, work};
+    job j = {p, atomic_load_explicit(&p->form, memory_order_acquire), ptr, work};
     if (!p->chunks) {
         const int64_t tiles = (p->n + p->rows - 1) / p->rows, grain = p->grain / (p->rows * p->cols) + 1;
         if (tiles <= grain)

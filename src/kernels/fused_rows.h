@@ -1,6 +1,8 @@
 /* fused_rows.h: the program of a group by rows: what fused_rows_plan.c makes and fused_rows.c runs. */
 #ifndef REEL_KERNELS_FUSED_ROWS_H
 #define REEL_KERNELS_FUSED_ROWS_H
+#include <stdatomic.h>
+#include "core/printing.h"
 #include "kernels/elementwise.h"
 #include "kernels/reduce.h"
 
@@ -39,13 +41,23 @@ typedef struct rows_once {
     uint8_t from, to;
 } rows_once;
 
+/* The compiled form: registers by operand; what lies in memory between its stages has temporaries of its own. */
+typedef struct rows_form {
+    reel_rows_fn *fn;
+    int n_regs, n_whole;
+    rows_reg r[REEL_FUSED_OPERANDS];
+    reel_group_call call[REEL_FUSED_PARTS];
+    int16_t reduces[REEL_FUSED_REDUCTIONS], result[REEL_FUSED_REDUCTIONS]; /* the part, its operand */
+} rows_form;
+
 typedef struct rows_program {
-    int64_t n, cols;     /* rows and their length */
-    int64_t rows, len;   /* of a tile */
-    int64_t grain;       /* elements worth a thread */
-    int64_t chunks;      /* of a long row; 0: rows are not long */
-    size_t whole_bytes;  /* of a temporary */
-    size_t row_temps_at; /* of long rows: where in the workspace */
+    _Atomic(rows_form *) form; /* NULL: there is none (yet) */
+    int64_t n, cols;           /* rows and their length */
+    int64_t rows, len;         /* of a tile */
+    int64_t grain;             /* elements worth a thread */
+    int64_t chunks;            /* of a long row; 0: rows are not long */
+    size_t whole_bytes;        /* of a temporary */
+    size_t row_temps_at;       /* of long rows: where in the workspace */
     int n_regs, n_io, n_code, n_reductions, n_whole, n_row, n_once;
     rows_reg r[ROWS_REGS];
     rows_instr code[ROWS_CODE];
@@ -58,4 +70,6 @@ typedef struct rows_program {
 
 int reel_rows_compile_(const reel_fused *f, rows_program **out, size_t *workspace); /* raises */
 void reel_rows_free_(rows_program *p);
+/* fused_rows.c: the reduction of n rows, as a reel_group_call; extra: its reel_reduce_plan. */
+void reel_reduce_tile_(void *const *ptr, const uint8_t *step, int64_t n, const void *extra);
 #endif

@@ -1,6 +1,7 @@
 /* fused_rows_plan.c: a group by rows becomes a program: its operands get registers, its parts instructions. */
 #include <string.h>
 #include "core/alloc.h"
+#include "kernels/chain.h"
 #include "kernels/fused_rows.h"
 #include "kernels/kernels.h"
 
@@ -9,9 +10,10 @@ enum { SLOTS = 64 };
 typedef struct compiler {
     const reel_fused *f;
     rows_program *p;
+    reel_unit unit[REEL_FUSED_PARTS];
     double cost;                         /* of an element, in threads' worth */
     int16_t reg[REEL_FUSED_OPERANDS];    /* -1: none yet */
-    int16_t last[REEL_FUSED_OPERANDS];   /* the last part that reads it */
+    int16_t last[REEL_FUSED_OPERANDS];   /* the last unit, or reduction, that reads it */
     int16_t wide[REEL_FUSED_NUMBERS][2]; /* of a number spread over a tile: over its rows, over all of it */
     bool busy[SLOTS];                    /* temporaries of the whole */
 } compiler;
@@ -86,10 +88,11 @@ static void number_registers(compiler *c)
     for (int i = 0; i < f->n_parts; i++) {
         const reel_fused_part *part = &f->part[i];
         for (int j = 0; j < part->n_in; j++) {
-            c->last[part->in[j]] = (int16_t)i;
             size[part->in[j]] = reel_dtype_bytes_[part->in_dtype[j]];
         }
         size[part->out] = reel_dtype_bytes_[part->out_dtype];
+        if (part->reduces) c->last[part->in[0]] = (int16_t)i;
+        for (int j = 0; j < c->unit[i].n_in; j++) c->last[c->unit[i].in[j]] = (int16_t)i;
     }
     c->p->n_io = f->n_in + f->n_numbers + f->n_out;
     for (int k = 0; k < c->p->n_io; k++) {
@@ -107,26 +110,24 @@ static rows_instr *add(compiler *c, rows_instr i)
     return &c->p->code[c->p->n_code++];
 }
 
-/* The parts' loops; numbers that one of them wants spread over a tile, or over its rows, get a temporary for good, before any other
+/* The loops; numbers that one of them wants spread over a tile, or over its rows, get a temporary for good, before any other
    does: it is filled before the first tile. */
-static int take_loops(compiler *c)
+static void take_loops(compiler *c)
 {
     const reel_fused *f = c->f;
     for (int i = 0; i < f->n_parts; i++) {
-        const reel_fused_part *part = &f->part[i];
-        if (part->reduces) continue;
-        const int rc = reel_loop_op_(&c->p->op[i], part);
-        if (rc) return rc;
-        const rows_kind kind = kind_of(f, part->out);
-        for (int j = 0; j < part->n_in && !c->p->op[i].spread; j++) {
-            if (kind_of(f, part->in[j]) != OF_ONE) continue;
-            int16_t *wide = &c->wide[part->in[j] - f->n_in][kind == OF_WHOLE];
+        const reel_unit *u = &c->unit[i];
+        if (!u->n_in) continue;
+        c->p->op[i] = u->op;
+        const rows_kind kind = kind_of(f, u->out);
+        for (int j = 0; j < u->n_in && !u->op.spread; j++) {
+            if (kind_of(f, u->in[j]) != OF_ONE) continue;
+            int16_t *wide = &c->wide[u->in[j] - f->n_in][kind == OF_WHOLE];
             if (*wide >= 0) continue;
-            *wide = new_temp(c, kind, c->p->r[c->reg[part->in[j]]].size);
-            c->p->once[c->p->n_once++] = (rows_once){(uint8_t)c->reg[part->in[j]], (uint8_t)*wide};
+            *wide = new_temp(c, kind, c->p->r[c->reg[u->in[j]]].size);
+            c->p->once[c->p->n_once++] = (rows_once){(uint8_t)c->reg[u->in[j]], (uint8_t)*wide};
         }
     }
-    return 0;
 }
 
 static void free_temp(compiler *c, int reg)
@@ -135,16 +136,16 @@ static void free_temp(compiler *c, int reg)
     if (r->place == TEMPORARY && r->kind == OF_WHOLE) c->busy[r->slot] = false;
 }
 
-/* Operand j of part i, as its loop takes it; *spread: the temporary made for that, -1: none. */
+/* Operand j of unit i, as its loop takes it; *spread: the temporary made for that, -1: none. */
 static int16_t operand(compiler *c, int i, int j, rows_kind kind, bool *by_row, int16_t *spread)
 {
-    const reel_fused_part *part = &c->f->part[i];
-    const int16_t reg = c->reg[part->in[j]];
-    const rows_kind has = kind_of(c->f, part->in[j]);
-    const reel_loop_op *op = &c->p->op[i];
+    const reel_unit *u = &c->unit[i];
+    const int16_t reg = c->reg[u->in[j]];
+    const rows_kind has = kind_of(c->f, u->in[j]);
+    const reel_loop_op *op = &u->op;
     *spread = -1;
     if (has == kind || (has == OF_ONE && op->spread)) return reg;
-    if (has == OF_ONE) return c->wide[part->in[j] - c->f->n_in][kind == OF_WHOLE];
+    if (has == OF_ONE) return c->wide[u->in[j] - c->f->n_in][kind == OF_WHOLE];
     if (op->spread && (c->p->cols > ROWS_SHORT || c->p->rows == 1)) {
         *by_row = true;
         return reg;
@@ -154,16 +155,16 @@ static int16_t operand(compiler *c, int i, int j, rows_kind kind, bool *by_row, 
     return *spread;
 }
 
-/* Where a part's result goes: over an operand that nobody reads later, if that has its size. */
+/* Where a unit's result goes: over an operand that nobody reads later, if that has its size. */
 static int16_t result(compiler *c, int i, const rows_instr *code)
 {
-    const reel_fused_part *part = &c->f->part[i];
-    const rows_kind kind = kind_of(c->f, part->out);
-    const int size = reel_dtype_bytes_[part->out_dtype];
-    for (int j = 0; j < part->n_in && kind == OF_WHOLE && !part->reduces; j++) {
+    const reel_unit *u = &c->unit[i];
+    const rows_kind kind = kind_of(c->f, u->out);
+    const int size = reel_dtype_bytes_[u->out_dtype];
+    for (int j = 0; j < u->n_in && kind == OF_WHOLE; j++) {
         const rows_reg *r = &c->p->r[code->in[j]];
-        if (r->place != TEMPORARY || r->kind != OF_WHOLE || r->size != size || c->last[part->in[j]] != i ||
-            code->in[j] != c->reg[part->in[j]])
+        if (r->place != TEMPORARY || r->kind != OF_WHOLE || r->size != size || c->last[u->in[j]] != i ||
+            code->in[j] != c->reg[u->in[j]])
             continue;
         const int16_t k = new_reg(c, kind, TEMPORARY, size);
         c->p->r[k].slot = r->slot;
@@ -174,20 +175,20 @@ static int16_t result(compiler *c, int i, const rows_instr *code)
 
 static void elementwise(compiler *c, int i)
 {
-    const reel_fused_part *part = &c->f->part[i];
-    const rows_kind kind = kind_of(c->f, part->out);
+    const reel_unit *u = &c->unit[i];
+    const rows_kind kind = kind_of(c->f, u->out);
     rows_program *p = c->p;
-    rows_instr code = {.what = ROWS_ELEMENTWISE, .n_in = (uint8_t)part->n_in, .op = (uint8_t)i};
+    rows_instr code = {.what = ROWS_ELEMENTWISE, .n_in = (uint8_t)u->n_in, .op = (uint8_t)i};
     int16_t spread[REEL_FUSED_ARGS];
-    for (int j = 0; j < part->n_in; j++) code.in[j] = (uint8_t)operand(c, i, j, kind, &code.by_row, &spread[j]);
-    if (c->reg[part->out] < 0) c->reg[part->out] = result(c, i, &code);
-    code.out = (uint8_t)c->reg[part->out];
+    for (int j = 0; j < u->n_in; j++) code.in[j] = (uint8_t)operand(c, i, j, kind, &code.by_row, &spread[j]);
+    if (c->reg[u->out] < 0) c->reg[u->out] = result(c, i, &code);
+    code.out = (uint8_t)c->reg[u->out];
     add(c, code);
     if (kind == OF_WHOLE) c->cost += 1.0 / (double)p->op[i].grain;
-    for (int j = 0; j < part->n_in; j++) {
+    for (int j = 0; j < u->n_in; j++) {
         if (spread[j] >= 0) free_temp(c, spread[j]);
-        if (c->last[part->in[j]] != i) continue;
-        const int16_t reg = c->reg[part->in[j]];
+        if (c->last[u->in[j]] != i) continue;
+        const int16_t reg = c->reg[u->in[j]];
         if (p->r[reg].slot != p->r[code.out].slot || p->r[code.out].place != TEMPORARY ||
             p->r[code.out].kind != p->r[reg].kind)
             free_temp(c, reg);
@@ -237,12 +238,14 @@ static int try_tile(const reel_fused *f, rows_program *p, int64_t rows, int64_t 
     compiler c = {.f = f, .p = p};
     *p = (rows_program){.n = f->rows.n, .cols = f->rows.cols, .rows = rows, .len = len};
     if (p->cols > REEL_FUSED_COLS) p->chunks = (p->cols + REEL_RED_CHUNK - 1) / REEL_RED_CHUNK;
+    int rc = reel_units_(f, true, c.unit);
+    if (rc) return rc;
     number_registers(&c);
-    int rc = take_loops(&c);
+    take_loops(&c);
     for (int i = 0; i < f->n_parts && !rc; i++) {
         if (f->part[i].reduces)
             rc = reduction(&c, i);
-        else
+        else if (c.unit[i].n_in)
             elementwise(&c, i);
     }
     p->whole_bytes = round64((size_t)(rows * len * widest(f)));
@@ -300,6 +303,7 @@ int reel_rows_compile_(const reel_fused *f, rows_program **out, size_t *workspac
 
 void reel_rows_free_(rows_program *p)
 {
+    reel_free_(atomic_load(&p->form), sizeof(rows_form));
     reel_free_(p, sizeof *p);
 }
 

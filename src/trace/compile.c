@@ -15,13 +15,19 @@
 #include "reel/reel.h"
 #include "session.h"
 
-/* Compilers at work at once, of all players of the process. */
-enum { AT_ONCE = 2, AFTER = 50 };
+/* Compilers at work at once, of all players of the process; and what compilers are, which is asked once of each. */
+enum { AT_ONCE = 2, AFTER = 50, KNOWN = 8 };
+typedef struct known_cc {
+    uint8_t which[REEL_HASH], identity[REEL_HASH];
+} known_cc;
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t left;
     int n;
-} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    int asking; /* the process one of whose threads asks; 0: nobody */
+    int n_known;
+    known_cc known[KNOWN];
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};
 
 /* ---- what was asked for --------------------------------------------------------------------------------- */
 
@@ -59,12 +65,12 @@ void reel_compiled_free_(reel_compiled *c)
 }
 
 /* ISO C knows no cast from data to functions; POSIX says that this one works. */
-static reel_group_fn *function_at(void *handle, int k)
+static reel_printed_fn *function_at(void *handle, int k)
 {
     char name[32];
     (void)snprintf(name, sizeof name, "reel_group_%d", k);
     void *const at = dlsym(handle, name);
-    reel_group_fn *fn = NULL;
+    reel_printed_fn *fn = NULL;
     memcpy(&fn, &at, sizeof fn);
     return fn;
 }
@@ -131,19 +137,23 @@ static int build(const reel_printing *how, const reel_cc *cc, const reel_cache *
     return rc;
 }
 
+/* Under its lock, until something has changed or for a while, as nobody wakes those whose session closes. */
+static void wait_at_gate(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 20000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&gate.left, &gate.lock, &until);
+}
+
 static void enter_gate(const _Atomic bool *stop)
 {
     pthread_mutex_lock(&gate.lock);
-    while (gate.n >= AT_ONCE && !atomic_load(stop)) {
-        struct timespec until; /* as nobody wakes those whose session closes */
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 20000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        pthread_cond_timedwait(&gate.left, &gate.lock, &until);
-    }
+    while (gate.n >= AT_ONCE && !atomic_load(stop)) wait_at_gate();
     gate.n++;
     pthread_mutex_unlock(&gate.lock);
 }
@@ -152,8 +162,41 @@ static void leave_gate(void)
 {
     pthread_mutex_lock(&gate.lock);
     gate.n--;
-    pthread_cond_signal(&gate.left);
+    pthread_cond_broadcast(&gate.left);
     pthread_mutex_unlock(&gate.lock);
+}
+
+static bool is_known(reel_cc *cc)
+{
+    for (int i = 0; i < gate.n_known && i < KNOWN; i++)
+        if (!memcmp(gate.known[i].which, cc->which, sizeof cc->which)) {
+            memcpy(cc->identity, gate.known[i].identity, sizeof cc->identity);
+            return true;
+        }
+    return false;
+}
+
+/* The compiler, and what it is. Nobody asks while somebody else does; a child that was forked meanwhile does not wait for its parent. */
+static int find_compiler(reel_cc *cc, const _Atomic bool *stop, reel_whynot *w)
+{
+    if (reel_cc_find_(cc, w)) return -1;
+    pthread_mutex_lock(&gate.lock);
+    while (gate.asking == (int)getpid() && !atomic_load(stop)) wait_at_gate();
+    const bool known = is_known(cc);
+    if (!known) gate.asking = (int)getpid();
+    pthread_mutex_unlock(&gate.lock);
+    if (known) return 0;
+    const int rc = reel_cc_ask_(cc, stop, w);
+    pthread_mutex_lock(&gate.lock);
+    gate.asking = 0;
+    if (!rc) {
+        known_cc *k = &gate.known[gate.n_known++ % KNOWN]; /* the oldest goes */
+        memcpy(k->which, cc->which, sizeof k->which);
+        memcpy(k->identity, cc->identity, sizeof k->identity);
+    }
+    pthread_cond_broadcast(&gate.left);
+    pthread_mutex_unlock(&gate.lock);
+    return rc;
 }
 
 /* The printed functions as an object, from the cache or new. */
@@ -164,7 +207,7 @@ static int object_of(const reel_printing *how, const reel_printed *pr, const _At
     reel_cache cache;
     reel_cc cc;
     char key[REEL_HASH_TEXT];
-    if (reel_cache_open_(&cache, w) || reel_cc_find_(&cc, stop, w)) return -1;
+    if (reel_cache_open_(&cache, w) || find_compiler(&cc, stop, w)) return -1;
     key_of(how, &cc, &pr->text, key);
     note->found = reel_cache_find_(&cache, key, note->path);
     if (note->found && load(note->path, pr->n_functions, o, w) == 0) return 0;
@@ -211,8 +254,8 @@ static void tell(reel_player *p, reel_plan *plan, const reel_printing *how, cons
     for (size_t k = 0; k < pr->n_steps && o; k++) {
         const reel_printed_step *s = &pr->steps[k];
         if (s->plan != plan) continue;
-        how->use(plan->kernel_plans[s->step], function_at(o->handle, s->function));
-        c->steps++;
+        const reel_plan_group *g = &plan->groups[s->step];
+        c->steps += how->use(g->kind, plan->kernel_plans[s->step], g->f, function_at(o->handle, s->function));
     }
     if (o) atomic_fetch_add(&o->refs, 1);
     c->object = o;
@@ -428,6 +471,7 @@ void reel_compiled_text_(const reel_plan *plan, char *out, size_t size)
     else if (*c->why_not.text)
         (void)snprintf(out, size, "compiled: no, the interpreter goes on: %s\n", c->why_not.text);
     else
-        (void)snprintf(out, size, "compiled: %d of %d fused steps, %d functions in all, %s in %.0f ms: %s\n", c->steps,
-                       plan->n_groups, c->functions, c->found ? "found" : "built", c->ms, c->path);
+        (void)snprintf(out, size, "compiled: %d of %d fused steps%s, %d functions in all, %s in %.0f ms: %s\n",
+                       c->steps, plan->n_groups, c->steps < plan->n_groups ? " (the interpreter has the others)" : "",
+                       c->functions, c->found ? "found" : "built", c->ms, c->path);
 }

@@ -57,11 +57,12 @@ enum { REEL_CC_ARGS = 64, REEL_CC_TEXT = 2048 };
 typedef struct reel_cc {
     char text[REEL_CC_TEXT]; /* the words of the command, each with its zero */
     size_t n;
-    const char *path;            /* of the program: the first word, found */
-    uint8_t identity[REEL_HASH]; /* what it is, and its version */
+    uint8_t which[REEL_HASH];    /* the command, its file, PATH */
+    uint8_t identity[REEL_HASH]; /* the command and its file; once it was asked, its version as well */
 } reel_cc;
-/* REEL_CC, or cc, as found through PATH. */
-int reel_cc_find_(reel_cc *cc, const _Atomic bool *stop, reel_whynot *w);
+/* REEL_CC, or cc, as found through PATH; its identity is still to be asked for. */
+int reel_cc_find_(reel_cc *cc, reel_whynot *w);
+int reel_cc_ask_(reel_cc *cc, const _Atomic bool *stop, reel_whynot *w);
 /* object from source with those flags, in folder. */
 int reel_cc_run_(const reel_cc *cc, const char *flags, const char *folder, const char *source, const char *object,
                  const _Atomic bool *stop, reel_whynot *w);

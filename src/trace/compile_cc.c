@@ -208,28 +208,43 @@ static int word_list(reel_cc *cc, char **words)
     return 0;
 }
 
-/* What it is: where it lies, its file, what it says of its version. */
-static int identify(reel_cc *cc, const _Atomic bool *stop, reel_whynot *w)
+/* Where it lies, its file; and PATH, as it may be a wrapper that looks for others. */
+static int note_file(reel_cc *cc, reel_whynot *w)
 {
-    reel_cc ask = *cc;
-    char *words[REEL_CC_ARGS];
-    running r;
     struct stat st;
     reel_hash h;
-    if (add_word(&ask, "--version", 9) || word_list(&ask, words)) return reel_whynot_(w, "REEL_CC is too long");
-    if (run(&r, words, NULL, stop, w)) return -1;
-    if (stat(words[0], &st)) return reel_whynot_(w, "%s: %s", words[0], strerror(errno));
+    const char *path = getenv("PATH");
+    if (!path) path = "";
+    if (stat(cc->text, &st)) return reel_whynot_(w, "%.200s: %s", cc->text, strerror(errno));
     const int64_t file[] = {(int64_t)st.st_dev, (int64_t)st.st_ino, (int64_t)st.st_size, (int64_t)st.st_mtim.tv_sec,
                             (int64_t)st.st_mtim.tv_nsec};
     reel_hash_begin_(&h);
     reel_hash_add_(&h, cc->text, cc->n);
     reel_hash_add_(&h, file, sizeof file);
+    reel_hash_end_(&h, cc->identity);
+    reel_hash_begin_(&h);
+    reel_hash_add_(&h, cc->identity, sizeof cc->identity);
+    reel_hash_add_(&h, path, strlen(path));
+    reel_hash_end_(&h, cc->which);
+    return 0;
+}
+
+int reel_cc_ask_(reel_cc *cc, const _Atomic bool *stop, reel_whynot *w)
+{
+    reel_cc ask = *cc;
+    char *words[REEL_CC_ARGS];
+    running r;
+    reel_hash h;
+    if (add_word(&ask, "--version", 9) || word_list(&ask, words)) return reel_whynot_(w, "REEL_CC is too long");
+    if (run(&r, words, NULL, stop, w)) return -1;
+    reel_hash_begin_(&h);
+    reel_hash_add_(&h, cc->identity, sizeof cc->identity);
     reel_hash_add_(&h, r.said, r.n);
     reel_hash_end_(&h, cc->identity);
     return 0;
 }
 
-int reel_cc_find_(reel_cc *cc, const _Atomic bool *stop, reel_whynot *w)
+int reel_cc_find_(reel_cc *cc, reel_whynot *w)
 {
     const char *asked = getenv("REEL_CC");
     const char *s = asked && asked[strspn(asked, " \t")] ? asked + strspn(asked, " \t") : "cc";
@@ -239,7 +254,7 @@ int reel_cc_find_(reel_cc *cc, const _Atomic bool *stop, reel_whynot *w)
     if (snprintf(name, sizeof name, "%.*s", (int)n, s) >= (int)sizeof name || !find_program(name, path, sizeof path))
         return reel_whynot_(w, "there is no compiler \"%.100s\"%s", s, strchr(s, '/') ? "" : " in PATH");
     if (add_word(cc, path, strlen(path)) || add_words(cc, s + n)) return reel_whynot_(w, "REEL_CC is too long");
-    return identify(cc, stop, w);
+    return note_file(cc, w);
 }
 
 int reel_cc_run_(const reel_cc *cc, const char *flags, const char *folder, const char *source, const char *object,

@@ -145,7 +145,8 @@ void reel_plan_free_(reel_plan *plan)
     reel_free_(plan->reports, ((size_t)REEL_MAX_PASSES + 1) * sizeof *plan->reports);
     const size_t groups = (size_t)(plan->n_steps + plan->n_late) + 1;
     for (size_t i = 0; i < groups && plan->groups; i++)
-        if (plan->groups[i]) reel_free_(plan->groups[i], reel_fused_bytes_(plan->groups[i]->n_parts));
+        if (plan->groups[i].f)
+            reel_free_(plan->groups[i].f, reel_fused_bytes_(plan->groups[i].f, plan->groups[i].kind));
     reel_free_(plan->groups, groups * sizeof *plan->groups);
     for (int i = 0; i < plan->n_kernels; i++) {
         if (plan->kernels[i]->drop) plan->kernels[i]->drop(plan->kernel_plans[i]);

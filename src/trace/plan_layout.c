@@ -154,7 +154,20 @@ static const reel_kernel *kernel_of(const planner *p, const pstep *s)
     }
 }
 
-/* Which nodes a step is, for explain; and what a plain group does, for the compiler. */
+/* What a group does, for the compiler. */
+static int note_group(reel_plan *plan, size_t i, const reel_fused *f, reel_group_kind kind)
+{
+    const size_t bytes = reel_fused_bytes_(f, kind);
+    reel_plan_group *g = &plan->groups[i];
+    g->f = reel_alloc_(bytes);
+    if (!g->f) return REEL_ENOMEM;
+    memcpy(g->f, f, bytes);
+    g->kind = (uint8_t)kind;
+    plan->n_groups++;
+    return 0;
+}
+
+/* Which nodes a step is, for explain; and what a group does. */
 static int note_members(reel_plan *plan, size_t i, const pstep *s)
 {
     const reel_fused *f = s->after ? s->after->f : s->fused;
@@ -169,12 +182,12 @@ static int note_members(reel_plan *plan, size_t i, const pstep *s)
     for (int k = 0; f && k < f->n_parts; k++) plan->members[plan->n_members++] = f->part[k].node;
     for (int k = 0; k < n_columns; k++) plan->members[plan->n_members++] = s->columns->column[k].node;
     for (int k = 0; s->many && k < n; k++) plan->members[plan->n_members++] = s->many->call[k].node;
-    if (s->kind != STEP_FUSED || s->fused->rows.n) return 0; /* the others are the interpreter's */
-    plan->groups[i] = reel_alloc_(reel_fused_bytes_(n));
-    if (!plan->groups[i]) return REEL_ENOMEM;
-    memcpy(plan->groups[i], s->fused, reel_fused_bytes_(n));
-    plan->n_groups++;
-    return 0;
+    if (!f) return 0; /* sweeps are one loop as they are */
+    return note_group(plan, i, f,
+                      s->after     ? REEL_GROUP_AFTER
+                      : s->columns ? REEL_GROUP_COLUMNS
+                      : f->rows.n  ? REEL_GROUP_ROWS
+                                   : REEL_GROUP_PLAIN);
 }
 
 static int prepare(planner *p, size_t i, size_t *workspace)

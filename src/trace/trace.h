@@ -349,6 +349,12 @@ typedef struct reel_seam {
 enum { REEL_MAX_RESTS = 32 };
 void reel_seam_free_(reel_seam *seam);
 
+/* What a fused step does, for the compiler; f NULL: it is none. */
+typedef struct reel_plan_group {
+    reel_fused *f;
+    uint8_t kind; /* reel_group_kind */
+} reel_plan_group;
+
 typedef struct reel_plan {
     struct reel_plan *next; /* most recently used first */
     int refs;               /* runs under way, and 1 for the list; under the player's lock */
@@ -393,7 +399,7 @@ typedef struct reel_plan {
     size_t *kernel_bytes;
     uint32_t write_locks;           /* which locks a run takes: bits of the variables it assigns */
     size_t arena_bytes, live_bytes; /* live: the most that is alive at once, which no arena can be below */
-    reel_fused **groups;            /* by step: of a fused one, what it does */
+    reel_plan_group *groups;        /* by step */
     int n_groups;
     int runs;                       /* until it is compiled */
     struct reel_compiled *compiled; /* what became of that, NULL: nothing yet; see compile.h */
