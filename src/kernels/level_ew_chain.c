@@ -69,7 +69,7 @@ enum { BLOCK = REEL_LOOP_BLOCK };
 
 /* Whole lines without a remainder, so that loops have no second form for that; the first operand side by side. What is otherwise goes
    through blocks: the last elements of a tile, and a first operand that is one element. */
-enum { LINE = 16 };
+enum { LINE = 32 };
 static void odd(reel_inner_fn *fn, int n_in, void *const *ptr, const uint8_t *step, int64_t n)
 {
     T block[REEL_FUSED_ARGS + 1][BLOCK];
@@ -90,12 +90,12 @@ static void odd(reel_inner_fn *fn, int n_in, void *const *ptr, const uint8_t *st
     }
 }
 
-#define LOOP(body)                        \
-    do {                                  \
-        REEL_IVDEP                        \
-        for (int64_t i = 0; i < m; i++) { \
-            o[i] = body;                  \
-        }                                 \
+#define LOOP(body)                                             \
+    do {                                                       \
+        REEL_UNROLL REEL_IVDEP for (int64_t i = 0; i < m; i++) \
+        {                                                      \
+            o[i] = body;                                       \
+        }                                                      \
     } while (0)
 #define TWO_OF(first, second, y, z) CAT(of, second)(CAT(of, first)(a[i], y), z)
 #define TWO_LOOP(first, second)                                                                         \
