@@ -43,6 +43,10 @@ typedef struct {
     bool call;
     reel_compile compile; /* as for a session */
     int compile_after;
+    /* Bit i: each call takes in[i] over from the caller's scope, which may not use it afterwards: that is an error naming the call. A replay
+       puts a result in its memory where it has one of that size (and nobody else has the tensor): x = f(x) without a second x. Once the
+       run has begun it is gone even if that fails. What belongs to no scope (variables, slots) stays. */
+    uint64_t donate;
     bool eager_first; /* the first call runs op by op, with numbers to look at in gdb: more memory, the same bits */
 } reel_function_opts;
 reel_function *reel_function_new(

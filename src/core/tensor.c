@@ -483,6 +483,26 @@ void reel_cell_unlock_(reel_rec *cell, reel_rec *next)
     if (old) reel_release_rec_(old);
 }
 
+/* ---- giving away ------------------------------------------------------------------------------------ */
+
+const char reel_given_away_[] = "given away";
+
+bool reel_is_sole_(const reel_rec *r)
+{
+    return r->scope && r->owner == reel_ctx_()->thread && !(r->flags & (REEL_R_CELL | REEL_R_NUM | REEL_R_SPARSE)) &&
+           r->local == 1 && atomic_load(&r->shared) == 0 && r->storage && r->storage->kind == REEL_STORE_OWN &&
+           atomic_load(&r->storage->refs) == 1 && r->data == r->storage->data &&
+           r->storage->bytes == reel_type_bytes_(&r->type);
+}
+
+void reel_give_away_(reel_rec *r, const char *site)
+{
+    if (!r->scope || r->owner != reel_ctx_()->thread || r->flags & REEL_R_CELL) return;
+    r->died = site;
+    r->died_in = reel_given_away_;
+    reel_disown_(r);
+}
+
 /* ---- handles ------------------------------------------------------------------------------------- */
 
 REEL_COLD static reel_rec *not_live(const char *site, const char *fn, const char *what, const reel_tensor *t)
@@ -496,6 +516,9 @@ REEL_COLD static reel_rec *not_live(const char *site, const char *fn, const char
     if (r->generation != ((uintptr_t)t & (REEL_BLOCK - 1)) || r->state == REEL_FREE_BLOCK) {
         reel_fail_at_(site, REEL_EARG, "%s%s%s is a dead handle: its tensor is gone and its memory was used again", fn,
                       dot, what);
+    } else if (r->died_in == reel_given_away_) {
+        reel_fail_at_(site, REEL_EARG, "%s%s%s is dead: made at %s, given away (.donate) to the call at %s", fn, dot,
+                      what, *r->made ? r->made : "an unknown line", *r->died ? r->died : "an unknown line");
     } else if (r->died) {
         reel_fail_at_(site, REEL_EARG, "%s%s%s is dead: made at %s, its scope %s (begun at %s) has ended", fn, dot,
                       what, *r->made ? r->made : "an unknown line", *r->died_in ? r->died_in : "(unnamed)",

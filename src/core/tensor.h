@@ -109,6 +109,11 @@ reel_rec *reel_make_symbolic_(const char *site, const reel_type *type);
 reel_rec *reel_make_around_(const char *site, const reel_type *type, void *data, size_t bytes, int kind,
                             void (*free_fn)(void *), void *arg);
 /* Another record of the same value (same id, same storage): what reel_value() returns. */
+/* Has nobody but the caller's scope the record, its memory is all of its storage, and nobody else has that? */
+bool reel_is_sole_(const reel_rec *r);
+/* The scope's reference goes, as at the scope's end; used afterwards the handle is an error that names site. What no scope of this thread
+   owns stays as it is. */
+void reel_give_away_(reel_rec *r, const char *site);
 reel_rec *reel_make_alias_(const char *site, reel_rec *src);
 
 /* A row-sparse tensor around rows and ids, which it retains. */

@@ -186,6 +186,7 @@ void reel_plan_free_(reel_plan *plan)
     reel_free_(plan->late, ((size_t)plan->n_late + 1) * sizeof *plan->late);
     reel_free_(plan->vars, ((size_t)plan->n_vars + 1) * sizeof *plan->vars);
     reel_free_(plan->fresh, ((size_t)plan->n_fresh + 1) * sizeof *plan->fresh);
+    reel_free_(plan->donor, ((size_t)plan->n_fresh + 1) * sizeof *plan->donor);
     reel_free_(plan->results, ((size_t)plan->n_results + 1) * sizeof *plan->results);
     reel_plan_notes_free_(plan);
     reel_compiled_free_(plan->compiled); /* behind the kernels that use it */

@@ -36,6 +36,11 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
         snprintf(what, sizeof what, "constants[%d]", i);
         if (!reel_live_("", name, what, opts.constants.t[i])) return NULL;
     }
+    if (fn.n_in < 64 && opts.donate >> fn.n_in) {
+        reel_fail_at_("", REEL_EARG, "%s: donate is %#llx, but there are %d inputs", name,
+                      (unsigned long long)opts.donate, fn.n_in);
+        return NULL;
+    }
     reel_pipeline passes;
     if (reel_pipeline_parse_(name, opts.passes, opts.math, &passes) ||
         reel_compile_mode_(name, opts.compile, opts.compile_after, &passes.compile))
@@ -59,6 +64,7 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
     f->allow_reads = opts.allow_reads;
     f->call = opts.call;
     f->eager_first = opts.eager_first;
+    f->donate = opts.donate;
     f->max_traces = opts.max_traces > 0 ? opts.max_traces : 16;
     f->unknown_after = opts.unknown_after ? opts.unknown_after : 3;
     f->check = opts.check;
@@ -140,7 +146,7 @@ int reel_function_explain_plan(FILE *out, reel_function *f)
 
 /* ---- later calls ------------------------------------------------------------------------------------ */
 
-static int plain_replay(const reel_fn_call *c, reel_fn_trace *t, reel_tensor *out[])
+static int plain_replay(reel_fn_call *c, reel_fn_trace *t, reel_tensor *out[])
 {
     const reel_graph *g = t->player.graph;
     const reel_request rq = {.site = c->site,
@@ -151,12 +157,14 @@ static int plain_replay(const reel_fn_call *c, reel_fn_trace *t, reel_tensor *ou
                              .given = c->rec,
                              .fetch = g->outputs,
                              .effect = t->no_effects,
-                             .effects = true};
+                             .effects = true,
+                             .donate = c->taped ? 0 : c->f->donate}; /* a tape keeps what it is told of */
+    c->begun = true;
     return reel_player_run_(&t->player, &rq, NULL, 0, out);
 }
 
 /* Under a tape: the call is one entry, with the variables' values of this moment among its inputs. */
-static int taped_replay(const reel_fn_call *c, reel_fn_trace *t, reel_tensor *out[])
+static int taped_replay(reel_fn_call *c, reel_fn_trace *t, reel_tensor *out[])
 {
     reel_graph *g = t->player.graph;
     reel_rec *arg[REEL_MAX_IN], *in[REEL_MAX_IN];
@@ -345,7 +353,7 @@ static int check(const reel_fn_call *c, reel_fn_trace *t)
     return rc;
 }
 
-static int replay(const reel_fn_call *c, reel_fn_trace *t, bool whole, reel_tensor *out[])
+static int replay(reel_fn_call *c, reel_fn_trace *t, bool whole, reel_tensor *out[])
 {
     if (!c->taped) return plain_replay(c, t, out);
     return whole ? taped_replay(c, t, out) : by_body(c, out);
@@ -381,7 +389,7 @@ static bool is_whole(const reel_fn_call *c, const reel_fn_trace *t)
     return !g->own_vjp && reel_call_inputs_(g) <= REEL_MAX_IN && (c->tapes == 1 || followers(c, g) <= 1);
 }
 
-static int run(const reel_fn_call *c, reel_tensor *out[])
+static int run(reel_fn_call *c, reel_tensor *out[])
 {
     reel_function *f = c->f;
     reel_fn_trace *t = reel_fn_find_(c);
@@ -402,6 +410,13 @@ static int run(const reel_fn_call *c, reel_tensor *out[])
     return rc;
 }
 
+/* Each once, even if it is given twice. */
+static void give_away(const reel_fn_call *c, uint64_t donate)
+{
+    for (int i = 0; i < c->n; i++)
+        if (donate >> i & 1 && reel_is_live_(c->in[i])) reel_give_away_(reel_rec_of_(c->in[i]), c->site);
+}
+
 int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel_tensor *out[])
 {
     const int n_out = f ? f->fn.n_out : 0; /* the body may free f */
@@ -417,19 +432,25 @@ int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel
     c.site = site;
     c.n = in.n;
     c.in = in.t;
-    c.taped = false;
+    c.taped = c.begun = false;
     c.tapes = 0;
     c.first_id = reel_ctx_()->next_id;
     bool capturing = false;
+    const uint64_t donate = f->donate; /* the body may free f */
     if (reel_ctx_()->listeners) {
         const int rc = check_listeners(&c, &capturing);
         if (rc) return rc;
     }
-    if (capturing) return inlined(&c, out);
+    if (capturing) {
+        const int rc = inlined(&c, out);
+        if (donate && !rc) give_away(&c, donate);
+        return rc;
+    }
     int rc = resolve(&c);
     if (!rc) rc = run(&c, out);
     for (int i = 0; i < c.n; i++)
         if (c.arg[i]->flags & REEL_R_CELL) reel_release_rec_(c.rec[i]);
+    if (donate && (!rc || c.begun)) give_away(&c, donate);
     for (int j = 0; rc && j < n_out; j++) out[j] = NULL;
     return rc;
 }

@@ -48,6 +48,7 @@ typedef struct reel_called {
 enum { REEL_MAX_NOTES = 64, REEL_WHY = 1024 };
 struct reel_function {
     reel_fn fn;
+    uint64_t donate;
     const void *statics;
     size_t statics_size;
     reel_tensor **constants;
@@ -75,7 +76,7 @@ typedef struct reel_fn_call {
     int n;
     reel_tensor *const *in;
     reel_rec *arg[REEL_MAX_IN], *rec[REEL_MAX_IN];
-    bool taped;
+    bool taped, begun; /* begun: a replay of it has */
     int tapes;
     uint64_t first_id; /* of what the body makes */
 } reel_fn_call;

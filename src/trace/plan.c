@@ -454,7 +454,8 @@ static int finish(planner *p)
         !plan->out_slot || !plan->member_at || !plan->patches || !plan->carries || !plan->vars || !plan->fresh ||
         !plan->results)
         return REEL_ENOMEM;
-    return reel_plan_layout_(p);
+    const int rc = reel_plan_given_(p);
+    return rc ? rc : reel_plan_layout_(p);
 }
 
 static int planner_init(planner *p, const reel_graph *g, const reel_request *rq, const reel_plan *parent)

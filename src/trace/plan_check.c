@@ -377,6 +377,9 @@ static int write_value(checker *c, const pstep *s, int j)
                      (long long)w.to, c->plan->arena_bytes);
     }
     c->out[c->n_out++] = w;
+    const int32_t fresh = w.ext - c->p->rq->n_feeds - (int32_t)c->p->n_vars;
+    if (!change && fresh >= c->plan->first_fresh && c->plan->donor[fresh - c->plan->first_fresh] >= 0)
+        c->out[c->n_out++] = (span){c->plan->donor[fresh - c->plan->first_fresh], 0, bytes, s->n_in + j};
     if (c->p->slots[slot].bytes) return 0;
     c->at[value] = w.ext < 0 ? (reel_place){.kind = REEL_AT_ARENA, .offset = w.from}
                              : (reel_place){.kind = REEL_AT_EXT, .ext = w.ext};

@@ -141,6 +141,8 @@ void reel_planner_lasts_(planner *p);                              /* who reads 
    their order is known, those that will be come behind all other steps. */
 int reel_plan_donate_(planner *p, int64_t *saved);
 int reel_plan_donated_(planner *p);
+/* plan_given.c: which results may lie where an input lay that is given away. */
+int reel_plan_given_(planner *p);
 /* plan_order.c: less is alive at once. */
 int reel_plan_order_(planner *p, int64_t saved);
 /* plan_memory.c: which values share memory, and where each block lies. */

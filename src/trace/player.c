@@ -311,13 +311,32 @@ int reel_read_variables_(const reel_plan *plan, const reel_request *rq, reel_rec
                          name ? name : "?");
 }
 
+/* Is that the only use of the feed's memory, so that a result may take it? The caller's scope has the one reference. */
+static bool is_given(const reel_request *rq, int feed)
+{
+    if (feed < 0 || !(rq->donate >> feed & 1)) return false;
+    const reel_rec *r = rq->given[feed];
+    for (int i = 0; i < rq->n_feeds; i++)
+        if (i != feed && rq->given[i] == r) return false;
+    return reel_is_sole_(r);
+}
+
+static reel_rec *make_fresh(const reel_plan *plan, const reel_request *rq, int i)
+{
+    const reel_type *t = &plan->fresh[i];
+    if (REEL_LIKELY(!rq->donate) || !is_given(rq, plan->donor[i])) return reel_make_(rq->site, t);
+    int64_t strides[REEL_MAX_RANK];
+    reel_shape_strides_(&t->shape, strides);
+    return reel_make_view_(rq->site, t, strides, rq->given[plan->donor[i]], 0);
+}
+
 /* All memory that outlives the run, before the first step (of a segment): so a run that fails changes nothing. */
 int reel_make_results_(const reel_plan *plan, const reel_request *rq, const reel_type *cut, reel_frame *f)
 {
     reel_rec **fresh = f->recs + plan->n_feeds + plan->n_vars + plan->first_fresh;
     for (int i = 0; i < plan->n_fresh; i++) {
         fresh[i] = NULL; /* dtype 0: it goes over what a variable has, at the end */
-        if (plan->fresh[i].dtype && !(fresh[i] = reel_make_(rq->site, &plan->fresh[i]))) return REEL_ENOMEM;
+        if (plan->fresh[i].dtype && !(fresh[i] = make_fresh(plan, rq, i))) return REEL_ENOMEM;
     }
     for (int i = 0; i < plan->n_results; i++) {
         const reel_result *r = &plan->results[i];

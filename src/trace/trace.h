@@ -264,6 +264,7 @@ typedef struct reel_request {
     const int32_t *fetch, *effect;
     bool effects;                      /* all assigns, all random reservations */
     uint8_t debug;                     /* REEL_DEBUG_..., part of the plan's key */
+    uint64_t donate;                   /* bit i: feed i is given away, and is not used afterwards */
     struct reel_plan_printer *printer; /* takes the steps instead of kernels; NULL: nobody. See planner.h */
 } reel_request;
 
@@ -387,6 +388,7 @@ typedef struct reel_plan {
     reel_patch *patches, *carries;
     reel_rec **vars; /* cells, borrowed from the graph */
     reel_type *fresh;
+    int32_t *donor;       /* by fresh one: the feed whose memory it may take, where that is given away; -1 */
     reel_result *results; /* fetches first, then commits; those of the last segment are the run's */
     reel_late *late;      /* their steps stand behind the others */
     reel_change *changes;

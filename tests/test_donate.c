@@ -1,0 +1,172 @@
+/* Inputs that the caller gives away (.donate): a result in their memory where nobody else has them, eager's bits in every case, and a clear
+   error for whoever uses them afterwards. */
+#include "core/tensor.h"
+#include "trace_help.h"
+
+enum { N = 600 };
+struct self {
+    reel_vars *vars;
+    reel_tensor *w;
+    int calls;
+};
+
+static reel_tensor *start(int i)
+{
+    return reel_sin(reel_add(reel_arange(REEL_F32, 0, N, 1), reel_num(i)));
+}
+static const void *memory_of(reel_tensor *t)
+{
+    return reel_rec_of_(t)->data;
+}
+
+static int step(void *self, reel_tensor *const in[], reel_tensor *out[]) /* element by element */
+{
+    (void)self;
+    out[0] = reel_add(reel_tanh(in[0]), reel_mul(in[0], reel_num(0.5)));
+    return reel_status();
+}
+static int turned(void *self, reel_tensor *const in[],
+                  reel_tensor *out[]) /* read before the result is written, of another shape */
+{
+    (void)self;
+    reel_tensor *k = reel_full(REEL_F32, REEL_SHAPE(30, 30), 0.0625);
+    out[0] = reel_matmul(reel_matmul(reel_reshape(in[0], REEL_SHAPE(20, 30)), k), k);
+    return reel_status();
+}
+static int crossed(void *self, reel_tensor *const in[], reel_tensor *out[]) /* read elsewhere than it is written */
+{
+    (void)self;
+    out[0] = reel_add(reel_flip(in[0], REEL_AXES(0)), reel_tanh(in[0]));
+    return reel_status();
+}
+static int both(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_add(in[0], in[1]);
+    out[1] = reel_mul(in[0], in[1]);
+    return reel_status();
+}
+static int itself(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = in[0];
+    out[1] = reel_tanh(in[0]);
+    return reel_status();
+}
+
+/* x = f(x) with and without giving x away; taken: how many results lay in x's memory. */
+static void loop(reel_body *body, int taken, const char *name)
+{
+    REEL_SCOPED;
+    enum { STEPS = 5 };
+    reel_function *f[2];
+    reel_tensor *x[2] = {start(0), start(0)}, *out[1];
+    int different = 0, same_place = 0;
+    for (int k = 0; k < 2; k++)
+        f[k] = reel_function_new((reel_fn){body, NULL, 1, 1, "f"},
+                                 REEL_OPTS(function, .donate = (uint64_t)k, .check_plans = true));
+    for (int i = 0; i < STEPS; i++) {
+        const void *old = memory_of(x[1]);
+        for (int k = 0; k < 2; k++) {
+            if (reel_function_call(f[k], REEL_LIST(x[k]), out)) break;
+            x[k] = reel_shape_of(out[0]).rank == 1 ? out[0] : reel_reshape(out[0], REEL_SHAPE(N));
+            if (k == 1) same_place += memory_of(out[0]) == old;
+        }
+        different += !same_bits(x[0], x[1]);
+    }
+    expect_none(name);
+    TAP_OK(different == 0, "%s: %d results differ", name, different);
+    TAP_OK(same_place == taken, "%s: %d of %d results took the memory that was given", name, same_place, STEPS);
+    for (int k = 0; k < 2; k++) reel_function_free(f[k]);
+}
+
+static void test_loops(void)
+{
+    loop(step, 5, "element by element");
+    loop(turned, 1, "read before it is written"); /* the next ones are views, with which somebody else has the memory */
+    loop(crossed, 0, "read elsewhere");
+}
+
+/* ---- used afterwards ------------------------------------------------------------------------------------------- */
+
+static int around(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *x = reel_add(in[0], reel_num(1));
+    if (reel_function_call(self, REEL_LIST(x), out)) return reel_status();
+    out[0] = reel_add(out[0], x);
+    return reel_status();
+}
+
+static void test_used(void)
+{
+    REEL_SCOPED;
+    reel_function *f = reel_function_new(REEL_FN(step, NULL, 1, 1), REEL_OPTS(function, .donate = 1));
+    reel_tensor *out[1];
+    for (int i = 0; i < 3; i++) {
+        reel_tensor *x = start(i);
+        reel_tape *t = i == 2 ? reel_tape_begin(NULL) : NULL;
+        TAP_EQ_INT(reel_function_call(f, REEL_LIST(x), out), 0);
+        (void)reel_neg(x);
+        expect_error(REEL_EARG, "given away (.donate) to the call at", "test_donate.c", "used afterwards");
+        TAP_EQ_INT(reel_function_call(f, REEL_LIST(x), out), REEL_EARG);
+        expect_error(REEL_EARG, "reel_function_call: in[0] is dead", "given away", "given once more");
+        reel_tape_end(t);
+    }
+    reel_function *g = reel_function_new(REEL_FN(around, f, 1, 1), NULL);
+    TAP_EQ_INT(reel_function_call(g, REEL_LIST(start(0)), out), REEL_EARG);
+    expect_error(REEL_EARG, "given away (.donate) to the call at", "test_donate.c", "used afterwards in a trace");
+    reel_function_free(g);
+    reel_function_free(f);
+    TAP_OK(!reel_function_new(REEL_FN(step, NULL, 1, 1), REEL_OPTS(function, .donate = 2)), "an input it has not");
+    expect_error(REEL_EARG, "donate is 0x2", "1 inputs", "an input it has not");
+}
+
+/* ---- somebody else has it --------------------------------------------------------------------------------------- */
+
+static void test_shared(void)
+{
+    REEL_SCOPED;
+    reel_vars *vars = reel_vars_new("m");
+    reel_tensor *w = reel_var(vars, "w", start(3)), *out[2], *want[2];
+    reel_function *f = reel_function_new(REEL_FN(step, NULL, 1, 1), REEL_OPTS(function, .donate = 1));
+    reel_invoke(REEL_FN(step, NULL, 1, 1), REEL_LIST(start(0)), want);
+    for (int i = 0; i < 5; i++) {
+        reel_tensor *x = start(0), *kept = NULL;
+        reel_tape *t = NULL;
+        if (i == 1) kept = reel_retain(x);
+        if (i == 2) kept = reel_slice(x, 1, REEL_RANGES({0, N, 1}));
+        if (i == 3) reel_assign(w, x);
+        if (i == 4) reel_watch(t = reel_tape_begin(NULL), REEL_LIST(x));
+        reel_tensor *same_x = i == 3 ? w : kept;
+        TAP_EQ_INT(reel_function_call(f, REEL_LIST(x), out), 0);
+        TAP_OK(same_bits(out[0], want[0]), "way %d: the result", i);
+        if (same_x) TAP_OK(same_bits(same_x, start(0)), "way %d: who else has the tensor finds it as it was", i);
+        if (t) {
+            reel_tensor *d = reel_grad1(t, reel_sum(out[0]), x);
+            TAP_OK(d && reel_item(reel_select(d, 0, 0)) == 1.5,
+                   "a gradient of what was given away, which the tape has");
+        }
+        if (i == 1) reel_release(kept);
+    }
+    reel_function *g = reel_function_new(REEL_FN(both, NULL, 2, 2), REEL_OPTS(function, .donate = 3));
+    for (int i = 0; i < 2; i++) {
+        reel_tensor *x = start(1);
+        reel_invoke(REEL_FN(both, NULL, 2, 2), REEL_LIST(x, x), want);
+        TAP_EQ_INT(reel_function_call(g, REEL_LIST(x, x), out), 0);
+        TAP_OK(same_bits(out[0], want[0]) && same_bits(out[1], want[1]), "given twice, call %d", i);
+    }
+    TAP_EQ_INT(reel_function_call(g, REEL_LIST(start(0), w), out), 0);
+    TAP_OK(same_bits(w, start(0)), "a variable stays");
+    reel_function *h = reel_function_new(REEL_FN(itself, NULL, 1, 2), REEL_OPTS(function, .donate = 1));
+    for (int i = 0; i < 2; i++) {
+        TAP_EQ_INT(reel_function_call(h, REEL_LIST(start(2)), out), 0);
+        TAP_OK(same_bits(out[0], start(2)) && same_bits(out[1], reel_tanh(start(2))), "an input as an output");
+    }
+    expect_none("shared");
+    reel_function_free(h);
+    reel_function_free(g);
+    reel_function_free(f);
+    reel_vars_free(vars);
+}
+
+TAP_MAIN(test_loops, test_used, test_shared)
