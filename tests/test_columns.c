@@ -71,6 +71,8 @@ static const shaped shapes[] = {
     {2, {2000, 64}, A(0)},           /* two parts */
     {2, {5000, 20}, A(0)},           /* narrow, contiguous */
     {2, {1500, 300}, A(0)},          /* parts and tiles, the last ones smaller */
+    {2, {9000, 70}, A(0)},           /* nine parts, two tiles */
+    {2, {5100, 33}, A(0)},           /* five parts */
     {2, {40000, 3}, A(0)},           /* too narrow for columns */
     {2, {2, 40000}, A(0)},           /* two rows */
     {4, {4, 6, 30, 30}, A(0, 2, 3)}, /* of a convolution: small */
@@ -117,7 +119,7 @@ static void test_shapes(void)
 static void test_hard_sums(void)
 {
     REEL_SCOPED;
-    const shaped s = {2, {3000, 130}, A(0)};
+    const shaped s = {2, {5000, 130}, A(0)};
     reel_tensor *x = reel_exp(reel_mul(normal(REEL_F32, &s), reel_num(9))), *y = normal(REEL_F32, &s);
     reel_tensor *odd = reel_where(reel_greater(y, reel_num(3.5)), reel_full_like(x, (double)INFINITY), x);
     by = s.axes;

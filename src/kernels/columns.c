@@ -13,7 +13,7 @@
 
 enum {
     SMALL = 1 << 17, /* bytes: what the group makes stays in cache by itself */
-    BLOCKS = 4,      /* at least, for the threads */
+    BLOCKS = 2,      /* at least, for each thread */
     RUN = 2048       /* elements that follow each other in a block: calls for fewer take longer than what is saved */
 };
 
@@ -128,7 +128,7 @@ static void cut(columns *c, const reel_kview *x)
     const int k = r->red.n - 1;
     c->blocks = r->n_out / width * r->n_parts;
     c->grain = c->blocks ? REEL_RED_WORK / (count / c->blocks + 1) + 1 : 1;
-    c->apart = count * reel_dtype_bytes_[x->dtype] <= SMALL || c->blocks < BLOCKS ||
+    c->apart = count * reel_dtype_bytes_[x->dtype] <= SMALL || c->blocks < (int64_t)BLOCKS * reel_threads() ||
                (r->columns ? r->red.n != 1 || r->red.stride[0] != width : r->red.stride[k] != 1 || r->red.dim[k] < RUN);
 }
 
