@@ -106,6 +106,10 @@ typedef struct reel_helper {
     char name[48];
     reel_text text;
 } reel_helper;
+typedef struct reel_known {
+    const char *name, *text; /* C that begins with the result's type */
+} reel_known;
+extern const reel_known reel_matrix_helpers_[]; /* matrix.c: linear algebra; NULL ends it */
 /* The definitions of all helpers that text mentions, and of those that they mention, go to the exporter. */
 int reel_need_helpers_(struct reel_exporter *x, const char *text);
 int reel_add_helper_(struct reel_exporter *x, const char *name, const char *text); /* once */

@@ -4,12 +4,8 @@
 #include "core/alloc.h"
 #include "emit.h"
 
-typedef struct known {
-    const char *name, *text;
-} known;
-
 /* Of T: the file has name_f32 or name_f64. */
-static const known real[] = {
+static const reel_known real[] = {
     {"sigmoid", "(T x)\n{\n    const T e = V(exp)(-V(fabs)(x));\n    return x < 0 ? e / (1 + e) : 1 / (1 + e);\n}\n"},
     {"softplus", "(T x)\n{\n    return V(log1p)(V(exp)(-V(fabs)(x))) + (x > 0 ? x : 0);\n}\n"},
     {"silu", "(T x)\n{\n    const T c = x < -1000 ? -1000 : x;\n    return c * V(sigmoid)(c);\n}\n"},
@@ -45,7 +41,7 @@ static const known real[] = {
 };
 
 /* As they stand; the text begins with the result's type. */
-static const known plain[] = {
+static const reel_known plain[] = {
     {"f16_get", "float f16_get(uint16_t h)\n{\n"
                 "    union { uint32_t u; float f; } v, magic;\n"
                 "    const uint32_t body = (uint32_t)(h & 0x7fffu) << 13;\n"
@@ -162,7 +158,7 @@ int reel_add_helper_(reel_exporter *x, const char *name, const char *text)
     return reel_status();
 }
 
-static int add_real(reel_exporter *x, const known *k, reel_dtype d)
+static int add_real(reel_exporter *x, const reel_known *k, reel_dtype d)
 {
     char name[64];
     reel_text t = {0};
@@ -176,7 +172,7 @@ static int add_real(reel_exporter *x, const known *k, reel_dtype d)
     return rc;
 }
 
-static int add_plain(reel_exporter *x, const known *k)
+static int add_plain(reel_exporter *x, const reel_known *k)
 {
     reel_text t = {0};
     if (has_helper(x, k->name)) return 0;
@@ -192,6 +188,8 @@ static int need(reel_exporter *x, const char *s, size_t n)
 {
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (strlen(plain[i].name) == n && memcmp(plain[i].name, s, n) == 0) return add_plain(x, &plain[i]);
+    for (const reel_known *k = reel_matrix_helpers_; k->name; k++)
+        if (strlen(k->name) == n && memcmp(k->name, s, n) == 0) return add_plain(x, k);
     if (n < 5 || (memcmp(s + n - 4, "_f32", 4) != 0 && memcmp(s + n - 4, "_f64", 4) != 0)) return 0;
     for (size_t i = 0; i < sizeof real / sizeof *real; i++)
         if (strlen(real[i].name) == n - 4 && memcmp(real[i].name, s, n - 4) == 0)

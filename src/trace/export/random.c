@@ -106,6 +106,22 @@ int reel_emit_randint_(reel_emit *e)
     return 0;
 }
 
+/* Fisher and Yates: element i changes places with one of 0..i, which number i decides. */
+int reel_emit_permutation_(reel_emit *e)
+{
+    const int64_t n = e->out[0].count;
+    if (n == 0) return 0;
+    draw(e, e->out[0].dtype);
+    reel_set_(e, "n", n);
+    e->work = (size_t)n;
+    e->work_type = "int64_t";
+    reel_say_(e, "for (long i = 0; i < $n; i++) work[i] = i;\nfor (long i = $n - 1; i > 0; i--) {\n"
+                 "    const long with = (long)random_below(random_bits(key, counter, i), (uint64_t)i + 1);\n"
+                 "    const int64_t kept = work[i];\n    work[i] = work[with];\n    work[with] = kept;\n}\n"
+                 "for (long i = 0; i < $n; i++) ST0(i, work[i]);");
+    return 0;
+}
+
 int reel_emit_random_state_(reel_emit *e)
 {
     const reel_attr_random *a = e->attr;

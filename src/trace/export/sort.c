@@ -1,6 +1,8 @@
 /* sort.c: emitters of sorting along an axis, and of segments and bins. */
+#include <math.h>
 #include <string.h>
 #include "elements.h"
+#include "reel/sort.h"
 
 /* ---- sorting: the row's indices, merged from runs of 1, 2, 4 ... in a work array; stable, NaN above all numbers ------------------------ */
 
@@ -56,6 +58,88 @@ int reel_emit_topk_(reel_emit *e)
                      "        const int64_t t = a[j];\n        a[j] = a[j - 1];\n        a[j - 1] = t;\n    }");
     reel_say_(e, "for (long k = 0; k < $k; k++) {\n    WR0($y0 + k * $t0, RD0($x0 + (long)a[k] * $s0));\n"
                  "    ST1($y1 + k * $t1, a[k]);\n}");
+    reel_close_(e, n);
+    return 0;
+}
+
+/* The two elements that a quantile lies between, and how near the upper one; of a line with NaN its first NaN. */
+int reel_emit_quantile_(reel_emit *e)
+{
+    const reel_attr_quantile *a = e->attr;
+    const reel_eoperand *x = &e->in[0];
+    const int axis = reel_emit_axis_(a->axis, x->rank);
+    char buf[REEL_NUMBER_TEXT];
+    if (e->out[0].count == 0) return 0;
+    const double at = a->q * (double)((x->rank ? x->dims[axis] : 1) - 1), below = floor(at), part = at - below;
+    int64_t low = (int64_t)below;
+    double weight = part;
+    if (a->method == REEL_QUANTILE_LOWER) weight = 0;
+    if (a->method == REEL_QUANTILE_HIGHER) weight = part > 0;
+    if (a->method == REEL_QUANTILE_NEAREST) weight = part > 0.5 || (part == 0.5 && low % 2);
+    if (a->method == REEL_QUANTILE_MIDPOINT) weight = part > 0 ? 0.5 : 0;
+    if (weight == 1) low++, weight = 0;
+    const int n = open_sorted(e, axis, false);
+    reel_set_(e, "low", low);
+    reel_set_(e, "high", weight > 0 ? low + 1 : low);
+    reel_set_text_(e, "weight", "%s", reel_double_(weight, buf));
+    reel_say_(e,
+              "long low = $low, high = $high, last = $n;\ndouble weight = $weight;\n"
+              "while (last > 0 && LD0($x0 + (long)a[last - 1] * $s0) != LD0($x0 + (long)a[last - 1] * $s0)) last--;\n"
+              "if (last < $n) {\n    low = high = last;\n    weight = 0;\n}\n"
+              "ST0($y0, a[low]);\nST1($y1, a[high]);\nST2($y2, weight);");
+    reel_close_(e, n);
+    return 0;
+}
+
+/* ---- searching: sorted lines, and their values ------------------------------------------------------------------------------------------------ */
+
+int reel_emit_searchsorted_(reel_emit *e)
+{
+    const reel_attr_search *a = e->attr;
+    const reel_eoperand *s = &e->in[0], *v = &e->in[1];
+    int64_t strides[REEL_MAX_RANK] = {0};
+    char buf[REEL_OFFSET_TEXT];
+    const bool real = reel_is_float_(s->dtype);
+    e->real = s->dtype == REEL_F16 || s->dtype == REEL_BF16 ? REEL_F32 : s->dtype;
+    if (e->out[0].count == 0) return 0;
+    for (int i = 0; i + 1 < s->rank; i++) strides[i] = s->dims[i] == 1 ? 0 : s->strides[i];
+    reel_set_text_(e, "s", "%s", reel_offset_(v->dims, strides, v->rank, "i", s->rank > 1 ? ~0u : 0, buf));
+    reel_set_(e, "n", s->dims[s->rank - 1]);
+    reel_set_(e, "by", s->strides[s->rank - 1]);
+    reel_set_offset_(e, "v", v, "i");
+    reel_set_offset_(e, "o", &e->out[0], "i");
+    reel_set_text_(e, "before",
+                   a->right ? (real ? "!(v < u || (u != u && v == v))" : "u <= v")
+                   : real   ? "u < v || (v != v && u == u)"
+                            : "u < v");
+    const int n = reel_open_all_(e, "i", v->dims, v->rank);
+    reel_say_(e, "{\n    long low = 0, high = $n;\n    const T v = LD1($v);\n    while (low < high) {\n"
+                 "        const long mid = low + (high - low) / 2;\n        const T u = LD0($s + mid * $by);\n"
+                 "        if ($before)\n            low = mid + 1;\n        else\n            high = mid;\n    }\n"
+                 "    ST0($o, low);\n}");
+    reel_close_(e, n);
+    return 0;
+}
+
+/* As numpy.histogram: by division, then against the edges. */
+int reel_emit_histogram_(reel_emit *e)
+{
+    const reel_attr_bins *a = e->attr;
+    char buf[REEL_NUMBER_TEXT];
+    reel_emit_fill_(e, 0);
+    if (e->in[0].count == 0 || e->out[0].count == 0) return 0;
+    reel_set_(e, "bins", a->n);
+    reel_set_text_(e, "low", "%s", reel_double_(a->low, buf));
+    reel_set_text_(e, "high", "%s", reel_double_(a->high, buf));
+    reel_set_text_(e, "scale", "%s", reel_double_((double)a->n / (a->high - a->low), buf));
+    reel_set_text_(e, "step", "%s", reel_double_((a->high - a->low) / (double)a->n, buf));
+    reel_set_offset_(e, "x", &e->in[0], "i");
+    const int n = reel_open_all_(e, "i", e->in[0].dims, e->in[0].rank);
+    reel_say_(e, "{\n    const double value = (double)LD0($x);\n    if (value >= $low && value <= $high) {\n"
+                 "        long k = (long)((value - $low) * $scale);\n        if (k >= $bins) k = $bins - 1;\n"
+                 "        if (value < $low + (double)k * $step)\n            k -= k > 0;\n"
+                 "        else if (k < $bins - 1 && value >= $low + (double)(k + 1) * $step)\n            k++;\n"
+                 "        out[k]++;\n    }\n}");
     reel_close_(e, n);
     return 0;
 }
