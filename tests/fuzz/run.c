@@ -192,8 +192,8 @@ static run_step *const runs[FUZZ_N_KINDS] = {
 /* Each element times a number near 1: a few units in its last place. No variable, no number without a dtype, nothing in a trace. */
 static reel_tensor *jittered(const fuzz_program *p, int value, reel_tensor *t)
 {
-    const reel_dtype d = reel_dtype_of(t);
-    if (!t || !fuzz_is_float(d) || reel_capture_now_() || reel_rec_of_(t)->flags & (REEL_R_CELL | REEL_R_NUM)) return t;
+    const reel_dtype d = t ? reel_dtype_of(t) : REEL_BOOL;
+    if (!fuzz_is_float(d) || reel_capture_now_() || reel_rec_of_(t)->flags & (REEL_R_CELL | REEL_R_NUM)) return t;
     const double by = d == REEL_F64 ? 0x1p-48 : d == REEL_F32 ? 0x1p-20 : d == REEL_F16 ? 0x1p-9 : 0x1p-6;
     reel_generator *g = reel_generator_new((uint64_t)p->jitter * 1000003u + (uint64_t)value);
     reel_tensor *y = reel_mul(t, reel_uniform(d, reel_shape_of(t), 1 - by, 1 + by, g));
@@ -228,8 +228,10 @@ int fuzz_body(void *self, reel_tensor *const in[], reel_tensor *out[])
 static int whole(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     fuzz_program *p = self;
+    reel_tensor *x[FUZZ_INPUTS];
     for (int i = 0; i < FUZZ_VARS; i++) p->v[p->n_in + i] = p->var[i];
-    return fuzz_body(&p->self[p->body->id], in, out);
+    for (int i = 0; i < p->n_in; i++) x[i] = p->jitter ? jittered(p, i, in[i]) : in[i];
+    return fuzz_body(&p->self[p->body->id], x, out);
 }
 
 /* The same, and the gradients of what it gives: a training step's shape. */
@@ -302,5 +304,6 @@ void fuzz_reset(fuzz_program *p)
 {
     (void)reel_seed(p->seed);
     (void)reel_generator_seed(p->generator, p->seed + 1);
-    for (int i = 0; i < FUZZ_VARS; i++) (void)reel_assign(p->var[i], p->init[i]);
+    for (int i = 0; i < FUZZ_VARS; i++)
+        (void)reel_assign(p->var[i], p->jitter ? jittered(p, p->n_in + i, p->init[i]) : p->init[i]);
 }

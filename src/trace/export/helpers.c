@@ -194,6 +194,9 @@ static int need(reel_exporter *x, const char *s, size_t n)
     for (size_t i = 0; i < sizeof real / sizeof *real; i++)
         if (strlen(real[i].name) == n - 4 && memcmp(real[i].name, s, n - 4) == 0)
             return add_real(x, &real[i], s[n - 2] == '6' ? REEL_F64 : REEL_F32);
+    for (const reel_known *k = reel_grid_helpers_; k->name; k++)
+        if (strlen(k->name) == n - 4 && memcmp(k->name, s, n - 4) == 0)
+            return add_real(x, k, s[n - 2] == '6' ? REEL_F64 : REEL_F32);
     return 0;
 }
 

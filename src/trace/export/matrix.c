@@ -1,5 +1,5 @@
-/* matrix.c: helpers of exported files for linear algebra on one matrix in double, row-major: the algorithms of kernels/matrix_lu.c and
-   matrix_qr.c without their blocks. */
+/* matrix.c: helpers of exported files (helpers.c): linear algebra on one matrix in double, row-major, the algorithms of
+   kernels/matrix_lu.c and matrix_qr.c without their blocks; and the places and weights of grid_sample along one axis, of T. */
 #include "emit.h"
 
 /* clang-format off */
@@ -178,5 +178,76 @@ const reel_known reel_matrix_helpers_[] = {
      "        for (long j = i; j < n; j++) a[i * n + j] = -a[i * n + j];\n"
      "        for (long r = 0; r < m; r++) q[r * c + i] = -q[r * c + i];\n"
      "    }\n"
+     "}\n"},
+    {NULL, NULL}};
+
+/* mode 0: the nearest pixel, 1: linear, 2: cubic; padding 0: zeros, 1: the border, 2: reflected. */
+const reel_known reel_grid_helpers_[] = {
+    {"grid_reflect",
+     "(T x, T low, T high, T *slope) /* folded into [low / 2, high / 2] */\n"
+     "{\n"
+     "    const T least = low / 2, span = (high - low) / 2;\n"
+     "    T d = x - least, turns, extra;\n"
+     "    if (low == high) {\n"
+     "        *slope = 0;\n"
+     "        return 0;\n"
+     "    }\n"
+     "    if (d < 0) {\n"
+     "        d = -d;\n"
+     "        *slope = -*slope;\n"
+     "    }\n"
+     "    turns = V(floor)(d / span);\n"
+     "    extra = d - turns * span;\n"
+     "    if (turns / 2 == V(floor)(turns / 2)) return extra + least;\n"
+     "    *slope = -*slope;\n"
+     "    return span - extra + least;\n"
+     "}\n"},
+    {"grid_padded",
+     "(T x, long n, int padding, int align, T *slope) /* 0: zeros, 1: the border, 2: reflected */\n"
+     "{\n"
+     "    if (padding == 2) x = align ? V(grid_reflect)(x, 0, (T)(2 * (n - 1)), slope) : V(grid_reflect)(x, -1, (T)(2 * n - 1), slope);\n"
+     "    if (padding == 0 || (x > 0 && x < (T)(n - 1))) return x;\n"
+     "    *slope = 0;\n"
+     "    return x > 0 ? (T)(n - 1) : 0;\n"
+     "}\n"},
+    {"grid_cubic",
+     "(T v, int near, int order) /* the piece of the kernel at distance v, differentiated `order` times */\n"
+     "{\n"
+     "    const T a = (T)-0.75, c3 = near ? a + 2 : a, c2 = near ? -(a + 3) : -5 * a, c1 = near ? 0 : 8 * a, c0 = near ? 1 : -4 * a;\n"
+     "    if (order == 0) return ((c3 * v + c2) * v + c1) * v + c0;\n"
+     "    if (order == 1) return (3 * c3 * v + 2 * c2) * v + c1;\n"
+     "    return order == 2 ? 6 * c3 * v + 2 * c2 : order == 3 ? 6 * c3 : 0;\n"
+     "}\n"},
+    {"grid_axis",
+     "(T g, long n, int mode, int padding, int align, int order, long at[4], T w[4], T dw[4]) /* how many pixels; 0: nearest, 1: linear, 2: cubic */\n"
+     "{\n"
+     "    const T v = g != g ? -1 : g;\n"
+     "    T slope = align ? (T)(n - 1) / 2 : (T)n / 2, x = align ? (v + 1) / 2 * (T)(n - 1) : ((v + 1) * (T)n - 1) / 2, base, t;\n"
+     "    if (mode != 2) x = V(grid_padded)(x, n, padding, align, &slope);\n"
+     "    x = x < (T)-1e9 ? (T)-1e9 : x > (T)1e9 ? (T)1e9 : x;\n"
+     "    if (mode == 0) {\n"
+     "        at[0] = V(rint)(x) > -1 && V(rint)(x) < (T)n ? (long)V(rint)(x) : -1;\n"
+     "        w[0] = order == 0 ? 1 : 0;\n"
+     "        dw[0] = 0;\n"
+     "        return 1;\n"
+     "    }\n"
+     "    base = V(floor)(x);\n"
+     "    t = x - base;\n"
+     "    for (int k = 0; k < 2 * mode; k++) {\n"
+     "        const T p = base + (T)(k - (mode == 2)), d = V(fabs)(p - x), sign = p < x || (p == x && k < mode) ? 1 : -1;\n"
+     "        T unused = 1;\n"
+     "        T place = mode == 2 ? V(grid_padded)(p, n, padding, align, &unused) : p;\n"
+     "        at[k] = place > -1 && place < (T)n ? (long)place : -1;\n"
+     "        for (int o = order; o < order + 2; o++) { /* by the coordinate: the distance grows with it where the pixel is below */\n"
+     "            T f = mode == 2 ? V(grid_cubic)(d, k == 1 || k == 2, o) : o == 0 ? (k ? t : 1 - t) : o == 1 ? -1 : 0;\n"
+     "            for (int i = 0; i < o; i++) f *= slope * (mode == 2 || i == 0 ? sign : 1);\n"
+     "            if (mode == 1 && o == 0) f = k ? t : 1 - t;\n"
+     "            if (o == order)\n"
+     "                w[k] = f;\n"
+     "            else\n"
+     "                dw[k] = f;\n"
+     "        }\n"
+     "    }\n"
+     "    return (T)(2 * mode);\n"
      "}\n"},
     {NULL, NULL}};
