@@ -268,7 +268,28 @@ static int bump(void *self, reel_tensor *const in[], reel_tensor *out[])
 static int smooth(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     const struct bodies *b = self;
-    out[0] = reel_mul(reel_tanh(in[0]), b->w);
+    out[0] = reel_mul(reel_add(reel_tanh(in[0]), reel_value(b->w)), b->w);
+    return reel_status();
+}
+
+static int softer(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_tanh(in[0]);
+    return reel_status();
+}
+/* Inputs given away: results in their memory. */
+static int donated(void)
+{
+    REEL_SCOPED;
+    reel_function *f = reel_function_new(REEL_FN(softer, NULL, 1, 1), REEL_OPTS(function, .donate = 1));
+    reel_tensor *x = reel_arange(REEL_F32, 0, 64, 1), *out[1] = {NULL};
+    for (int i = 0; i < 3 && reel_status() == 0; i++) {
+        if (reel_function_call(f, REEL_LIST(x), out)) break;
+        x = out[0];
+    }
+    value = reel_status() ? 0 : reel_item(reel_sum(x));
+    reel_function_free(f);
     return reel_status();
 }
 
@@ -529,6 +550,7 @@ static void all(void)
     every_allocation(varying, "sizes that vary, checked");
     every_allocation(debugging, "hooks, verifying, stepping");
     every_allocation(on_threads, "a session on two threads");
+    every_allocation(donated, "inputs given away");
     stride = 40;
     every_allocation(control, "control flow");
     every_allocation(bodies, "bodies that assign and draw, checkpoints, nodes");
