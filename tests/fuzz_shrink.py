@@ -29,14 +29,16 @@ def main():
 
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for first in (1, 1001, 2001):
+        for first, how in ((1, []), (1001, []), (2001, []), (3001, ["--exported"])):
             file = folder / f"found_{first}.c"
-            done, out = tap.run(fuzz, "--fault", "--seed", str(first), "--programs", "1000", "--shrink", file)
+            done, out = tap.run(fuzz, "--fault", *how, "--seed", str(first), "--programs", "1000", "--shrink", file)
             shrunk = re.search(r"shrunk: seed (\d+) has (\d+) steps", out)
-            tap.ok(done == 1 and shrunk is not None, f"a pass that is wrong is found in programs from {first} on", out[-2000:])
+            tap.ok(done == 1 and shrunk is not None, f"a pass that is wrong is found in programs from {first} on {' '.join(how)}", out[-2000:])
             if not shrunk:
                 continue
             tap.ok(int(shrunk[2]) <= LARGEST, f"the program has {shrunk[2]} steps, at most {LARGEST}", file.read_text())
+            if how:
+                tap.ok("reel_export_c(" in file.read_text(), "which exports itself", file.read_text())
             tap.ok("reel_maximum(" in file.read_text(), "with the op that the pass gets wrong", file.read_text())
             exe = compiled(file)
             done, out = tap.run(exe)

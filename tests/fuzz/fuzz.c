@@ -1,7 +1,7 @@
 /* fuzz.c: the program behind ./dev fuzz.
-     fuzz [--seed S] [--programs N] [--levels L] [--compile C] [--export E] [--print] [--shrink FILE] [--fault]
+     fuzz [--seed S] [--programs N] [--levels L] [--compile C] [--export E] [--print] [--shrink FILE] [--fault] [--exported]
    Runs N programs from seed S on; at the first that differs it stops with status 1, shrinks it and writes it as C to FILE. The last lines
-   are counts for tools/fuzz.py. A crash is reported with its seed (then --shrink with that seed makes it small). */
+   are counts for tools/fuzz.py. With --exported each program runs as exported C only. A crash is reported with its seed (then --shrink with that seed makes it small). */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "fuzz.h"
 
 static volatile uint64_t current;
+static bool exported_only;
 
 static void crashed(int sig)
 {
@@ -55,8 +56,10 @@ static bool run_one(uint64_t seed, bool last, bool print, fuzz_stats *stats, fuz
 {
     fuzz_difference earlier = {0};
     fuzz_program *p = fuzz_generate(seed);
+    fuzz_difference as_c = {.mode = FUZZ_EXPORTED, .which = p && p->batch, .batch = -1, .passes = "default"};
+    if (fuzz_faulty) memcpy(as_c.passes, "wrong,default", sizeof "wrong,default");
     stats->none += !p;
-    bool ok = !p || fuzz_compare(p, NULL, d, stats);
+    bool ok = !p || fuzz_compare(p, exported_only ? &as_c : NULL, d, stats);
     const fuzz_difference replay = {.mode = FUZZ_SESSION, .batch = -1, .passes = "default"};
     if (print && p) fuzz_print(stdout, p, ok ? &replay : d);
     fuzz_free(p);
@@ -79,6 +82,8 @@ int main(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : "0";
         if (strcmp(argv[i], "--fault") == 0)
             fuzz_faulty = true;
+        else if (strcmp(argv[i], "--exported") == 0)
+            exported_only = true;
         else if (strcmp(argv[i], "--print") == 0)
             print = true;
         else if (strcmp(argv[i], "--seed") == 0)
