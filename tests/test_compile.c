@@ -399,6 +399,7 @@ static void test_rows(void)
         }
         by_rows("gathered", reel_transpose(small(d, REEL_SHAPE(61, 37)), REEL_AXES(1, 0)), small(d, REEL_SHAPE(37, 61)),
                 reel_slice(small(d, REEL_SHAPE(37, 9)), 2, REEL_RANGES({0, REEL_END, 1}, {3, 4, 1})));
+        by_rows("all whole", small(d, REEL_SHAPE(37, 61)), small(d, REEL_SHAPE(61)), small(d, REEL_SHAPE(37, 61)));
         reductions("reductions", small(d, REEL_SHAPE(20, 70)), small(d, REEL_SHAPE(70)));
         reductions("of long rows", small(d, REEL_SHAPE(2, 6000)), small(d, REEL_SHAPE(2, 6000)));
         around("around a product", d);

@@ -28,9 +28,11 @@ static char cache[128], tools[128];
 enum { N = 700 };
 static float want[N];
 
+static bool by_rows; /* a group by rows; else a plain one */
 static reel_tensor *body(reel_tensor *x)
 {
     reel_tensor *y = reel_mul(reel_add(reel_mul(x, reel_num(2)), reel_num(1)), reel_tanh(x));
+    if (by_rows) return reel_sub(reel_abs(y), reel_max_axes(y, REEL_AXES(-1), true));
     return reel_where(reel_greater(y, reel_num(0.5)), y, reel_sub(x, y));
 }
 
@@ -159,6 +161,12 @@ static void usual(void)
 
 /* ---- the compiler ---------------------------------------------------------------------------------------------- */
 
+static bool learn(void)
+{
+    REEL_SCOPED;
+    return reel_read(body(input()), want, sizeof want) == 0;
+}
+
 static void test_begin(void)
 {
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -167,9 +175,7 @@ static void test_begin(void)
     snprintf(tools, sizeof tools, "%s/tools", folder);
     mkdir(tools, 0700);
     usual();
-    REEL_SCOPED;
-    reel_tensor *y = body(input());
-    TAP_OK(reel_read(y, want, sizeof want) == 0, "what is right");
+    TAP_OK(learn(), "what is right");
 }
 
 static void test_works(void)
@@ -587,7 +593,72 @@ static void test_memory(void)
     script("fails", "exit 1");
     every_allocation("where the compiler fails");
     usual();
+    by_rows = true;
+    TAP_OK(learn(), "by rows: what is right");
+    expect("by rows", NULL);
+    every_allocation("by rows, found in the cache");
+    by_rows = false;
+    TAP_OK(learn(), "what is right again");
     TAP_OK(entries("") == entries(".so") + entries(".c"), "no workshop is left over");
+}
+
+/* ---- what a compiler is ----------------------------------------------------------------------------------------------- */
+
+/* A compiler that notes down who asks for its version. */
+static char notes[256];
+static const char *asked(const char *version)
+{
+    static char path[256];
+    snprintf(path, sizeof path, "%s/asked", tools);
+    snprintf(notes, sizeof notes, "%s/notes", tools);
+    FILE *f = fopen(path, "w");
+    if (!f) return path;
+    fprintf(f, "#!/bin/sh\ncase \"$*\" in *--version*) echo x >> %s; echo %s; exit 0;; esac\nexec cc \"$@\"\n", notes,
+            version);
+    fclose(f);
+    chmod(path, 0755);
+    return path;
+}
+
+static long times_asked(void)
+{
+    struct stat st;
+    return stat(notes, &st) ? 0 : (long)st.st_size / 2;
+}
+
+static void *once_more(void *arg)
+{
+    reel_graph *g;
+    reel_session *s = new_session(REEL_COMPILE_ON, 0, &g);
+    *(bool *)arg = right(s) && compiled_steps(s) > 0;
+    reel_session_free(s);
+    reel_graph_free(g);
+    (void)reel_take_error(NULL);
+    return NULL;
+}
+
+static void test_asked(void)
+{
+    enum { THREADS = 4 };
+    pthread_t t[THREADS];
+    bool ok[THREADS];
+    setenv("REEL_CC", asked("one"), 1);
+    for (int i = 0; i < THREADS; i++) pthread_create(&t[i], NULL, once_more, &ok[i]);
+    for (int i = 0; i < THREADS; i++) pthread_join(t[i], NULL);
+    TAP_OK(ok[0] && ok[1] && ok[2] && ok[3] && times_asked() == 1,
+           "threads that compile at once: asked once, not %ld times", times_asked());
+    expect("the same once more", NULL);
+    TAP_OK(times_asked() == 1, "and never again");
+    char command[300];
+    snprintf(command, sizeof command, "%s -DREEL_OTHER", getenv("REEL_CC"));
+    setenv("REEL_CC", command, 1);
+    expect("with another argument", NULL);
+    TAP_OK(times_asked() == 2, "another command is asked");
+    setenv("REEL_CC", asked("another version"), 1);
+    const int before = entries(".so");
+    expect("a file that has changed", NULL);
+    TAP_OK(times_asked() == 3 && entries(".so") == before + 1, "is asked, and compiles anew");
+    usual();
 }
 
 /* A compiler may be a wrapper with a cache of its own, in XDG_CACHE_HOME. */
@@ -605,7 +676,7 @@ static void test_end(void)
 
 #define main tap_main
 TAP_MAIN(test_begin, test_works, test_compilers, test_places, test_full_disk, test_harm, test_bound, test_processes,
-         test_background, test_functions, test_environment, test_hash, test_memory, test_end)
+         test_background, test_functions, test_environment, test_hash, test_asked, test_memory, test_end)
 #undef main
 int main(int argc, char **argv)
 {
