@@ -362,6 +362,21 @@ static void reductions(const char *name, reel_tensor *a, reel_tensor *b)
     if (!end(p)) TAP_NOTE("%s does not run", name);
 }
 
+/* One row's results over what was there before, while other reductions of the same step have results as well. */
+static void row_after_row(const char *name, reel_tensor *a)
+{
+    program *p = begin(name);
+    reel_tensor *sum = given(p, a), *rows = reel_zeros(reel_dtype_of(a), REEL_SCALAR);
+    for (int i = 0; i < 5; i++) {
+        reel_tensor *t = reel_abs(reel_add(sum, reel_num(0.25 * i)));
+        sum = reel_mul(reel_sub(t, reel_max_axes(t, REEL_AXES(1), true)), reel_num(0.5));
+        rows = reel_add(rows, reel_sum_axes(sum, REEL_AXES(1), true));
+    }
+    fetch(p, sum);
+    fetch(p, rows);
+    if (!end(p)) TAP_NOTE("%s does not run", name);
+}
+
 /* What one row's element is to ops that take long and do not take one for many: not printed. */
 static void left_alone(reel_tensor *a)
 {
@@ -402,6 +417,8 @@ static void test_rows(void)
         by_rows("all whole", small(d, REEL_SHAPE(37, 61)), small(d, REEL_SHAPE(61)), small(d, REEL_SHAPE(37, 61)));
         reductions("reductions", small(d, REEL_SHAPE(20, 70)), small(d, REEL_SHAPE(70)));
         reductions("of long rows", small(d, REEL_SHAPE(2, 6000)), small(d, REEL_SHAPE(2, 6000)));
+        row_after_row("row after row", small(d, REEL_SHAPE(3, 9000)));
+        row_after_row("row after row, short", small(d, REEL_SHAPE(30, 90)));
         around("around a product", d);
     }
     by_rows("short rows", small(REEL_F32, REEL_SHAPE(90, 10)), small(REEL_F32, REEL_SHAPE(10)),

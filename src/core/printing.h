@@ -25,7 +25,7 @@ typedef struct reel_group_call {
 typedef void reel_group_fn(void *const *io, int64_t n, void *const *numbers, const reel_group_call *call);
 /* By rows: some rows of len elements; at: by operand, where it is at these rows, values that stay inside one stage nowhere. A call of a
    reduction gets the rows as n. Of rows that go by in pieces first all whole stages of each piece, then those of what has one
-   element a row, all rows at once. */
+   element a row, all rows at once; reductions both times, first their parts, then the results. */
 enum { REEL_DO_WHOLE = 1, REEL_DO_ROWS = 2 };
 typedef void reel_rows_fn(void *const *at, int64_t rows, int64_t len, int what, const reel_group_call *call);
 typedef void reel_printed_fn(void); /* any of them */

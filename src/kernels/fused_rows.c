@@ -158,6 +158,14 @@ typedef struct piece {
     int op; /* which reduction */
     char *work;
 } piece;
+/* The compiled form's calls for a long row: its reductions are pieces of that, or the ends of all. */
+static void take_pieces(const rows_form *form, int n, const piece *pieces, reel_inner_fn *fn,
+                        reel_group_call call[REEL_FUSED_PARTS])
+{
+    memcpy(call, form->call, sizeof form->call);
+    for (int k = 0; k < n; k++) call[form->reduces[k]] = (reel_group_call){fn, &pieces[k]};
+}
+
 static void reduce_piece(void *const *ptr, const uint8_t *step, int64_t rows, const void *extra)
 {
     const piece *a = extra;
@@ -218,9 +226,7 @@ static void do_piece(const tile *t, char *work)
     reel_group_call call[REEL_FUSED_PARTS];
     for (int k = 0; k < p->n_reductions; k++) pieces[k] = (piece){t, k, work};
     if (t->form) {
-        memcpy(call, t->form->call, sizeof call);
-        for (int k = 0; k < p->n_reductions; k++)
-            call[t->form->reduces[k]] = (reel_group_call){reduce_piece, &pieces[k]};
+        take_pieces(t->form, p->n_reductions, pieces, reduce_piece, call);
         t->form->fn(t->reg, 1, t->len, REEL_DO_WHOLE, call);
         return;
     }
@@ -253,14 +259,16 @@ static void long_rows(void *arg, int64_t begin, int64_t end)
     }
 }
 
-static void finish_reduction(const job *j, int op, void *out)
+static void finish_reduction(void *const *ptr, const uint8_t *step, int64_t rows, const void *extra)
 {
-    const rows_program *p = j->p;
-    reel_reduce_plan whole = p->reduction[op];
-    whole.n_out = p->n;
+    const piece *a = extra;
+    const rows_program *p = a->t->p;
+    reel_reduce_plan whole = p->reduction[a->op];
+    (void)step;
+    whole.n_out = rows;
     whole.n_red = p->cols;
     whole.n_parts = p->chunks;
-    whole.finish(&whole, out, j->work + p->part_at[op]);
+    whole.finish(&whole, ptr[1], a->work + p->part_at[a->op]);
 }
 
 /* What has one element a row, when the pieces of long rows are done. */
@@ -275,15 +283,18 @@ static void finish_long(const job *j)
     for (int k = 0; k < p->n_io; k++)
         if (p->r[k].kind == OF_ROW && p->r[k].place == GATHERED)
             gather(t.reg[k], j->ptr[k], &p->walk[k], 0, p->n, p->r[k].size);
+    piece pieces[REEL_FUSED_REDUCTIONS];
+    for (int k = 0; k < p->n_reductions; k++) pieces[k] = (piece){&t, k, j->work};
     if (t.form) {
-        for (int k = 0; k < p->n_reductions; k++) finish_reduction(j, k, t.reg[t.form->result[k]]);
-        t.form->fn(t.reg, p->n, 1, REEL_DO_ROWS, t.form->call);
+        reel_group_call call[REEL_FUSED_PARTS];
+        take_pieces(t.form, p->n_reductions, pieces, finish_reduction, call);
+        t.form->fn(t.reg, p->n, 1, REEL_DO_ROWS, call);
         return;
     }
     for (int k = 0; k < p->n_code; k++) {
         const rows_instr *c = &p->code[k];
         if (c->what == ROWS_REDUCTION)
-            finish_reduction(j, c->op, t.reg[c->out]);
+            finish_reduction((void *[]){NULL, t.reg[c->out]}, NULL, p->n, &pieces[c->op]);
         else if (p->r[c->out].kind == OF_ROW)
             run_instr(&t, c);
     }

@@ -47,7 +47,7 @@ typedef struct rows_form {
     int n_regs, n_whole;
     rows_reg r[REEL_FUSED_OPERANDS];
     reel_group_call call[REEL_FUSED_PARTS];
-    int16_t reduces[REEL_FUSED_REDUCTIONS], result[REEL_FUSED_REDUCTIONS]; /* the part, its operand */
+    int16_t reduces[REEL_FUSED_REDUCTIONS]; /* the part */
 } rows_form;
 
 typedef struct rows_program {

@@ -59,8 +59,7 @@ static void take_calls(former *m)
     for (int i = 0; i < m->f->n_parts; i++) {
         if (m->f->part[i].reduces) {
             m->to->call[i] = (reel_group_call){reel_reduce_tile_, &m->p->reduction[n]};
-            m->to->reduces[n] = (int16_t)i;
-            m->to->result[n++] = m->f->part[i].out;
+            m->to->reduces[n++] = (int16_t)i;
         } else {
             m->to->call[i] = (reel_group_call){m->p->op[i].fn, &m->p->op[i].extra};
         }

@@ -227,14 +227,15 @@ static void put_rows_call(printer *p, int i)
 static void put_stage(printer *p, int stage)
 {
     const int call = p->s.call[stage];
-    if (p->by_rows) say(p->t, "    if (what & %s) {\n", p->s.whole[stage] ? "REEL_DO_WHOLE" : "REEL_DO_ROWS");
+    const bool apart = p->by_rows && !(call >= 0 && p->f->part[call].reduces); /* reductions are done both times */
+    if (apart) say(p->t, "    if (what & %s) {\n", p->s.whole[stage] ? "REEL_DO_WHOLE" : "REEL_DO_ROWS");
     if (call < 0)
         put_loop(p, stage);
     else if (p->by_rows)
         put_rows_call(p, call);
     else
         put_call(p, call);
-    if (p->by_rows) put(p, "    }\n");
+    if (apart) put(p, "    }\n");
 }
 
 /* ---- a function -------------------------------------------------------------------------------------------- */
