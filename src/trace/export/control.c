@@ -247,7 +247,7 @@ static void end_states(reel_emit *e, int n)
         const reel_eoperand *o = &e->out[i];
         if (o->count)
             reel_sayf_(e, "if (a%d != %s) memcpy(%s, a%d, %lld);", i, o->name, o->name, i,
-                       (long long)((size_t)o->count * reel_size_(o->dtype)));
+                       (long long)o->count * (long long)reel_size_(o->dtype));
         else
             reel_sayf_(e, "(void)a%d;", i);
     }

@@ -1,5 +1,5 @@
 /* linalg.c: emitters of factorizations and what is made of them: a loop over matrices, each in double in the workspace (matrix.c). */
-#include "ops/attrs.h"
+#include <math.h>
 #include <string.h>
 #include "elements.h"
 
@@ -199,4 +199,94 @@ int reel_emit_qr_(reel_emit *e)
     store(e, 0, m, c, "q[r * $c + c]");
     store(e, 1, c, n, "f[r * $n + c]");
     return end(e, loops, m * n + m * c + k);
+}
+
+/* ---- eigenvalues, singular values ------------------------------------------------------------------------------ */
+
+/* The lower triangle counts, or the upper one. */
+int reel_emit_eigh_(reel_emit *e)
+{
+    int64_t m, n, cols;
+    const bool vectors = e->n_out == 2;
+    const int loops = begin(e, &m, &n, &cols);
+    refuses(e, "a matrix is not finite, or its iteration does not converge");
+    load_as(e, 0, "f", attr_of(e)->upper != 0);
+    reel_set_(e, "vectors", vectors);
+    reel_say_(e,
+              "double *values = f + $n * $n, *vt = values + $n;\nfor (long i = 0; i < $n; i++)\n"
+              "    for (long j = i + 1; j < $n; j++) f[i * $n + j] = f[j * $n + i];\n"
+              "if (!matrix_finite(f, $n * $n) || !matrix_eigh(f, $n, values, vt, $vectors, vt + $n * $n)) return 1;");
+    store(e, 0, 1, n, "values[c]");
+    if (vectors) store(e, 1, n, n, "vt[c * $n + r]");
+    return end(e, loops, 2 * n * n + 4 * n + 4);
+}
+
+/* f, or its transpose if it has more rows than columns, as z^T diag(s) g: $k rows of $side; `rows` of g are orthonormal. */
+static int64_t decompose(reel_emit *e, int64_t m, int64_t n, bool vectors, int64_t rows)
+{
+    const int64_t k = m < n ? m : n, side = m > n ? m : n, room = side * (rows > k ? rows : k);
+    reel_set_(e, "side", side);
+    reel_set_(e, "room", room);
+    reel_set_(e, "vectors", vectors);
+    reel_set_(e, "rows", rows);
+    refuses(e, "a matrix is not finite, or its iteration does not converge");
+    load_as(e, 0, "f", m > n);
+    reel_say_(e, "double *values = f + $room, *z = values + $k, *rest = z + $k * $k;\nlong rank;\n"
+                 "if (!matrix_finite(f, $k * $side)) return 1;\nrank = matrix_svd(f, $k, $side, values, z, $vectors);\n"
+                 "if (rank < 0) return 1;");
+    reel_say_(e, vectors ? "matrix_complete(f, rank, $rows, $side, rest);" : "(void)rest;");
+    return room + k + k * k + 2 * side * (side + 1);
+}
+
+int reel_emit_svd_(reel_emit *e)
+{
+    int64_t m, n, cols;
+    const bool vectors = e->op->id == REEL_OP_svd;
+    const int loops = begin(e, &m, &n, &cols);
+    const int64_t k = m < n ? m : n, rows = vectors && attr_of(e)->full ? (m > n ? m : n) : k;
+    const int64_t room = decompose(e, m, n, vectors, rows);
+    store(e, vectors ? 1 : 0, 1, k, "values[c]");
+    if (vectors && m > n) {
+        store(e, 0, m, rows, "f[c * $side + r]");
+        store(e, 2, n, n, "z[r * $n + c]");
+    } else if (vectors) {
+        store(e, 0, m, m, "z[c * $m + r]");
+        store(e, 2, rows, n, "f[r * $n + c]");
+    }
+    return end(e, loops, room);
+}
+
+/* Singular values up to $least count as zero. */
+static void set_least(reel_emit *e, int64_t m, int64_t n)
+{
+    const double unit = e->in[0].dtype == REEL_F64 ? 0x1p-52 : 0x1p-23, tol = attr_of(e)->tol;
+    char buf[REEL_NUMBER_TEXT];
+    reel_set_text_(e, "tol", "%s", reel_double_(tol == 0 && !signbit(tol) ? unit * (double)(m > n ? m : n) : tol, buf));
+    reel_say_(e, "const double least = $k ? $tol * values[0] : 0;");
+}
+
+int reel_emit_pinv_(reel_emit *e)
+{
+    int64_t m, n, cols;
+    const int loops = begin(e, &m, &n, &cols);
+    const int64_t room = decompose(e, m, n, true, m < n ? m : n);
+    set_least(e, m, n);
+    reel_sayf_(
+        e,
+        "const double *left = %s, *right = %s;\nfor (long i = 0; i < $n * $m; i++) rest[i] = 0;\n"
+        "for (long i = 0; i < $k && values[i] > least; i++)\n    for (long r = 0; r < $n; r++)\n"
+        "        for (long c = 0; c < $m; c++) rest[r * $m + c] += left[i * $n + r] / values[i] * right[i * $m + c];",
+        m > n ? "z" : "f", m > n ? "f" : "z");
+    store(e, 0, n, m, "rest[r * $m + c]");
+    return end(e, loops, room + n * m);
+}
+
+int reel_emit_matrix_rank_(reel_emit *e)
+{
+    int64_t m, n, cols;
+    const int loops = begin(e, &m, &n, &cols);
+    const int64_t room = decompose(e, m, n, false, 0);
+    set_least(e, m, n);
+    reel_say_(e, "for (rank = 0; rank < $k && values[rank] > least;) rank++;\nST0($b0, rank);");
+    return end(e, loops, room);
 }
