@@ -473,7 +473,7 @@ void fuzz_export(compare *c, reel_graph *graph, bool unknown, const results *wan
         b = c->stats->batch = calloc(1, sizeof *b);
         if (!b) abort();
     }
-    if ((c->only || b->n == 0) && !begin_batch(b)) return;
+    if ((c->only || !b->folder[0]) && !begin_batch(b)) return;
     c->now.seed = c->p->seed;
     if (write_program(c, b, graph) == 1) note_program(c, &b->w[b->n++], want);
     if (!c->only) return;
