@@ -50,7 +50,9 @@ static bool begin_batch(struct fuzz_batch *b)
     const char *tmp = getenv("TMPDIR");
     *b = (struct fuzz_batch){.n = 0};
     snprintf(b->folder, sizeof b->folder, "%s/reel-fuzz-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
-    return mkdtemp(b->folder) != NULL;
+    if (mkdtemp(b->folder)) return true;
+    b->folder[0] = '\0';
+    return false;
 }
 
 static void end_batch(struct fuzz_batch *b)
