@@ -246,8 +246,9 @@ int reel_cc_ask_(reel_cc *cc, const _Atomic bool *stop, reel_whynot *w)
 
 int reel_cc_find_(reel_cc *cc, reel_whynot *w)
 {
-    const char *asked = getenv("REEL_CC");
-    const char *s = asked && asked[strspn(asked, " \t")] ? asked + strspn(asked, " \t") : "cc";
+    const char *s = getenv("REEL_CC");
+    if (s) s += strspn(s, " \t");
+    if (!s || !*s) s = "cc";
     const size_t n = strcspn(s, " \t");
     char name[REEL_CACHE_PATH], path[REEL_CACHE_PATH];
     *cc = (reel_cc){0};
