@@ -55,10 +55,4 @@
 #else
 #define REEL_NO_ADDSUB
 #endif
-/* Before REEL_IVDEP, where a loop does so little that counting takes as long: two vectors at a time. clang does that by itself. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define REEL_UNROLL _Pragma("GCC unroll 2")
-#else
-#define REEL_UNROLL
-#endif
 #endif

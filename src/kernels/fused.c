@@ -4,11 +4,11 @@
 #include <string.h>
 #include "core/alloc.h"
 #include "kernels/after.h"
-#include "kernels/chain.h"
 #include "kernels/cpu_table.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 #include "kernels/printing.h"
+#include "kernels/units.h"
 
 /* Tiles live on the stack; what an op reads and writes should fit the first-level cache. */
 enum { TEMPS = REEL_FUSED_PARTS + REEL_FUSED_NUMBERS };
@@ -218,7 +218,7 @@ static int compile(const reel_ksig *sig, program *p)
     const reel_fused *f = sig->attr;
     reel_unit unit[REEL_FUSED_PARTS];
     registers r = {.f = f, .unit = unit, .p = p};
-    const int rc = reel_units_(f, false, unit);
+    const int rc = reel_units_(f, unit);
     if (rc) return rc;
     double cost = 0;
     bool all_spread = true;

@@ -1,9 +1,9 @@
 /* fused_rows_plan.c: a group by rows becomes a program: its operands get registers, its parts instructions. */
 #include <string.h>
 #include "core/alloc.h"
-#include "kernels/chain.h"
 #include "kernels/fused_rows.h"
 #include "kernels/kernels.h"
+#include "kernels/units.h"
 
 enum { SLOTS = 64 };
 
@@ -238,7 +238,7 @@ static int try_tile(const reel_fused *f, rows_program *p, int64_t rows, int64_t 
     compiler c = {.f = f, .p = p};
     *p = (rows_program){.n = f->rows.n, .cols = f->rows.cols, .rows = rows, .len = len};
     if (p->cols > REEL_FUSED_COLS) p->chunks = (p->cols + REEL_RED_CHUNK - 1) / REEL_RED_CHUNK;
-    int rc = reel_units_(f, true, c.unit);
+    int rc = reel_units_(f, c.unit);
     if (rc) return rc;
     number_registers(&c);
     take_loops(&c);
