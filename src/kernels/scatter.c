@@ -16,7 +16,16 @@
 #include "reel/index.h"
 #include "reel/tensor.h"
 
-enum { GRAIN = 1 << 14, LONG_ROW = 8, MAX_RANGES = 32, COLUMNS = 256, FEW_UNITS = 8, TOGETHER = 64, NEAR = 1 << 18 };
+enum {
+    GRAIN = 1 << 14,
+    LONG_ROW = 8,
+    MAX_RANGES = 32,
+    COLUMNS = 256,
+    FEW_UNITS = 8,
+    TOGETHER = 64,
+    FEWEST = 16,
+    NEAR = 1 << 18
+};
 enum { SORTED, WIDE, DIRECT };
 
 typedef void apply_fn(void *to, const void *updates, const int64_t *row, int64_t n, int64_t low, int64_t high,
@@ -34,9 +43,9 @@ typedef struct scatter_plan {
     bool has_x, packs, in_place; /* in_place: rows are summed from x where it lies */
     bool along, shared;          /* along: items have places of their own; shared: all batches use the same rows */
     bool lines;
-    int64_t step; /* between rows of the output along the axis */
-    int64_t
-        near; /* lines: rows of the output that a thread brings together while it writes some columns of them, or 0 */
+    int64_t step;     /* between rows of the output along the axis */
+    int64_t together; /* lines across: columns that one unit writes */
+    int64_t near;     /* rows of them that a thread brings together for it, or 0 */
     size_t near_bytes;
     int regions;
     int way, size, u_arg, i_arg, out_arg;
@@ -137,6 +146,11 @@ static const way wide[REEL_N_DTYPES] = {
     [REEL_F32] = F(wide_f32), [REEL_F64] = F(add_f64), [REEL_F16] = F(wide_f16), [REEL_BF16] = F(wide_bf16)};
 
 /* ---- prepare --------------------------------------------------------------------------------------------------------- */
+static int64_t chunks_of(int64_t columns, int64_t together)
+{
+    return (columns + together - 1) / together;
+}
+
 static void plan_along(scatter_plan *p, const reel_kview *out, const reel_kview *indices, const reel_kview *updates,
                        int axis)
 {
@@ -162,25 +176,29 @@ static void plan_along(scatter_plan *p, const reel_kview *out, const reel_kview 
     const int last = p->rank - 1;
     const int64_t line = updates->dims[axis] > 0 ? updates->dims[axis] : 1;
     p->units = p->items / line;
-    if (axis != last && p->units > 0) p->units = p->units / p->dims[last] * ((p->dims[last] + TOGETHER - 1) / TOGETHER);
+    if (axis != last && p->units > 0) p->units = p->units / p->dims[last] * chunks_of(p->dims[last], TOGETHER);
+    p->together = TOGETHER;
     p->lines = p->lines && (p->units >= FEW_UNITS || p->items < GRAIN);
 }
 
-/* Rows far apart share few places of a cache: columns of them are written where they lie close together, if most rows are
-   written at all. */
-static int plan_near(scatter_plan *p, const reel_kview *out, size_t *at)
+/* Rows far apart share few places of a cache: columns of them are written where they lie close together, as doubles if that is
+   how they are summed, if most rows are written at all. */
+static void plan_near(scatter_plan *p, const reel_kview *out)
 {
     const int last = p->rank - 1;
     const int64_t rows = out->dims[p->axis], width = p->way == WIDE ? 8 : p->size;
     if (!p->lines || p->axis == last || p->base[last] != 1 || p->dims[p->axis] < rows / 2 || p->dims[last] < TOGETHER ||
-        rows > NEAR || rows * TOGETHER * width > NEAR || p->items < GRAIN)
-        return 0;
+        rows > NEAR || p->items < GRAIN)
+        return;
+    int64_t together = TOGETHER;
+    while (together > FEWEST && rows * together * width > NEAR) together /= 2;
+    if (rows * together * width > NEAR) return;
+    p->units = p->units / chunks_of(p->dims[last], TOGETHER) * chunks_of(p->dims[last], together);
+    p->together = together;
     p->near = rows;
     p->step = p->at.stride[0];
-    p->at.stride[0] = TOGETHER;
-    p->regions = reel_regions_plan_(p->units);
-    p->near_bytes = (size_t)(rows * TOGETHER * width);
-    return reel_reserve_(at, p->regions, p->near_bytes, &p->near_at);
+    p->at.stride[0] = together;
+    p->near_bytes = (size_t)(rows * together * width);
 }
 
 /* Rows of the m axes from `axis` on; those before it are batches. */
@@ -249,14 +267,16 @@ static int scatter_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
     memcpy(s.dims, updates->dims, (size_t)updates->rank * sizeof *updates->dims);
     p->packs = !reel_is_dense_(&s, updates->strides);
     reel_copy_plan_(&p->updates, updates->dtype, updates->rank, updates->dims, updates->strides, 0);
+    if (p->along) plan_near(p, out);
     size_t at = 0;
     p->rows_at = take(&at, (size_t)p->at.n * 8 + (p->along && !p->lines ? (size_t)p->items * 8 : 0));
     p->scratch_at = take(&at, reel_indices_scratch_(&p->at));
     p->updates_at = take(&at, p->packs ? (size_t)p->updates.n * (size_t)p->size : 0);
-    p->wide_at = take(&at, p->way == WIDE ? (size_t)whole * 8 : 0);
+    p->wide_at = take(&at, p->way == WIDE && !p->near ? (size_t)whole * 8 : 0);
     const size_t sorts = p->shared ? 1 : (size_t)p->batches;
     p->sort_at = take(&at, p->way == SORTED ? sorts * (size_t)(REEL_GROUPS_(p->rows) + p->items) * 8 : 0);
-    if (p->along && plan_near(p, out, &at)) return reel_status();
+    p->regions = reel_regions_plan_(p->units);
+    if (p->near && reel_reserve_(&at, p->regions, p->near_bytes, &p->near_at)) return reel_status();
     *workspace = at;
     return reel_check_work_(p->at.n | p->updates.n | whole);
 }
@@ -299,10 +319,21 @@ static void find_places(void *arg, int64_t begin, int64_t end)
     }
 }
 
-/* n elements of so many rows from one place to another. */
-static void move_rows(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t rows, size_t bytes)
+typedef struct block {
+    char *at;
+    int64_t step; /* elements from row to row */
+    reel_dtype dtype;
+} block;
+
+/* So many rows of n elements from one place to another. */
+static void move_rows(block to, block from, int64_t rows, int64_t n)
 {
-    for (int64_t r = 0; r < rows; r++) memcpy(to + r * to_step, from + r * from_step, bytes);
+    const int64_t to_step = to.step * (int64_t)reel_size_(to.dtype), size = (int64_t)reel_size_(from.dtype);
+    for (int64_t r = 0; r < rows; r++, to.at += to_step, from.at += from.step * size)
+        if (to.dtype == from.dtype)
+            memcpy(to.at, from.at, (size_t)(n * size));
+        else
+            reel_convert_(to.at, to.dtype, 1, from.at, from.dtype, 1, n);
 }
 
 /* Lines along the axis, or columns of lines that lie side by side: as few as keep their part of the output in cache. */
@@ -313,12 +344,13 @@ static void apply_lines(void *arg, int64_t begin, int64_t end)
     const int last = p->rank - 1, axis = p->axis;
     const bool across = axis != last;
     int region = 0;
-    char *near = p->near ? reel_region_take_(&j->near, &region) : NULL;
-    const int64_t width = p->way == WIDE ? 8 : p->size, columns = across ? p->dims[last] : 1;
-    const int64_t chunks = (columns + TOGETHER - 1) / TOGETHER, rows = across ? p->dims[axis] : 1;
+    const block near = {p->near ? reel_region_take_(&j->near, &region) : NULL, p->together,
+                        p->way == WIDE ? REEL_F64 : p->dtype};
+    const int64_t width = p->way == WIDE && !p->near ? 8 : p->size, columns = across ? p->dims[last] : 1;
+    const int64_t chunks = chunks_of(columns, p->together), rows = across ? p->dims[axis] : 1;
     for (int64_t unit = begin; unit < end; unit++) {
-        const int64_t first = unit % chunks * TOGETHER, left = columns - first;
-        const int64_t n = !across ? p->dims[axis] : left < TOGETHER ? left : TOGETHER;
+        const int64_t first = unit % chunks * p->together, left = columns - first;
+        const int64_t n = !across ? p->dims[axis] : left < p->together ? left : p->together;
         int64_t index = unit / chunks, to = first * p->base[last], from = first * p->index[last], item = first;
         for (int k = last; k >= 0; k--) {
             if (k == axis || k == last) continue;
@@ -328,14 +360,15 @@ static void apply_lines(void *arg, int64_t begin, int64_t end)
             from += at * p->index[k];
             item += at * p->item[k];
         }
-        char *const place = j->out + to * width, *const target = near ? near : place;
-        if (near) move_rows(near, TOGETHER * width, place, p->step * width, p->near, (size_t)(n * width));
+        const block place = {j->out + to * width, p->step, p->dtype};
+        char *const target = near.at ? near.at : place.at;
+        if (near.at) move_rows(near, place, p->near, n);
         for (int64_t i = 0; i < rows; i++)
             p->fn.line(target, j->updates + (item + i * p->item[axis]) * p->size, j->offset + from + i * p->index[axis],
                        n, p->base[last], p->index[last]);
-        if (near) move_rows(place, p->step * width, near, TOGETHER * width, p->near, (size_t)(n * width));
+        if (near.at) move_rows(place, near, p->near, n);
     }
-    if (near) reel_region_give_(&j->near, region);
+    if (near.at) reel_region_give_(&j->near, region);
 }
 
 /* A share of the rows of all batches. */
@@ -452,10 +485,10 @@ static void begin_output(const scatter_plan *p, char *out, double *copy, const v
 {
     const int64_t whole = p->batches * p->rows * p->inner;
     if (p->has_x && !p->in_place) reel_copy_run_(&p->init, out, x);
-    if (p->way == WIDE) {
+    if (p->way == WIDE && !p->near) {
         convert_job c = {(char *)copy, out, REEL_F64, p->dtype};
         split(p->has_x ? (void *)&c : (void *)copy, whole, 1, p->has_x ? convert_some : zero_some);
-    } else if (!p->has_x && p->way == DIRECT) {
+    } else if (!p->has_x && p->way != SORTED) {
         const int64_t bytes = whole * p->size;
         split(out, bytes / 8, 1, zero_some);
         memset(out + bytes / 8 * 8, 0, (size_t)(bytes % 8));
@@ -493,14 +526,15 @@ static int scatter_run(const void *plan, void *const *ptr, void *work)
     }
     const int64_t written = p->batches * p->items * p->inner, threads = reel_threads();
     j.ranges = written < GRAIN ? 1 : threads < MAX_RANGES ? threads : MAX_RANGES;
-    if (p->way == WIDE) j.out = (char *)copy;
+    const bool copied = p->way == WIDE && !p->near;
+    if (copied) j.out = (char *)copy;
     if (p->lines)
         split(&j, p->units, p->items / (p->units > 0 ? p->units : 1), apply_lines);
     else if (j.ranges == 1)
         apply_range(&j, 0, 1);
     else
         reel_parallel_for(j.ranges, 1, apply_range, &j);
-    if (p->way == WIDE) {
+    if (copied) {
         convert_job c = {out, (char *)copy, p->dtype, REEL_F64};
         split(&c, whole, 1, convert_some);
     }
