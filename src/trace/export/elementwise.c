@@ -74,11 +74,23 @@ static void operand_text(const reel_emit *e, int k, char buf[64])
         snprintf(buf, 64, "%s[$i%d]", e->in[k].name, k);
 }
 
+/* Which parts' results are stored or read by such a part: a step that reads nothing of its operand leaves others. */
+static void find_needed(const reel_emit *e, const reel_fused *f, bool needed[REEL_FUSED_PARTS])
+{
+    for (int i = 0; i < f->n_parts; i++) needed[i] = i < e->n_out;
+    for (int i = f->n_parts - 1; i >= 0; i--)
+        for (int k = 0; k < f->part[i].n_in && needed[f->part[i].out - e->n_in]; k++)
+            if (f->part[i].in[k] >= e->n_in) needed[f->part[i].in[k] - e->n_in] = true;
+}
+
 static int emit_parts(reel_emit *e, const reel_fused *f)
 {
+    bool needed[REEL_FUSED_PARTS];
+    find_needed(e, f, needed);
     const int n = reel_open_elements_(e, &e->out[0], ~0u);
     for (int i = 0; i < f->n_parts; i++) {
         const reel_fused_part *part = &f->part[i];
+        if (!needed[part->out - e->n_in]) continue;
         char arg[REEL_FUSED_ARGS][64];
         const char *args[REEL_FUSED_ARGS];
         reel_text expression = {0};
