@@ -84,7 +84,7 @@ const char *reel_double_(double x, char buf[REEL_NUMBER_TEXT])
         snprintf(buf, REEL_NUMBER_TEXT, "(double)NAN");
     else if (x - x != 0)
         snprintf(buf, REEL_NUMBER_TEXT, x > 0 ? "(double)INFINITY" : "-(double)INFINITY");
-    else if (x == (double)(long)x && x < 1e6 && x > -1e6 && (x != 0 || 1 / x > 0))
+    else if (x < 1e6 && x > -1e6 && x == (double)(long)x && (x != 0 || 1 / x > 0))
         snprintf(buf, REEL_NUMBER_TEXT, "%.1f", x);
     else
         snprintf(buf, REEL_NUMBER_TEXT, "%a", x);

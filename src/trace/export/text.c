@@ -152,7 +152,8 @@ static const char *expand_word(reel_emit *e, reel_text *out, const char *s, size
     const char *behind = s + n;
     const bool call = *behind == '(';
     int k = 0;
-    for (size_t i = 2; i < n; i++) k = s[i] >= '0' && s[i] <= '9' ? k * 10 + (s[i] - '0') : REEL_MAX_IN;
+    for (size_t i = 2; i < n; i++)
+        k = s[i] >= '0' && s[i] <= '9' && k < REEL_MAX_IN ? k * 10 + (s[i] - '0') : REEL_MAX_IN;
     static const char kinds[] = "LDLORDSTWR";
     const char *kind = n > 2 && call && k < REEL_MAX_IN ? kinds : "";
     while (*kind && memcmp(kind, s, 2) != 0) kind += 2;
