@@ -1,7 +1,7 @@
 /* memory.c: one training step's memory and the time to get it ready, in a process of its own: `memory NAME` prints a line of JSON. Asked by
    bench/memory.py. resident: what the process has at most (ru_maxrss) beyond what it had before the model was made; planned: weights
    and optimizer's state, arena, and what the allocator has handed out at most from the second step on; ready: the first call, which
-   runs eagerly and is traced, and the second, which plans and replays, without two steps. */
+   traces, plans and replays, and the second, without two steps. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>

@@ -33,7 +33,7 @@ static bool replays(reel_fn fn, reel_list in, const char *passes, replayed *r)
     if (reel_invoke(fn, in, want)) return false;
     reel_function *f = reel_function_new(fn, REEL_OPTS(function, .passes = passes, .check_plans = true));
     bool ok = true;
-    for (int k = 0; k < 4 && ok; k++) { /* the first call runs eagerly */
+    for (int k = 0; k < 4 && ok; k++) { /* the first call traces, then replays like the others */
         reel_set_threads(1 + k % 2);
         ok = reel_function_call(f, in, got) == 0;
         for (int i = 0; ok && i < fn.n_out; i++) ok = equal(got[i], want[i]);

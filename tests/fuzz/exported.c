@@ -287,8 +287,10 @@ static void run_all(const struct fuzz_batch *b, said *s)
 
 /* ---- near enough? --------------------------------------------------------------------------------------------- */
 
-/* Relative to the number, or to the largest of its tensor if that is below 1; of the 16-bit floats some units in the last place; where
-   any trace has loops' additions in another order, what modes.c allows it. */
+/* Relative to the number, or to the largest of its tensor if that is below 1. An exported file calls libm and adds in plain order, which
+   rounds otherwise than our loops: 1e-5 is what reel_export_c promises; a 16-bit float that is rounded the other way is off by a unit in
+   its last place, 1e-3 or 8e-3, and 4e-3 and 3e-2 are four of them. close: gradients of gradients through loops, whose additions come in
+   another order in any trace and may cancel: what modes.c allows those. */
 static double tolerance(reel_dtype d, bool close)
 {
     if (!fuzz_is_float(d)) return 0;
