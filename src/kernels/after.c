@@ -89,15 +89,7 @@ static int prepare_group(const reel_ksig *sig, const reel_after *f, after *a)
     const int n = f->f->n_in + f->f->n_numbers;
     for (int k = 0, from = f->n_in; k < n; k++) in[k] = k == f->input ? sig->out[f->over] : sig->in[from++];
     const reel_ksig own = {.attr = f->f, .n_in = n, .n_out = sig->n_out, .in = in, .out = sig->out};
-    size_t none = 0;
-    void *plan = reel_zalloc_(reel_k_fused_.plan_size);
-    if (!plan) return REEL_ENOMEM;
-    const int rc = reel_k_fused_.prepare(&own, plan, &none);
-    if (rc)
-        reel_free_(plan, reel_k_fused_.plan_size);
-    else
-        a->group = plan;
-    return rc;
+    return reel_fused_new_(&own, &a->group);
 }
 
 static int prepare(const reel_ksig *sig, void *plan, size_t *workspace)

@@ -19,6 +19,9 @@ typedef struct reel_block_done {
     void (*done)(void *arg, int64_t first, int64_t rows, int64_t cols, int64_t apart);
     void *arg;
 } reel_block_done;
+/* fused.c: a prepared group for a kernel that has one inside. */
+int reel_fused_new_(const reel_ksig *sig, void **group);
+
 /* All n elements of a result that was not told block by block, from several threads. */
 void reel_tell_all_(const reel_block_done *after, int64_t n);
 

@@ -109,15 +109,7 @@ void reel_columns_use_(void *plan, reel_group_fn *fn)
 static int prepare_group(columns *c, const reel_ksig *sig, const reel_fused *f)
 {
     const reel_ksig own = {.attr = f, .n_in = sig->n_in, .n_out = f->n_out, .in = sig->in, .out = sig->out};
-    size_t none = 0;
-    void *plan = reel_zalloc_(reel_k_fused_.plan_size);
-    if (!plan) return REEL_ENOMEM;
-    const int rc = reel_k_fused_.prepare(&own, plan, &none);
-    if (rc)
-        reel_free_(plan, reel_k_fused_.plan_size);
-    else
-        c->group = plan;
-    return rc;
+    return reel_fused_new_(&own, &c->group);
 }
 
 /* Blocks are the reductions' tasks: one result's part of what is reduced, or all columns' part. Are they worth it? */

@@ -292,6 +292,19 @@ void reel_fused_range_(const void *plan, void *const *ptr, int64_t begin, int64_
     run_range(((const fused_plan *)plan)->p, ptr, begin, end);
 }
 
+int reel_fused_new_(const reel_ksig *sig, void **group)
+{
+    size_t none = 0;
+    void *plan = reel_zalloc_(reel_k_fused_.plan_size);
+    if (!plan) return REEL_ENOMEM;
+    const int rc = reel_k_fused_.prepare(sig, plan, &none);
+    if (rc)
+        reel_free_(plan, reel_k_fused_.plan_size);
+    else
+        *group = plan;
+    return rc;
+}
+
 void reel_fused_use_(void *plan, reel_group_fn *fn)
 {
     atomic_store_explicit(&((fused_plan *)plan)->p->compiled, fn, memory_order_release);
