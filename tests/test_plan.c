@@ -474,6 +474,7 @@ static void test_pool(void)
     for (int i = 0; i < THREADS; i++) pthread_join(t[i], NULL);
     int running, idle;
     size_t bytes;
+    TAP_EQ_INT(s->player.n_plans, 3); /* one a size, also where two threads missed it at once */
     TAP_OK(atomic_load(&inside) == 0, "no call fails, no more arenas than allowed");
     TAP_OK(atomic_load(&most_inside) <= 2, "at most 2 runs of 8 threads at once: %d", atomic_load(&most_inside));
     for (int i = 0; i < 200; i++) run_once(s, 64);

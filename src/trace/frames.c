@@ -38,7 +38,7 @@ reel_frame *reel_frame_new_(reel_plan *plan)
     const size_t changes = (size_t)plan->n_changes + 1;
     if (!f) return NULL;
     enum { BIG = 1 << 20 };
-    /* what the first call, which runs eagerly, has left in the allocator's cache has other sizes, and is not needed any more */
+    /* what eager calls have left in the allocator's cache has other sizes, and may not be needed any more */
     if (plan->arena_bytes >= BIG) reel_memory_trim();
     f->plan = plan;
     f->arena = reel_alloc_(reel_arena_size_(plan));

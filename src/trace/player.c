@@ -90,19 +90,26 @@ static reel_plan *find(reel_player *p, const reel_request *rq)
     return NULL;
 }
 
-static void insert(reel_player *p, reel_plan *plan)
+/* Under the lock: plan, with a reference; or the one that another thread has made meanwhile, and plan is freed. */
+static reel_plan *insert(reel_player *p, const reel_request *rq, reel_plan *plan)
 {
+    reel_plan *theirs = find(p, rq);
+    if (theirs) {
+        reel_plan_free_(plan);
+        return theirs;
+    }
     plan->refs = 2;
     plan->used = true;
     plan->next = p->plans;
     p->plans = plan;
-    if (++p->n_plans <= p->max_plans) return;
+    if (++p->n_plans <= p->max_plans) return plan;
     reel_plan **last = &p->plans;
     while ((*last)->next) last = &(*last)->next;
     reel_plan *old = *last;
     *last = NULL;
     p->n_plans--;
     reel_plan_unref_(old);
+    return plan;
 }
 
 int reel_in_hook_(const reel_request *rq)
@@ -132,9 +139,10 @@ reel_plan *reel_player_acquire_(reel_player *p, const reel_request *rq, reel_fra
         plan = reel_plan_new_(p->graph, rq, &p->passes);
         if (plan) {
             pthread_mutex_lock(&p->lock);
-            insert(p, plan);
+            reel_plan *mine = plan;
+            plan = insert(p, rq, mine);
             pthread_mutex_unlock(&p->lock);
-            if (p->passes.compile == 0) reel_compile_now_(p, plan);
+            if (p->passes.compile == 0 && plan == mine) reel_compile_now_(p, plan);
         }
     }
     if (plan && (*frame = reel_frame_new_(plan))) return plan;
@@ -193,19 +201,26 @@ static reel_plan *find_rest(reel_seam *seam, int64_t size)
     return NULL;
 }
 
-static void insert_rest(reel_seam *seam, reel_plan *plan)
+/* Under the lock, as insert. */
+static reel_plan *insert_rest(reel_seam *seam, int64_t size, reel_plan *plan)
 {
+    reel_plan *theirs = find_rest(seam, size);
+    if (theirs) {
+        reel_plan_free_(plan);
+        return theirs;
+    }
     plan->refs = 2;
     plan->used = true;
     plan->next = seam->plans;
     seam->plans = plan;
-    if (++seam->n_plans <= REEL_MAX_RESTS) return;
+    if (++seam->n_plans <= REEL_MAX_RESTS) return plan;
     reel_plan **last = &seam->plans;
     while ((*last)->next) last = &(*last)->next;
     reel_plan *old = *last;
     *last = NULL;
     seam->n_plans--;
     reel_plan_unref_(old);
+    return plan;
 }
 
 /* The frame of the segment that follows `before`, with what that one hands on. NULL: raised. */
@@ -223,9 +238,10 @@ reel_frame *reel_next_frame_(reel_player *p, const reel_request *rq, reel_frame 
         plan = reel_plan_rest_(rq, before->plan, size);
         if (!plan) return NULL;
         pthread_mutex_lock(&p->lock);
-        insert_rest(seam, plan);
+        reel_plan *mine = plan;
+        plan = insert_rest(seam, size, mine);
         pthread_mutex_unlock(&p->lock);
-        if (p->passes.compile == 0) reel_compile_now_(p, plan);
+        if (p->passes.compile == 0 && plan == mine) reel_compile_now_(p, plan);
     }
     if (!f) f = reel_frame_new_(plan);
     if (!f) {
