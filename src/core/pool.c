@@ -265,7 +265,7 @@ static void await_workers(void)
    already, until many have come close together. Called with the pool taken. */
 static bool worth_waking(int limit)
 {
-    enum { CLOSE_NS = 50000, MANY = 16 };
+    enum { CLOSE_NS = 200000, MANY = 16 };
     if (crew.workers >= limit - 1 && atomic_load_explicit(&crew.sleepers, memory_order_relaxed) == 0) {
         return true;
     }
