@@ -293,6 +293,25 @@ static int donated(void)
     return reel_status();
 }
 
+static int donated_session(void)
+{
+    REEL_SCOPED;
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *x = g ? reel_placeholder(REEL_F32, REEL_SHAPE(64), "x") : NULL, *out[2];
+    reel_output("y", reel_tanh(x));
+    int rc = reel_status() ? reel_status() : reel_graph_end(g);
+    reel_session *s = rc ? NULL : reel_session_new(g, REEL_OPTS(session, .donate = "x"));
+    x = reel_arange(REEL_F32, 0, 64, 1);
+    for (int i = 0; i < 3 && s; i++) {
+        if (reel_session_run(s, REEL_FEEDS({"x", x}), REEL_FETCHES("y", "x"), out)) break;
+        x = out[0];
+    }
+    value = reel_status() ? 0 : reel_item(reel_sum(x));
+    reel_session_free(s);
+    if (!rc) reel_graph_free(g);
+    return reel_status();
+}
+
 static int everything(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     struct bodies *b = self;
@@ -551,6 +570,7 @@ static void all(void)
     every_allocation(debugging, "hooks, verifying, stepping");
     every_allocation(on_threads, "a session on two threads");
     every_allocation(donated, "inputs given away");
+    every_allocation(donated_session, "a session's feeds given away");
     stride = 40;
     every_allocation(control, "control flow");
     every_allocation(bodies, "bodies that assign and draw, checkpoints, nodes");

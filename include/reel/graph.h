@@ -104,6 +104,10 @@ typedef struct {
                          environment: all are */
     reel_compile compile; /* REEL_COMPILE=off in the environment forbids it whatever stands here */
     int compile_after;    /* REEL_COMPILE_AUTO: that many runs of a plan; 0: 50 */
+    /* "x" or "x,state": each run takes what is fed by these names (or handles) over from the caller's scope, which may not use it afterwards:
+       that is an error naming the run. A fetch may then lie in its memory, as with .donate of a function. Once the run has taken its
+       memory it is gone even if that fails; a run that is refused before leaves it. What belongs to no scope stays. */
+    const char *donate;
 } reel_session_opts;
 reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o);
 int reel_session_close(

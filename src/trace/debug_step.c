@@ -223,16 +223,13 @@ static int finish(const char *site, reel_stepping *st, reel_tensor *out[])
     const uint32_t locks = st->run.frame->plan->write_locks;
     if (locks && reel_ctx_()->in_hook) return reel_in_hook_(&st->run.rq);
     reel_lock_writes_(locks);
-    const int rc = reel_run_end_(&st->run);
+    int rc = reel_run_end_(&st->run);
     reel_unlock_writes_(locks);
     for (int i = 0; i < st->wants.n_fetches && !rc; i++) {
-        reel_rec *made = st->run.frame->made[i];
-        reel_rec *alias = made->flags & REEL_R_NUM
-                              ? reel_rec_of_(reel_num_at(site, reel_load_number_(made->data, REEL_F64)))
-                              : reel_make_alias_(site, made);
-        if (!alias) return reel_status();
-        out[i] = reel_handle_(alias);
+        reel_rec *const made = st->run.frame->made[i];
+        if (!(out[i] = reel_handle_again_(site, made))) return reel_status();
     }
+    if (!rc && reel_wants_gifts_(st->session, &st->wants)) rc = reel_wants_give_away_(&st->wants, site, out);
     return rc;
 }
 

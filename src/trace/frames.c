@@ -171,6 +171,7 @@ void reel_plan_free_(reel_plan *plan)
     reel_free_(plan->feed_type, nf * sizeof *plan->feed_type);
     reel_free_(plan->feed_strides, nf * sizeof *plan->feed_strides);
     reel_free_(plan->feed_weak, nf * sizeof *plan->feed_weak);
+    reel_free_(plan->feed_given, nf * sizeof *plan->feed_given);
     reel_free_(plan->feed_number, nf * sizeof *plan->feed_number);
     reel_free_(plan->steps, ns * sizeof *plan->steps);
     reel_free_(plan->kernels, ns * sizeof *plan->kernels);

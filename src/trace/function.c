@@ -65,6 +65,7 @@ reel_function *reel_function_new(reel_fn fn, const reel_function_opts *o)
     f->call = opts.call;
     f->eager_first = opts.eager_first;
     f->donate = opts.donate;
+    for (int i = 0; i < fn.n_in; i++) f->gives[i] = opts.donate >> i & 1;
     f->max_traces = opts.max_traces > 0 ? opts.max_traces : 16;
     f->unknown_after = opts.unknown_after ? opts.unknown_after : 3;
     f->check = opts.check;
@@ -158,8 +159,9 @@ static int plain_replay(reel_fn_call *c, reel_fn_trace *t, reel_tensor *out[])
                              .fetch = g->outputs,
                              .effect = t->no_effects,
                              .effects = true,
-                             .donate = c->taped ? 0 : c->f->donate}; /* a tape keeps what it is told of */
-    c->begun = true;
+                             .donate = c->f->donate ? c->f->gives : NULL,
+                             .taped = c->taped,
+                             .begun = &c->begun};
     return reel_player_run_(&t->player, &rq, NULL, 0, out);
 }
 
@@ -410,11 +412,13 @@ static int run(reel_fn_call *c, reel_tensor *out[])
     return rc;
 }
 
-/* Each once, even if it is given twice. */
-static void give_away(const reel_fn_call *c, uint64_t donate)
+/* rc: of the call, whose outputs there are unless it has failed. */
+static int give_away(const reel_fn_call *c, uint64_t donate, int rc, int n_out, reel_tensor **out)
 {
+    int taken = 0;
     for (int i = 0; i < c->n; i++)
-        if (donate >> i & 1 && reel_is_live_(c->in[i])) reel_give_away_(reel_rec_of_(c->in[i]), c->site);
+        if (donate >> i & 1 && !taken) taken = reel_take_over_(c->site, c->in[i], rc ? 0 : n_out, out);
+    return rc ? rc : taken;
 }
 
 int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel_tensor *out[])
@@ -443,14 +447,13 @@ int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel
     }
     if (capturing) {
         const int rc = inlined(&c, out);
-        if (donate && !rc) give_away(&c, donate);
-        return rc;
+        return donate && !rc ? give_away(&c, donate, 0, n_out, out) : rc;
     }
     int rc = resolve(&c);
     if (!rc) rc = run(&c, out);
     for (int i = 0; i < c.n; i++)
         if (c.arg[i]->flags & REEL_R_CELL) reel_release_rec_(c.rec[i]);
-    if (donate && (!rc || c.begun)) give_away(&c, donate);
+    if (donate && (!rc || c.begun)) rc = give_away(&c, donate, rc, n_out, out);
     for (int j = 0; rc && j < n_out; j++) out[j] = NULL;
     return rc;
 }

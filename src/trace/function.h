@@ -49,6 +49,7 @@ enum { REEL_MAX_NOTES = 64, REEL_WHY = 1024 };
 struct reel_function {
     reel_fn fn;
     uint64_t donate;
+    bool gives[REEL_MAX_IN]; /* the same by input */
     const void *statics;
     size_t statics_size;
     reel_tensor **constants;

@@ -405,10 +405,13 @@ static int keep_key(reel_plan *plan, const reel_request *rq)
     plan->feed_strides = reel_alloc_array_(nf + 1, sizeof *plan->feed_strides);
     plan->feed_weak = reel_alloc_array_(nf + 1, sizeof *plan->feed_weak);
     plan->feed_number = reel_alloc_array_(nf + 1, sizeof *plan->feed_number);
+    plan->feed_given = reel_zalloc_((nf + 1) * sizeof *plan->feed_given);
+    if (!plan->feed_given) return REEL_ENOMEM;
     if (!plan->feed || !plan->fetch || !plan->effect || !plan->feed_type || !plan->feed_strides || !plan->feed_weak ||
         !plan->feed_number)
         return REEL_ENOMEM;
     for (size_t i = 0; i < nf; i++) {
+        plan->feed_given[i] = rq->donate && rq->donate[i];
         plan->feed_type[i] = rq->given[i]->type;
         memcpy(plan->feed_strides[i], rq->given[i]->strides, sizeof plan->feed_strides[i]);
         plan->feed_weak[i] = (rq->given[i]->flags & REEL_R_NUM) != 0;

@@ -46,6 +46,21 @@ static int32_t result_of(const planner *p, const pstep *s, int j)
     return -1;
 }
 
+/* The first result that may lie where the feed does. */
+static void find_place(const planner *p, int feed)
+{
+    reel_plan *plan = p->plan;
+    for (int32_t i = 0; i < (int32_t)p->n_steps; i++) {
+        const pstep *s = &p->steps[i];
+        for (int j = 0; j < s->n_out && s->node >= 0; j++) {
+            const int32_t k = result_of(p, s, j);
+            if (k < 0 || plan->donor[k] >= 0 || !goes_over(p, feed, i, j)) continue;
+            plan->donor[k] = feed;
+            return;
+        }
+    }
+}
+
 int reel_plan_given_(planner *p)
 {
     reel_plan *plan = p->plan;
@@ -53,17 +68,7 @@ int reel_plan_given_(planner *p)
     if (!plan->donor) return REEL_ENOMEM;
     memset(plan->donor, 0xff, (p->n_fresh + 1) * sizeof *plan->donor);
     if (p->parent || p->seam >= 0 || p->rq->debug || p->rq->printer || !p->n_fresh) return 0;
-    for (int feed = 0; feed < p->rq->n_feeds; feed++) {
-        bool taken = !may_be_given(p, feed);
-        for (int32_t i = 0; i < (int32_t)p->n_steps && !taken; i++) {
-            const pstep *s = &p->steps[i];
-            for (int j = 0; j < s->n_out && s->node >= 0 && !taken; j++) {
-                const int32_t k = result_of(p, s, j);
-                if (k < 0 || plan->donor[k] >= 0 || !goes_over(p, feed, i, j)) continue;
-                plan->donor[k] = feed;
-                taken = true;
-            }
-        }
-    }
+    for (int feed = 0; feed < p->rq->n_feeds && p->rq->donate; feed++)
+        if (p->rq->donate[feed] && may_be_given(p, feed)) find_place(p, feed);
     return 0;
 }

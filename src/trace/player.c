@@ -63,7 +63,9 @@ static bool fits(const reel_plan *plan, const reel_request *rq)
         plan->debug != rq->debug)
         return false;
     for (int i = 0; i < rq->n_feeds; i++)
-        if (plan->feed[i] != rq->feed[i] || !same_feed(plan, i, rq->given[i])) return false;
+        if (plan->feed[i] != rq->feed[i] || plan->feed_given[i] != (rq->donate && rq->donate[i]) ||
+            !same_feed(plan, i, rq->given[i]))
+            return false;
     for (int i = 0; i < rq->n_fetches; i++)
         if (plan->fetch[i] != rq->fetch[i] || plan->effect[i] != rq->effect[i]) return false;
     return true;
@@ -330,7 +332,7 @@ int reel_read_variables_(const reel_plan *plan, const reel_request *rq, reel_rec
 /* Is that the only use of the feed's memory, so that a result may take it? The caller's scope has the one reference. */
 static bool is_given(const reel_request *rq, int feed)
 {
-    if (feed < 0 || !(rq->donate >> feed & 1)) return false;
+    if (feed < 0) return false;
     const reel_rec *r = rq->given[feed];
     for (int i = 0; i < rq->n_feeds; i++)
         if (i != feed && rq->given[i] == r) return false;
@@ -340,7 +342,7 @@ static bool is_given(const reel_request *rq, int feed)
 static reel_rec *make_fresh(const reel_plan *plan, const reel_request *rq, int i)
 {
     const reel_type *t = &plan->fresh[i];
-    if (REEL_LIKELY(!rq->donate) || !is_given(rq, plan->donor[i])) return reel_make_(rq->site, t);
+    if (REEL_LIKELY(!rq->donate) || rq->taped || !is_given(rq, plan->donor[i])) return reel_make_(rq->site, t);
     int64_t strides[REEL_MAX_RANK];
     reel_shape_strides_(&t->shape, strides);
     return reel_make_view_(rq->site, t, strides, rq->given[plan->donor[i]], 0);
@@ -350,6 +352,7 @@ static reel_rec *make_fresh(const reel_plan *plan, const reel_request *rq, int i
 int reel_make_results_(const reel_plan *plan, const reel_request *rq, const reel_type *cut, reel_frame *f)
 {
     reel_rec **fresh = f->recs + plan->n_feeds + plan->n_vars + plan->first_fresh;
+    if (rq->begun) *rq->begun = true;
     for (int i = 0; i < plan->n_fresh; i++) {
         fresh[i] = NULL; /* dtype 0: it goes over what a variable has, at the end */
         if (plan->fresh[i].dtype && !(fresh[i] = make_fresh(plan, rq, i))) return REEL_ENOMEM;

@@ -45,7 +45,8 @@ reel_session *reel_session_new(reel_graph *g, const reel_session_opts *o)
         return NULL;
     }
     if (s->n_buckets) memcpy(s->buckets, opts.buckets, (size_t)s->n_buckets * sizeof *s->buckets);
-    if (!opts.check_numerics || reel_debug_check_(&s->player) == 0) return s;
+    if (reel_session_donate_(s, g, opts.donate) == 0 && (!opts.check_numerics || reel_debug_check_(&s->player) == 0))
+        return s;
     reel_session_free(s);
     return NULL;
 }
@@ -62,6 +63,7 @@ void reel_session_free(reel_session *s)
     if (!s) return;
     reel_player_drop_(&s->player);
     reel_free_(s->buckets, ((size_t)s->n_buckets + 1) * sizeof *s->buckets);
+    reel_free_(s->donate, s->cap_donate * sizeof *s->donate);
     reel_free_(s, sizeof *s);
 }
 
@@ -112,22 +114,24 @@ int reel_wants_init_(reel_wants *w, const char *fn, int n_feeds, int n_fetches)
 {
     const size_t nf = (size_t)n_feeds, no = (size_t)n_fetches;
     *w = (reel_wants){.fn = fn, .n_feeds = n_feeds, .n_fetches = n_fetches};
-    w->bytes =
-        nf * (sizeof *w->given + sizeof *w->handle + sizeof *w->feed) + no * (sizeof *w->fetch + sizeof *w->effect) + 1;
+    w->bytes = nf * (sizeof *w->given + sizeof *w->handle + sizeof *w->passed + sizeof *w->feed + sizeof *w->gives) +
+               no * (sizeof *w->fetch + sizeof *w->effect) + 1;
     w->block = reel_zalloc_(w->bytes);
     if (!w->block) return REEL_ENOMEM;
     w->given = (reel_rec **)(void *)w->block;
     w->handle = (reel_tensor **)(void *)(w->given + nf);
-    w->feed = (int32_t *)(void *)(w->handle + nf);
+    w->passed = w->handle + nf;
+    w->feed = (int32_t *)(void *)(w->passed + nf);
     w->fetch = w->feed + nf;
     w->effect = w->fetch + no;
+    w->gives = (bool *)(w->effect + no);
     return 0;
 }
 
 void reel_wants_drop_(reel_wants *w)
 {
     for (int i = 0; i < w->n_feeds && w->block; i++)
-        if (w->given[i]) reel_release_rec_(w->given[i]);
+        if (w->given[i] && !w->gives[i]) reel_release_rec_(w->given[i]);
     reel_free_(w->block, w->bytes);
 }
 
@@ -136,6 +140,7 @@ static int give(reel_wants *w, const char *site, int i, const char *what, reel_t
     reel_rec *r = reel_live_(site, w->fn, what, t);
     if (r && r->flags & REEL_R_SPARSE) r = reel_dense_of_(site, r);
     if (!r) return reel_status();
+    w->passed[i] = t;
     w->handle[i] = reel_handle_(r);
     if (r->flags & REEL_R_CELL) {
         w->given[i] = reel_cell_get_(r);
@@ -367,7 +372,8 @@ static bool listening(void)
 
 /* ---- run ------------------------------------------------------------------------------------------- */
 
-static int run(reel_session *s, const char *site, const reel_wants *w, reel_tensor *out[])
+static int run_as(reel_session *s, const char *site, const reel_wants *w, const bool *donate, bool *begun,
+                  reel_tensor *out[])
 {
     const reel_graph *g = s->player.graph;
     reel_request rq = {.site = site,
@@ -378,7 +384,9 @@ static int run(reel_session *s, const char *site, const reel_wants *w, reel_tens
                        .given = w->given,
                        .fetch = w->fetch,
                        .effect = w->effect,
-                       .effects = s->effects};
+                       .effects = s->effects,
+                       .donate = donate,
+                       .begun = begun};
     const reel_capture *capture = reel_capture_now_();
     if (capture && capture->base.symbolic) return rerun(g, &rq, w, false, out); /* where symbolic values may be fed */
     for (int i = 0; i < w->n_feeds; i++)
@@ -393,6 +401,16 @@ static int run(reel_session *s, const char *site, const reel_wants *w, reel_tens
             return s->buckets[i] == n ? reel_player_run_(&s->player, &rq, NULL, 0, out)
                                       : run_padded(s, &rq, w, n, s->buckets[i], out);
     return reel_player_run_(&s->player, &rq, NULL, 0, out);
+}
+
+static int run(reel_session *s, const char *site, reel_wants *w, reel_tensor *out[])
+{
+    bool begun = false;
+    const bool *const gifts = reel_wants_gifts_(s, w);
+    const int rc = run_as(s, site, w, gifts, &begun, out);
+    if (REEL_LIKELY(!gifts) || (rc && !begun)) return rc;
+    const int taken = reel_wants_give_away_(w, site, rc ? NULL : out);
+    return rc ? rc : taken;
 }
 
 int reel_session_check_(const char *site, const char *fn, const reel_session *s, int n_feeds, const void *feeds,

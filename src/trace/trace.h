@@ -262,9 +262,11 @@ typedef struct reel_request {
     const int32_t *feed; /* values */
     reel_rec *const *given;
     const int32_t *fetch, *effect;
-    bool effects;                      /* all assigns, all random reservations */
-    uint8_t debug;                     /* REEL_DEBUG_..., part of the plan's key */
-    uint64_t donate;                   /* bit i: feed i is given away, and is not used afterwards */
+    bool effects;       /* all assigns, all random reservations */
+    uint8_t debug;      /* REEL_DEBUG_..., part of the plan's key */
+    const bool *donate; /* by feed: it is given away, and is not used afterwards; NULL: none is. Part of a plan's key */
+    bool taped;         /* ... but a tape keeps what it is told of */
+    bool *begun;        /* becomes true when a run takes its memory, that of given feeds too; NULL: nobody asks */
     struct reel_plan_printer *printer; /* takes the steps instead of kernels; NULL: nobody. See planner.h */
 } reel_request;
 
@@ -367,6 +369,7 @@ typedef struct reel_plan {
     int64_t (*feed_strides)[REEL_MAX_RANK];
     uint8_t *feed_weak; /* 1: a weak number; 2: and read as an integer, so that its value belongs to the key */
     double *feed_number;
+    bool *feed_given; /* given away */
     bool effects;
     /* what is planned: the graph after the passes, and the request in its values */
     reel_graph *graph;
@@ -462,6 +465,11 @@ void reel_plan_unref_(reel_plan *plan);                            /* under the 
 int reel_session_plans_(reel_session *s);                          /* tests: how many plans it keeps */
 const reel_plan *reel_session_plan_(const reel_session *s);        /* tests: the plan last used, NULL: none */
 void reel_session_poison_(reel_session *s, bool on);               /* tests: fills arenas with NaN before each run */
+
+/* ---- given away (session_donate.c) -------------------------------------------------------------------- */
+reel_tensor *reel_handle_again_(const char *site, reel_rec *r); /* the same tensor under another handle */
+/* t is gone from the caller's scope; an output that is t itself has another handle then. Raises. */
+int reel_take_over_(const char *site, reel_tensor *t, int n_out, reel_tensor **out);
 
 /* ---- compiling (compile.c) --------------------------------------------------------------------------- */
 /* What an option and REEL_COMPILE say together: a reel_pipeline's compile. Raises. */
