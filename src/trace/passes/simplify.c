@@ -91,7 +91,7 @@ static int32_t simple_unary(reel_rewriter *w, int32_t i, int32_t x)
     case REEL_OP_sign: return reel_is_op_(inner, id) ? x : -1;
     case REEL_OP_abs: {
         if (reel_is_op_(inner, id)) return x;
-        const int32_t y = reel_input_of_(g, x, REEL_OP_neg);
+        const int32_t y = dtype_of(g, x) == REEL_U8 ? -1 : reel_input_of_(g, x, REEL_OP_neg); /* -1 is 255 there */
         return y >= 0 && !is_weak(w, y) ? reel_emit_(w, i, w->from->nodes[i].op, NULL, &y, 1, 1) : -1;
     }
     default: break;
