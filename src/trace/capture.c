@@ -78,6 +78,15 @@ static bool is_changed(const reel_capture *c, const reel_rec *cell)
     return false;
 }
 
+/* Is what the cell holds the result of an op of the trace? Then its id is that result's: in a sub-graph, where the two are inputs of their
+   own, it must not lead to the variable, whose gradient it would add to. */
+static bool is_from_trace(const reel_capture *c, const reel_rec *cell, const reel_rec *value)
+{
+    while (c->parent) c = c->parent;
+    const int32_t v = reel_map_get_(&c->graph->ids, value->id);
+    return v >= 0 && v != reel_map_get_(&c->graph->cells, cell->id | REEL_FIRST_READ);
+}
+
 /* value: the record a tape may keep for this read, so its id must lead to the same value. */
 static int32_t read_cell(reel_capture *c, reel_rec *cell, const reel_rec *value, const char *site)
 {
@@ -100,7 +109,7 @@ static int32_t read_cell(reel_capture *c, reel_rec *cell, const reel_rec *value,
         }
         if (v < 0 || reel_map_put_(&c->graph->cells, cell->id, v)) return -1;
     }
-    if (value && value != cell) {
+    if (value && value != cell && !(c->parent && is_from_trace(c, cell, value))) {
         const int32_t known = reel_map_get_(&c->graph->ids, value->id);
         if (known < 0 && reel_map_put_(&c->graph->ids, value->id, v)) return -1;
         if (known >= 0 && known != v) return keep_apart(c, cell) ? -1 : v;

@@ -1,5 +1,6 @@
 /* choose_body.c: steps with bodies of their own: calls, gradients, control flow. Each body is generated where it stands, in the open
    graph, from values of the types that it will be called with. */
+#include <string.h>
 #include "generate.h"
 
 /* What a body's generation changes in g. */
@@ -138,6 +139,24 @@ bool choose_custom_grad(fuzz_gen *g, fuzz_step *s)
     return end_body(g, &o, s, 1, 1, add(g, FUZZ_mul_tanh, g->b->in0 + 2, g->b->in0 + 1, 0), -1);
 }
 
+/* Indices that were chosen for a size: out of range elsewhere, which is an error eagerly and nothing where the result is not used. */
+static bool has_indices(const fuzz_block *b)
+{
+    for (int i = 0; b && i < b->n_steps; i++) {
+        const fuzz_kind k = b->steps[i].kind;
+        if (k == FUZZ_gather || k == FUZZ_index_add || k == FUZZ_index_copy) return true;
+        for (int j = 0; j < FUZZ_BLOCKS; j++)
+            if (has_indices(b->steps[i].block[j])) return true;
+    }
+    return false;
+}
+
+static bool same_sizes(const reel_type *a, const reel_type *b)
+{
+    if (a->shape.rank != b->shape.rank) return false;
+    return memcmp(a->shape.dims, b->shape.dims, (size_t)a->shape.rank * sizeof *a->shape.dims) == 0;
+}
+
 bool choose_call(fuzz_gen *g, fuzz_step *s)
 {
     outside o;
@@ -146,7 +165,7 @@ bool choose_call(fuzz_gen *g, fuzz_step *s)
     if (a < 0 || !g->custom || !known(type_of(g, a))) return false;
     if (g->control) return false;   /* it may draw, or have custom gradients */
     s->n[0] = type_of(g, a)->dtype; /* no weak number: control flow within would refuse it */
-    if (p->inner) return true;
+    if (p->inner) return same_sizes(type_of(g, a), type_of(g, p->inner->in0)) || !has_indices(p->inner);
     if (!open_body(g, &o, 1, &a, NULL, true, true)) return false;
     g->orders += 2; /* it may be called anywhere */
     g->custom = false;
