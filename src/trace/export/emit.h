@@ -109,7 +109,9 @@ typedef struct reel_helper {
 typedef struct reel_known {
     const char *name, *text; /* C that begins with the result's type */
 } reel_known;
-extern const reel_known reel_matrix_helpers_[], reel_grid_helpers_[]; /* matrix.c; of double, of T; NULL ends them */
+/* Of double and integers; of T. NULL ends them. */
+extern const reel_known reel_matrix_helpers_[], reel_ctc_helpers_[], reel_roi_helpers_[], reel_random_helpers_[];
+extern const reel_known reel_grid_helpers_[];
 /* The definitions of all helpers that text mentions, and of those that they mention, go to the exporter. */
 int reel_need_helpers_(struct reel_exporter *x, const char *text);
 int reel_add_helper_(struct reel_exporter *x, const char *name, const char *text); /* once */

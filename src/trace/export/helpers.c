@@ -1,5 +1,5 @@
-/* helpers.c: functions that exported files have where they need them: what libm lacks, 16-bit floats, integers that never trap, random
-   numbers. In the language of elementwise.def; each is written for float (name_f32) and double (name_f64), or once as it stands. */
+/* helpers.c: functions that exported files have where they need them: what libm lacks, 16-bit floats, integers that never
+   trap. In the language of elementwise.def; each is written for float (name_f32) and double (name_f64), or once as it stands. */
 #include <string.h>
 #include "core/alloc.h"
 #include "emit.h"
@@ -109,35 +109,6 @@ static const reel_known plain[] = {
                     "    return k < n ? k : 2 * n - 2 - k;\n}\n"},
     {"pad_symmetric", "long pad_symmetric(long i, long n)\n{\n    const long k = pad_wrap(i, 2 * n);\n"
                       "    return k < n ? k : 2 * n - 1 - k;\n}\n"},
-    {"philox", "void philox(uint64_t key, uint64_t low, uint64_t high, uint32_t w[4]) /* Philox4x32-10 */\n{\n"
-               "    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);\n"
-               "    uint32_t c0 = (uint32_t)low, c1 = (uint32_t)(low >> 32), c2 = (uint32_t)high, c3 = (uint32_t)(high "
-               ">> 32);\n"
-               "    for (int round = 0; round < 10; round++) {\n"
-               "        const uint64_t p0 = (uint64_t)0xd2511f53u * c0, p1 = (uint64_t)0xcd9e8d57u * c2;\n"
-               "        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;\n        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;\n"
-               "        c1 = (uint32_t)p1;\n        c3 = (uint32_t)p0;\n        k0 += 0x9e3779b9u;\n        k1 += "
-               "0xbb67ae85u;\n    }\n"
-               "    w[0] = c0;\n    w[1] = c1;\n    w[2] = c2;\n    w[3] = c3;\n}\n"},
-    {"random_word",
-     "uint32_t random_word(uint64_t key, uint64_t counter, uint64_t high, long i) /* word i of a draw */\n{\n"
-     "    uint32_t w[4];\n    philox(key, counter + (uint64_t)i / 4, high, w);\n    return w[i % 4];\n}\n"},
-    {"random_bits",
-     "uint64_t random_bits(uint64_t key, uint64_t counter, long i)\n{\n"
-     "    return (uint64_t)random_word(key, counter, 0, i) << 32 | random_word(key, counter, 1, i);\n}\n"},
-    {"random_below", "uint64_t random_below(uint64_t bits, uint64_t n) /* the upper 64 bits of a product */\n{\n"
-                     "    const uint64_t a = bits >> 32, b = bits & 0xffffffffu, c = n >> 32, d = n & 0xffffffffu;\n"
-                     "    const uint64_t bd = b * d, ad = a * d + (bd >> 32), bc = b * c + (ad & 0xffffffffu);\n"
-                     "    return a * c + (ad >> 32) + (bc >> 32);\n}\n"},
-    {"random_fraction", "double random_fraction(uint64_t bits) /* in [0, 1) */\n{\n"
-                        "    return (double)(int64_t)(bits >> 11) * 0x1p-53;\n}\n"},
-    {"uniform",
-     "double uniform(uint32_t word, int bits, double low, double span, double top)\n{\n"
-     "    const double x = (double)(int32_t)(word >> (32 - bits)) * (1.0 / (double)(1 << bits)) * span + low;\n"
-     "    return x > top ? top : x;\n}\n"},
-    {"gauss", "double gauss(double u, double turn, int odd) /* Box and Muller; turn in quarters of a circle */\n{\n"
-              "    const double r = sqrt(-2.0 * log(u)), a = 1.57079632679489661923 * turn;\n"
-              "    return r * (odd ? sin(a) : cos(a));\n}\n"},
 };
 
 static bool has_helper(const reel_exporter *x, const char *name)
@@ -188,8 +159,11 @@ static int need(reel_exporter *x, const char *s, size_t n)
 {
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (strlen(plain[i].name) == n && memcmp(plain[i].name, s, n) == 0) return add_plain(x, &plain[i]);
-    for (const reel_known *k = reel_matrix_helpers_; k->name; k++)
-        if (strlen(k->name) == n && memcmp(k->name, s, n) == 0) return add_plain(x, k);
+    static const reel_known *const lists[] = {reel_matrix_helpers_, reel_ctc_helpers_, reel_roi_helpers_,
+                                              reel_random_helpers_};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (const reel_known *k = lists[i]; k->name; k++)
+            if (strlen(k->name) == n && memcmp(k->name, s, n) == 0) return add_plain(x, k);
     if (n < 5 || (memcmp(s + n - 4, "_f32", 4) != 0 && memcmp(s + n - 4, "_f64", 4) != 0)) return 0;
     for (size_t i = 0; i < sizeof real / sizeof *real; i++)
         if (strlen(real[i].name) == n - 4 && memcmp(real[i].name, s, n - 4) == 0)

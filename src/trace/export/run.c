@@ -272,17 +272,12 @@ static int put_arguments(const runner *r, const reel_ccall *c)
     return reel_status();
 }
 
-static int put_call(const runner *r, const reel_ccall *c)
+static int put_step(const runner *r, const reel_ccall *c)
 {
     reel_exporter *x = r->x;
     const planner *p = r->p;
     reel_text *t = &r->q->run;
     const reel_node *n = c->node >= 0 ? &p->g->nodes[c->node] : NULL;
-    if (c->draws && c->function >= 0)
-        reel_text_fmt_(t, "    counter = %s_vars.random[%d][1];\n", x->name, c->generator);
-    if (c->draws)
-        reel_text_fmt_(t, "    %s_vars.random[%d][1] += %lluu;\n", x->name, c->generator, (unsigned long long)c->draws);
-    if (c->function < 0) return 0;
     const reel_cfunction *f = &x->functions[c->function];
     reel_text_fmt_(t, c->hands_on ? "    if ((rc = %s(" : c->fails ? "    if (%s(" : "    %s(", f->name);
     if (put_arguments(r, c)) return reel_status();
@@ -296,6 +291,18 @@ static int put_call(const runner *r, const reel_ccall *c)
     if (n && n->site && *n->site) reel_text_fmt_(t, " /* %s */", reel_site_base_(n->site));
     reel_text_add_(t, "\n");
     return 0;
+}
+
+static int put_call(const runner *r, const reel_ccall *c)
+{
+    reel_exporter *x = r->x;
+    reel_text *t = &r->q->run;
+    if (c->draws && c->function >= 0)
+        reel_text_fmt_(t, "    counter = %s_vars.random[%d][1];\n", x->name, c->generator);
+    const int rc = c->function >= 0 ? put_step(r, c) : 0;
+    if (c->draws && !rc) /* one that refuses its data takes none */
+        reel_text_fmt_(t, "    %s_vars.random[%d][1] += %lluu;\n", x->name, c->generator, (unsigned long long)c->draws);
+    return rc ? rc : reel_status();
 }
 
 /* A copy of a value into dense memory, as a function like any other. */
