@@ -56,6 +56,8 @@ typedef struct export_side {
     int n;
     const char *const *name;
     const reel_type *type;
+    const int
+        *counted; /* NULL: none; of each output whether it has a count, which follows it in the file as an int64_t */
 } export_side;
 
 static void export_arrays(FILE *f, const char *prefix, const export_side *s)
@@ -67,9 +69,11 @@ static void export_arrays(FILE *f, const char *prefix, const export_side *s)
 
 static void export_transfer(FILE *f, const char *how, const char *prefix, const export_side *s)
 {
-    for (int i = 0; i < s->n; i++)
+    for (int i = 0; i < s->n; i++) {
         fprintf(f, "        if (%s(%s%d, sizeof *%s%d, %lld, f) != %lld) return 3;\n", how, prefix, i, prefix, i,
                 (long long)reel_shape_count(s->type[i].shape), (long long)reel_shape_count(s->type[i].shape));
+        if (s->counted && s->counted[i]) fprintf(f, "        if (%s(&n%d, 8, 1, f) != 1) return 3;\n", how, i);
+    }
 }
 
 /* main: runs the exported file `runs` times; with after, also gives out the bytes of its variables at the end. */
@@ -83,6 +87,8 @@ static void export_main(const char *name, const export_side *in, const export_si
     fprintf(f, "#include <stdio.h>\n#include <stdlib.h>\n#include \"%s.h\"\n", name);
     export_arrays(f, "x", in);
     export_arrays(f, "y", out);
+    for (int i = 0; i < out->n && out->counted; i++)
+        if (out->counted[i]) fprintf(f, "static int64_t n%d;\n", i);
     fprintf(f,
             "int main(int argc, char **argv)\n{\n    %s_inputs in;\n    %s_outputs out;\n    FILE *f, *from, *to;\n"
             "    if (argc < 3) return 2;\n    from = fopen(argv[1], \"rb\");\n    to = fopen(argv[2], \"wb\");\n"
@@ -100,6 +106,8 @@ static void export_main(const char *name, const export_side *in, const export_si
             name, name, name, name);
     for (int i = 0; i < in->n; i++) fprintf(f, "    in.%s = x%d;\n", in->name[i], i);
     for (int i = 0; i < out->n; i++) fprintf(f, "    out.%s = y%d;\n", out->name[i], i);
+    for (int i = 0; i < out->n && out->counted; i++)
+        if (out->counted[i]) fprintf(f, "    out.%s_count = &n%d;\n", out->name[i], i);
     fprintf(f,
             "    (void)in;\n    (void)out;\n    f = NULL;\n    (void)f;\n    for (int r = 0; r < %d; r++) {\n        f "
             "= from;\n",

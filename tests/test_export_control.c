@@ -420,7 +420,7 @@ static void test_program(const struct program *p, const char *passes)
                                     NULL);
     reel_function_free(f);
     if (TAP_OK(rc == 0, "%s: exported", p->name)) {
-        const export_side from = {p->n_in, in_names, in}, to = {p->n_out, out_names, out};
+        const export_side from = {p->n_in, in_names, in, NULL}, to = {p->n_out, out_names, out, NULL};
         check_runs(&a, p, &from, &to);
     } else if (reel_take_error(&e)) {
         tap_note("%s", e.text);
@@ -480,7 +480,7 @@ static void test_refusals(void)
     rc = reel_export_function_c(f, REEL_OPTS(export, .name = "sizes", .folder = export_folder), NULL);
     reel_function_free(f);
     TAP_OK(rc == REEL_ETRACE && reel_take_error(&e) &&
-               strstr(e.text, "reel_nonzero has no exported form: its sizes depend on data"),
+               strstr(e.text, "reel_nonzero has no exported form here: its size depends on data"),
            "what a body cannot is an error: %s", e.text);
 }
 

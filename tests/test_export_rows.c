@@ -20,7 +20,8 @@ static int part = 1, parts = 1;
 /* The arrays of one file. */
 typedef struct batch {
     reel_tensor *in[MOST], *want[MOST];
-    reel_type in_type[MOST], out_type[MOST];
+    reel_type in_type[MOST], out_type[MOST], file_type[MOST]; /* the file's: of the most there can be */
+    int counted[MOST], axis[MOST];                            /* along which it says how many there are */
     char in_name[MOST][24], out_name[MOST][24];
     const char *in_names[MOST], *out_names[MOST];
     const reel_op *op[MOST];
@@ -126,17 +127,39 @@ static bool close_to(double got, double want, reel_dtype d, double scale)
     return isfinite(got) && isfinite(want) && fabs(got - want) <= tolerance(d, scale) * fmax(1, fabs(want));
 }
 
+/* Where element i of a result lies in the file's array. */
+static int64_t place_of(int k, int64_t i)
+{
+    const reel_shape *have = &b.out_type[k].shape, *room = &b.file_type[k].shape;
+    int64_t at = 0, by = 1;
+    for (int d = have->rank - 1; d >= 0; i /= have->dims[d], by *= room->dims[d--]) at += i % have->dims[d] * by;
+    return at;
+}
+
+/* The array; then, where the size depends on data, how many there are: zeros behind them. */
 static bool same(FILE *f, int k)
 {
     const reel_type *t = &b.out_type[k];
-    const int64_t n = reel_shape_count(t->shape);
+    const int64_t n = reel_shape_count(t->shape), room = reel_shape_count(b.file_type[k].shape);
     const size_t size = reel_dtype_size(t->dtype);
-    char *got = malloc((size_t)n * size + 1);
+    char *got = malloc((size_t)room * size + 1);
     double *want = malloc(((size_t)n + 1) * sizeof *want);
-    bool ok = fread(got, size, (size_t)n, f) == (size_t)n && reel_read_f64(b.want[k], want, (size_t)n) == 0;
+    int64_t count = 0;
+    bool ok = fread(got, size, (size_t)room, f) == (size_t)room && reel_read_f64(b.want[k], want, (size_t)n) == 0;
+    if (b.counted[k]) {
+        const int axis = b.axis[k];
+        ok = ok && fread(&count, 8, 1, f) == 1 && count == t->shape.dims[axis];
+        int64_t inner = 1;
+        for (int d = axis + 1; d < t->shape.rank; d++) inner *= t->shape.dims[d];
+        for (int64_t i = 0; ok && i < room * (int64_t)size; i++)
+            if (i / (int64_t)size / inner % b.file_type[k].shape.dims[axis] >= count) ok = got[i] == 0;
+        if (!ok)
+            tap_note("%s: %s: %lld of them, eager has %lld; or no zeros behind", b.op[k]->name, b.out_name[k],
+                     (long long)count, (long long)t->shape.dims[axis]);
+    }
     for (int64_t i = 0; ok && i < n; i++) {
         double x;
-        reel_convert_(&x, REEL_F64, 1, got + (size_t)i * size, t->dtype, 1, 1);
+        reel_convert_(&x, REEL_F64, 1, got + (size_t)place_of(k, i) * size, t->dtype, 1, 1);
         ok = close_to(x, want[i], t->dtype, b.scale[k]);
         if (!ok) {
             char text[200];
@@ -150,6 +173,34 @@ static bool same(FILE *f, int k)
     return ok;
 }
 
+/* What the header says of the outputs: their sizes, and which have a count. */
+static bool read_header(const char *name)
+{
+    static char text[1 << 20];
+    FILE *f = export_open(name, ".h", "r");
+    const size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f) fclose(f);
+    text[n] = '\0';
+    for (int k = 0; k < b.n_out; k++) {
+        char member[64];
+        snprintf(member, sizeof member, " *%s; /* %s[", b.out_name[k], reel_dtype_name(b.out_type[k].dtype));
+        const char *at = strstr(text, member);
+        if (!at) return false;
+        at += strlen(member);
+        b.file_type[k] = b.out_type[k];
+        for (int d = 0; d < b.out_type[k].shape.rank; d++) {
+            char *end;
+            b.file_type[k].shape.dims[d] = strtoll(at, &end, 10);
+            at = end + 1;
+        }
+        snprintf(member, sizeof member, " *%s_count; /* how many there are along axis ", b.out_name[k]);
+        at = strstr(text, member);
+        b.counted[k] = at != NULL;
+        if (at) b.axis[k] = (int)strtol(at + strlen(member), NULL, 10);
+    }
+    return true;
+}
+
 /* ---- one file -------------------------------------------------------------------------------------------------- */
 static void flush(reel_graph *g)
 {
@@ -160,7 +211,9 @@ static void flush(reel_graph *g)
                             REEL_OPTS(export, .name = name, .folder = export_folder, .passes = "none"), NULL) == 0;
     if (!TAP_OK(ok, "exported:%s", b.rows) && reel_take_error(&e)) tap_note("%s", e.text);
     if (!ok) return;
-    const export_side in = {b.n_in, b.in_names, b.in_type}, out = {b.n_out, b.out_names, b.out_type};
+    if (!TAP_OK(read_header(name), "its header names the results")) return;
+    const export_side in = {b.n_in, b.in_names, b.in_type, NULL};
+    const export_side out = {b.n_out, b.out_names, b.file_type, b.counted};
     export_main(name, &in, &out, 1, false, false);
     FILE *f = export_open(name, ".in", "wb");
     for (int i = 0; i < b.n_in; i++) ok = ok && export_put(f, b.in[i]);
@@ -171,7 +224,8 @@ static void flush(reel_graph *g)
     int n_bad = 0;
     for (int k = 0; f && k < b.n_out; k++) {
         const long before = ftell(f);
-        const size_t bytes = (size_t)reel_shape_count(b.out_type[k].shape) * reel_dtype_size(b.out_type[k].dtype);
+        const size_t bytes = (size_t)reel_shape_count(b.file_type[k].shape) * reel_dtype_size(b.out_type[k].dtype) +
+                             (b.counted[k] ? 8 : 0);
         n_bad += !same(f, k);
         fseek(f, before + (long)bytes, SEEK_SET);
     }

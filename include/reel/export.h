@@ -26,8 +26,9 @@ typedef struct {
 
 /* Writes g, specialised for its feeds, as C. feeds: names of placeholders or outputs; none: all placeholders that the fetches need. A
    fetched variable is assigned, as by a session. out may be NULL. The values of variables and the states of random generators
-   are those of this moment. Errors: an op without an exported form (REEL_ETRACE, with its name and line), an unknown dimension, a
-   file that cannot be written (REEL_EIO). Files come whole or not at all. */
+   are those of this moment. A fetch whose size depends on data has an array of the most there can be, and a member NAME_count.
+   Errors: an op without an exported form, or that reads such a size (REEL_ETRACE, with its name and line), an unknown
+   dimension, a file that cannot be written (REEL_EIO). Files come whole or not at all. */
 int reel_export_c_at(const char *site, reel_graph *g, reel_names feeds, reel_names fetches, const reel_export_opts *o,
                      reel_export_info *out);
 /* The trace of f's most recent call (reel_function_graph), with all its assignments. */

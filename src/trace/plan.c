@@ -248,13 +248,17 @@ static int take_op(planner *p, size_t i, bool types_only)
     const reel_node *n = &p->g->nodes[i];
     reel_dtype in_dtype[REEL_MAX_IN];
     reel_type out[REEL_MAX_OUT];
-    int rc = infer(p, n, in_dtype, out);
+    reel_plan_printer *printer = types_only ? NULL : p->rq->printer;
+    const bool dynamic = (n->op->flags & REEL_OPF_DYNAMIC) && !types_only;
+    int rc = printer ? printer->node(printer, p, i) : 0;
+    if (!rc) rc = infer(p, n, in_dtype, out);
     if (!rc && !types_only) rc = check_numbers(p, n, in_dtype);
     int kind = STEP_RUN;
-    if ((n->op->flags & REEL_OPF_DYNAMIC) && !types_only) kind = p->parent && i == p->first ? STEP_FILL : STEP_COUNT;
+    if (dynamic && !printer) kind = p->parent && i == p->first ? STEP_FILL : STEP_COUNT;
+    if (dynamic && printer && !rc) rc = printer->bound(printer, p, i, out);
     if (kind == STEP_FILL && !rc) rc = put_size(p, n, out);
     if (rc) return rc;
-    bool empty = n->n_out > 0;
+    bool empty = n->n_out > 0 && !(dynamic && printer); /* which counts all the same */
     for (int k = 0; k < n->n_out; k++) {
         if (!p->fed[n->first_out + k]) set_dense(&p->v[n->first_out + k], &out[k], n->first_out + k);
         empty = empty && reel_count_(&out[k].shape) == 0;

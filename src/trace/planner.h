@@ -98,6 +98,10 @@ typedef struct planner {
 
 /* Who takes a plan's steps instead of kernels that are prepared: the C exporter. Such a plan cannot be run. */
 typedef struct reel_plan_printer {
+    /* Node i, an op, when its inputs' types are known. */
+    int (*node)(struct reel_plan_printer *self, const planner *p, size_t i);
+    /* Node i's sizes depend on data: puts the most there can be into out's unknown dimensions. */
+    int (*bound)(struct reel_plan_printer *self, const planner *p, size_t i, reel_type *out);
     /* Step i, when its memory is about to be laid out: says how many bytes it works in. */
     int (*step)(struct reel_plan_printer *self, const planner *p, size_t i, size_t *workspace);
     int (*done)(struct reel_plan_printer *self, const planner *p); /* everything has its place in p->plan->slots */

@@ -104,7 +104,7 @@ static void note_program(const compare *c, written *w, const results *want)
     for (int i = 0; i < FUZZ_VARS; i++) w->init[i] = bytes_of(c->p->init[i], &n);
 }
 
-/* "reel_nonzero has no exported form: its sizes depend on data", without where it stands. */
+/* "reel_bincount_grow has no exported form: its size depends on data", without where it stands. */
 static void count_refusal(fuzz_stats *stats, const char *text)
 {
     const char *from = strstr(text, "reel_export_c: ");

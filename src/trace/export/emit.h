@@ -56,6 +56,7 @@ typedef struct reel_emit {
     bool fails;            /* the body returns 0, or 1: it refuses its data */
     bool hands_on;         /* it fails with the number of an error, which a function that it calls has given it */
     const char *refuses;   /* what it says then */
+    bool counts;           /* it says how much there is: the parameter is `count` */
     uint64_t draws;        /* counters to take: the parameters are `key` and `counter` */
     reel_generator *generator;
     reel_text body;
@@ -132,8 +133,18 @@ typedef struct reel_ccall {
     uint64_t draws;
     const char *work_type;
     bool work, fails, hands_on;
+    int count; /* which of the run's counts it gives; REEL_NO_COUNT */
     char *refuses;
 } reel_ccall;
+
+/* A value whose size depends on data: `axis` has as many as count number `count` says, which node has counted. */
+enum { REEL_NO_COUNT = -1 };
+typedef struct reel_sized {
+    bool known; /* looked at */
+    int count, axis;
+    int32_t node;
+    const char *name; /* of a fetch: the member that says how many */
+} reel_sized;
 
 typedef struct reel_cfunction {
     char *name;
@@ -162,6 +173,11 @@ typedef struct reel_eplan {
     size_t n_places, cap_places;
     reel_text run; /* its lines */
     size_t arena_bytes;
+    reel_sized *sized; /* by value; NULL: nothing depends on data */
+    int32_t *counted;  /* by count: the node */
+    reel_sized *fetched; /* by fetch; NULL likewise */
+    size_t n_values, n_fetched, cap_counted;
+    int n_counts;
     reel_emit emit; /* the step at hand */
 } reel_eplan;
 
@@ -193,7 +209,12 @@ reel_eplan *reel_eplan_new_(reel_exporter *x, bool part); /* step.c; NULL: raise
 void reel_eplan_free_(reel_eplan *q);
 int reel_export_step_(reel_plan_printer *self, const planner *p, size_t i, size_t *workspace); /* step.c */
 int reel_export_done_(reel_plan_printer *self, const planner *p);                              /* run.c */
-bool reel_mentions_(const char *text, const char *word);                                       /* scalar.c */
+/* sizes.c */
+int reel_export_sizes_check_(reel_plan_printer *self, const planner *p, size_t i);
+int reel_export_bound_(reel_plan_printer *self, const planner *p, size_t i, reel_type *out);
+int reel_export_count_of_(const reel_eplan *q, int32_t node);
+int reel_export_sized_fetches_(reel_eplan *q, const planner *p); /* raises those that none may read */
+bool reel_mentions_(const char *text, const char *word); /* scalar.c */
 /* control.c: of an op with sub-graphs, or that draws once more what one has drawn; NULL: it is neither. */
 reel_emitter *reel_control_emitter_(const reel_op *op, const void *attr);
 char *reel_take_name_(reel_exporter *x, const char *prefix,
@@ -212,6 +233,6 @@ int reel_emit_copy_(reel_emit *e); /* input 0 into output 0 */
 int64_t reel_const_low_(const reel_rec *rec);  /* elements of it below rec->data */
 int64_t reel_const_span_(const reel_rec *rec); /* elements */
 void reel_export_values_(reel_text *out, reel_dtype d, const char *data, int64_t n); /* {1, 2, ...} */
-int reel_export_data_(reel_exporter *x); /* constants and variables: source, weights, header's struct */
-int reel_export_files_(reel_exporter *x, const planner *p); /* files.c */
+int reel_export_data_(reel_exporter *x);                 /* constants and variables: source, weights, header's struct */
+int reel_export_files_(reel_eplan *q, const planner *p); /* files.c; the whole graph's plan */
 #endif

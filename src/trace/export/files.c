@@ -22,8 +22,22 @@ static void put_member(reel_text *t, const char *constant, const reel_type *type
                    (long long)reel_count_(&type->shape));
 }
 
-static void put_structs(reel_exporter *x, const planner *p)
+/* A fetch whose size depends on data has a member more. */
+static void put_fetch(const reel_eplan *q, const planner *p, int i)
 {
+    const char *name = q->x->fetch_name[i];
+    const reel_type *type = &p->results[i].type;
+    const reel_sized *s = q->fetched ? &q->fetched[i] : NULL;
+    put_member(&q->x->header, "", type, name);
+    if (s && s->name)
+        reel_text_fmt_(&q->x->header,
+                       "    int64_t *%s; /* how many there are along axis %d of %s, at most %lld; may be NULL */\n",
+                       s->name, s->axis, name, (long long)type->shape.dims[s->axis]);
+}
+
+static void put_structs(const reel_eplan *q, const planner *p)
+{
+    reel_exporter *x = q->x;
     reel_text *t = &x->header;
     reel_text_fmt_(t,
                    "/* What a run reads: dense arrays in C order, the last index fastest. */\n"
@@ -35,13 +49,14 @@ static void put_structs(reel_exporter *x, const planner *p)
                    "} %s_inputs;\n/* What it writes: the caller's arrays, which overlap nothing else. */\n"
                    "typedef struct %s_outputs {\n",
                    x->name, x->name);
-    for (int i = 0; i < p->rq->n_fetches; i++) put_member(t, "", &p->results[i].type, x->fetch_name[i]);
+    for (int i = 0; i < p->rq->n_fetches; i++) put_fetch(q, p, i);
     if (!p->rq->n_fetches) reel_text_add_(t, "    char nothing;\n");
     reel_text_fmt_(t, "} %s_outputs;\n\n", x->name);
 }
 
-static void put_header(reel_exporter *x, const planner *p, const reel_text *structs)
+static void put_header(const reel_eplan *q, const planner *p, const reel_text *structs)
 {
+    reel_exporter *x = q->x;
     char up[128];
     upper(x->name, up);
     reel_text *t = &x->header;
@@ -58,7 +73,7 @@ static void put_header(reel_exporter *x, const planner *p, const reel_text *stru
                    x->consts_bytes, up, up, up, x->arena_bytes, up, x->vars_bytes, up, x->consts_bytes, up,
                    x->arena_bytes + x->vars_bytes, up, ram);
     reel_text_put_(t, reel_text_of_(structs), structs->n);
-    put_structs(x, p);
+    put_structs(q, p);
     if (x->side)
         reel_text_fmt_(
             t,
@@ -146,8 +161,9 @@ static void put_errors(const reel_exporter *x, reel_text *t)
     reel_text_add_(t, "    return code == 0 ? \"no error\" : \"no such error\";\n}\n\n");
 }
 
-static void put_source(reel_exporter *x)
+static void put_source(const reel_eplan *q)
 {
+    reel_exporter *x = q->x;
     reel_text *t = &x->source;
     reel_text_fmt_(t,
                    "/* %s.c: written by reel_export_c; see %s.h. C99, libm, no other dependency. */\n"
@@ -180,6 +196,7 @@ static void put_source(reel_exporter *x)
                    "    (void)%s_arena;\n",
                    x->name, x->name, x->name, reel_mentions_(run, "counter") ? "    uint64_t counter;\n" : "",
                    reel_mentions_(run, "rc") ? "    int rc;\n" : "", x->name);
+    if (q->n_counts) reel_text_fmt_(t, "    int64_t count[%d] = {0};\n    (void)count;\n", q->n_counts);
     if (x->side) reel_text_fmt_(t, "    if (!%s_loaded) return -1;\n", x->name);
     reel_text_put_(t, run, x->run.n);
     reel_text_add_(t, "    return 0;\n}\n");
@@ -225,8 +242,9 @@ static int write_all(const reel_exporter *x)
     return rc;
 }
 
-int reel_export_files_(reel_exporter *x, const planner *p)
+int reel_export_files_(reel_eplan *q, const planner *p)
 {
+    reel_exporter *x = q->x;
     reel_text structs = {0};
     if (x->side) reel_text_put_(&x->weights, "REELEXP1\0\0\0\0\0\0\0\0", 16);
     int rc = reel_export_data_(x); /* the struct of variables goes to the header */
@@ -234,8 +252,8 @@ int reel_export_files_(reel_exporter *x, const planner *p)
     x->header = (reel_text){0};
     if (!rc) {
         finish_weights(x);
-        put_header(x, p, &structs);
-        put_source(x);
+        put_header(q, p, &structs);
+        put_source(q);
         rc = reel_status();
     }
     reel_text_free_(&structs);

@@ -268,7 +268,11 @@ static int put_arguments(const runner *r, const reel_ccall *c)
         put_arena(r, t, (int64_t)p->plan->steps[c->step].work, dtype_of(c->work_type));
         comma = ", ";
     }
-    if (c->draws) reel_text_fmt_(t, "%s%s_vars.random[%d][0], counter", comma, r->x->name, c->generator);
+    if (c->draws) {
+        reel_text_fmt_(t, "%s%s_vars.random[%d][0], counter", comma, r->x->name, c->generator);
+        comma = ", ";
+    }
+    if (c->count != REEL_NO_COUNT) reel_text_fmt_(t, "%s&count[%d]", comma, c->count);
     return reel_status();
 }
 
@@ -317,7 +321,7 @@ static int put_copy(const runner *r, const reel_result *q, const char *to)
     e->body.n = e->words.n = 0;
     e->n_words = e->depth = 0;
     e->work = 0;
-    e->fails = e->hands_on = false;
+    e->fails = e->hands_on = e->counts = false;
     e->draws = 0;
     e->in[0] = (reel_eoperand){.dtype = q->type.dtype, .rank = q->type.shape.rank, .given = true, .name = "x"};
     memcpy(e->in[0].dims, q->type.shape.dims, sizeof e->in[0].dims);
@@ -354,6 +358,17 @@ static int put_fetches(const runner *r)
         if (rc) return rc;
     }
     return 0;
+}
+
+/* How many there are of what is fetched, where that depends on data. */
+static int put_counts(const runner *r)
+{
+    const int rc = reel_export_sized_fetches_(r->q, r->p);
+    for (int i = 0; i < r->p->rq->n_fetches && r->q->fetched && !rc; i++) {
+        const reel_sized *s = &r->q->fetched[i];
+        if (s->name) reel_text_fmt_(&r->q->run, "    if (out->%s) *out->%s = count[%d];\n", s->name, s->name, s->count);
+    }
+    return rc ? rc : reel_status();
 }
 
 /* First those whose new value is another variable's old one go aside. */
@@ -397,7 +412,7 @@ static int finish(reel_eplan *q, const planner *p)
     x->run = q->run;
     q->run = (reel_text){0};
     x->arena_bytes = q->arena_bytes;
-    return reel_export_files_(x, p);
+    return reel_export_files_(q, p);
 }
 
 int reel_export_done_(reel_plan_printer *self, const planner *p)
@@ -417,6 +432,7 @@ int reel_export_done_(reel_plan_printer *self, const planner *p)
     for (size_t i = 0; i < p->n_fresh && !rc; i++) rc = place_fresh(&r, (int32_t)i);
     for (size_t i = 0; i < q->n_calls && !rc; i++) rc = put_call(&r, &q->calls[i]);
     if (!rc) rc = put_fetches(&r);
+    if (!rc) rc = put_counts(&r);
     if (!rc) rc = put_commits(&r);
     if (!rc) rc = reel_status();
     if (!rc && !q->part) rc = finish(q, p);

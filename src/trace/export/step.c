@@ -113,7 +113,7 @@ static void begin(reel_eplan *q, const planner *p, size_t i)
     e->n_out = s->n_out;
     e->work = 0;
     e->work_type = "float";
-    e->fails = e->hands_on = false;
+    e->fails = e->hands_on = e->counts = false;
     e->refuses = NULL;
     e->draws = 0;
     e->generator = NULL;
@@ -146,6 +146,7 @@ static void put_params(const reel_emit *e, reel_text *t)
                            e->out[k].name);
     if (e->work) reel_text_fmt_(t, "%s%s *restrict work", t->n ? ", " : "", e->work_type);
     if (e->draws) reel_text_fmt_(t, "%suint64_t key, uint64_t counter", t->n ? ", " : "");
+    if (e->counts) reel_text_fmt_(t, "%sint64_t *count", t->n ? ", " : "");
 }
 
 static int32_t find_function(const reel_exporter *x, const reel_text *params, const reel_text *body, bool fails,
@@ -251,6 +252,7 @@ static int add_call(reel_eplan *q, const reel_emit *e, size_t i)
                       .node = e->s->node,
                       .step = (int32_t)i,
                       .generator = -1,
+                      .count = e->counts ? reel_export_count_of_(q, e->s->node) : REEL_NO_COUNT,
                       .draws = e->draws,
                       .work_type = e->work_type,
                       .work = e->work > 0,
@@ -269,11 +271,11 @@ static int add_call(reel_eplan *q, const reel_emit *e, size_t i)
     return c->function < 0 ? reel_status() : note_places(q, e, c);
 }
 
-static int no_emitter(const reel_emit *e, const char *why)
+static int no_emitter(const reel_emit *e)
 {
     const char *scope = reel_node_scope_(e->p->g, e->node);
-    return reel_fail_at_(e->node->site, REEL_ETRACE, "reel_export_c: reel_%s has no exported form%s%s%s%s%s",
-                         e->op->name, why, *scope ? " (in \"" : "", scope, *scope ? "\")" : "", "");
+    return reel_fail_at_(e->node->site, REEL_ETRACE, "reel_export_c: reel_%s has no exported form%s%s%s", e->op->name,
+                         *scope ? " (in \"" : "", scope, *scope ? "\")" : "");
 }
 
 static size_t bytes_of(const char *type)
@@ -295,9 +297,8 @@ static int emit(reel_emit *e)
         e->draws = reel_draw_counters_(reel_count_(&t->shape), t->dtype);
         return 0;
     }
-    if (e->s->kind != STEP_RUN) return no_emitter(e, ": its sizes depend on data");
     reel_emitter *f = reel_emitter_of_(e->op, e->attr);
-    if (!f) return no_emitter(e, "");
+    if (!f) return no_emitter(e);
     return f(e);
 }
 
@@ -325,7 +326,10 @@ reel_eplan *reel_eplan_new_(reel_exporter *x, bool part)
 {
     reel_eplan *q = reel_zalloc_(sizeof *q);
     if (!q) return NULL;
-    q->printer = (reel_plan_printer){.step = reel_export_step_, .done = reel_export_done_};
+    q->printer = (reel_plan_printer){.node = reel_export_sizes_check_,
+                                     .bound = reel_export_bound_,
+                                     .step = reel_export_step_,
+                                     .done = reel_export_done_};
     q->x = x;
     q->part = part;
     return q;
@@ -336,6 +340,9 @@ void reel_eplan_free_(reel_eplan *q)
     for (size_t i = 0; i < q->n_calls; i++) reel_strfree_(q->calls[i].refuses);
     reel_free_(q->calls, q->cap_calls * sizeof *q->calls);
     reel_free_(q->places, q->cap_places * sizeof *q->places);
+    reel_free_(q->sized, q->n_values * sizeof *q->sized);
+    reel_free_(q->fetched, q->n_fetched * sizeof *q->fetched);
+    reel_free_(q->counted, q->cap_counted * sizeof *q->counted);
     reel_text_free_(&q->run);
     reel_text_free_(&q->emit.body);
     reel_text_free_(&q->emit.words);
