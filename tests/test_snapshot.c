@@ -327,4 +327,154 @@ static void test_assigned(void)
     }
 }
 
-TAP_MAIN(test_inside, test_watched, test_replays, test_assigned)
+/* ---- a variable and what was assigned to it, side by side ------------------------------------------------------ */
+
+/* kind: 1 reel_value instead of the tensor itself, 2 the variable is read first, 4 inside control flow, else beside it */
+static int pair(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const struct self *s = self;
+    reel_tensor *first = s->kind & 2 ? reel_tanh(s->w) : NULL;
+    reel_tensor *given = reel_mul(in[0], s->kept), *var = first ? first : reel_tanh(s->w);
+    out[0] = reel_add(given, var);
+    if (s->kind & 8) out[0] = given; /* the reading is there, and nobody uses it */
+    return reel_status();
+}
+static int pair_step(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    out[1] = reel_add(in[1], reel_num(1));
+    return pair(self, in, out);
+}
+static int triples(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct self *s = self;
+    reel_tensor *y[2] = {NULL};
+    s->kept = reel_mul(s->w, reel_num(3));
+    reel_assign(s->w, s->kept);
+    if (s->kind & 1) s->kept = reel_value(s->w);
+    if (s->kind & 4)
+        reel_while(REEL_FN(fewer, NULL, 2, 1), REEL_FN(pair_step, s, 2, 2),
+                   REEL_LIST(in[0], reel_zeros(REEL_I32, REEL_SCALAR)), NULL, y);
+    else
+        reel_cond(reel_greater(reel_sum(in[0]), reel_num(-9)), REEL_FN(pair, s, 1, 1), REEL_FN(pair, s, 1, 1),
+                  (reel_list){1, in}, y);
+    out[0] = reel_sum(y[0]);
+    return reel_status();
+}
+
+/* Gradients of the variable: to a tape its reading is the variable, what was assigned is three times what it was. */
+static void test_pairs(void)
+{
+    for (int kind = 0; kind < 16; kind++) {
+        REEL_SCOPED;
+        struct self s;
+        reel_tensor *e[3], *r[3];
+        int different = 0;
+        self_init(&s);
+        s.kind = kind;
+        const reel_fn fn = {triples, &s, 1, 1, "triples"};
+        taped(fn, NULL, &s, 1, false, false, e);
+        for (int first = 0; first < 2; first++) { /* captured under the tape; or replayed */
+            reel_function *f = reel_function_new(fn, NULL);
+            for (int i = 0; i < 2; i++) {
+                if (first || i)
+                    taped(fn, f, &s, 1, false, false, r);
+                else
+                    reel_function_call(f, REEL_LIST(vec3(1, 2, 3)), r);
+                for (int j = 0; j < 3 && (first || i); j++) different += !same_bits(e[j], r[j]);
+            }
+            reel_function_free(f);
+        }
+        expect_none("pairs");
+        TAP_OK(different == 0, "kind %d: %d results or gradients differ from eager", kind, different);
+        reel_vars_free(s.vars);
+    }
+}
+
+static int takes_over(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct self *s = self;
+    reel_assign(s->w, s->kept); /* another variable */
+    if (s->kind & 1) reel_assign(s->kept, reel_mul(s->kept, reel_num(2)));
+    out[0] = reel_sum(reel_mul(reel_mul(in[0], reel_value(s->w)), s->kind & 2 ? s->kept : in[0]));
+    return reel_status();
+}
+
+/* What was assigned is another variable's value: no gradient goes to that one. */
+static void test_variable_to_variable(void)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        REEL_SCOPED;
+        struct self s;
+        reel_tensor *e[2], *r[2];
+        int different = 0;
+        self_init(&s);
+        s.kind = kind;
+        s.kept = reel_var(s.vars, "other", vec3(1, 1, 1));
+        reel_function *f = reel_function_new(REEL_FN(takes_over, &s, 1, 1), NULL);
+        for (int i = 0; i < 4; i++) {
+            reel_tensor **y = i ? r : e;
+            reel_tensor *x = vec3(0.5, 0.25, -0.5);
+            reel_assign(s.w, x);
+            reel_assign(s.kept, vec3(2, 3, 5));
+            reel_tape *t = i == 1 ? NULL : reel_tape_begin(NULL);
+            if (i)
+                reel_function_call(f, REEL_LIST(x), y);
+            else
+                reel_invoke(REEL_FN(takes_over, &s, 1, 1), REEL_LIST(x), y);
+            if (t) reel_grad(t, y[0], REEL_LIST(s.kept), y + 1);
+            for (int j = 0; i && j < (t ? 2 : 1); j++) different += !same_bits(e[j], r[j]);
+        }
+        expect_none("from a variable");
+        TAP_OK(different == 0, "kind %d: %d differ from eager", kind, different);
+        reel_function_free(f);
+        reel_vars_free(s.vars);
+    }
+}
+
+static int from_where_it_began(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct self *s = self;
+    s->calls++;
+    if (s->kind & 2)
+        return reel_cond(reel_greater(reel_sum(in[0]), reel_num(-9)), REEL_FN(pair, s, 1, 1), REEL_FN(pair, s, 1, 1),
+                         (reel_list){1, in}, out);
+    reel_tensor *d = s->kind & 1 ? reel_neg(reel_sub(s->kept, s->w)) : reel_sub(s->w, s->kept);
+    out[0] = reel_mul(in[0], d);
+    return reel_status();
+}
+
+/* A tensor that is the variable's value in the first call and stands for itself: declared, it is a constant; else it is an outside tensor. */
+static void test_began_as(void)
+{
+    for (int kind = 0; kind < 8; kind++) {
+        REEL_SCOPED;
+        struct self s;
+        reel_error e = {0};
+        reel_tensor *want[1], *got[1];
+        self_init(&s);
+        s.kind = kind & 3;
+        s.kept = vec3(2, 3, 5);
+        const reel_fn fn = {from_where_it_began, &s, 1, 1, "f"};
+        reel_function *f =
+            reel_function_new(fn, REEL_OPTS(function, .constants = kind & 4 ? (reel_list){0} : REEL_LIST(s.kept)));
+        int different = 0;
+        reel_assign(s.w, s.kept);
+        for (int i = 0; i < 4 && !reel_status(); i++) {
+            reel_invoke(fn, REEL_LIST(vec3(1, 2, 3)), want);
+            reel_function_call(f, REEL_LIST(vec3(1, 2, 3)), got);
+            if (!reel_status()) different += !same_bits(want[0], got[0]);
+            if (!reel_status()) reel_assign(s.w, reel_mul(s.w, reel_num(3)));
+        }
+        const int code = reel_take_error(&e);
+        if (kind & 4)
+            TAP_OK(different == 0 && code == REEL_ETRACE && strstr(e.text, "outside tensor"), "kind %d: %s", kind,
+                   e.text);
+        else
+            TAP_OK(different == 0 && code == 0 && reel_function_traces(f) <= 2, "kind %d: %d differ, %d traces %s",
+                   kind, different, reel_function_traces(f), e.text);
+        reel_function_free(f);
+        reel_vars_free(s.vars);
+    }
+}
+
+TAP_MAIN(test_inside, test_watched, test_replays, test_assigned, test_pairs, test_variable_to_variable, test_began_as)

@@ -62,7 +62,7 @@ static int32_t first_read(reel_capture *c, reel_rec *cell, const char *site)
    the values apart. */
 static int keep_apart(reel_capture *c, reel_rec *cell)
 {
-    c->ambiguous = true;
+    for (reel_capture *p = c; p; p = p->parent) p->ambiguous = true;
     reel_rec *value = reel_cell_get_(cell);
     if (!value) return 0;
     reel_rec *own = reel_make_view_(value->made, &value->type, value->strides, value, 0);
@@ -76,15 +76,6 @@ static bool is_changed(const reel_capture *c, const reel_rec *cell)
     for (size_t i = 0; i < c->n_changed; i++)
         if (c->changed[i] == cell) return true;
     return false;
-}
-
-/* Is what the cell holds the result of an op of the trace? Then its id is that result's: in a sub-graph, where the two are inputs of their
-   own, it must not lead to the variable, whose gradient it would add to. */
-static bool is_from_trace(const reel_capture *c, const reel_rec *cell, const reel_rec *value)
-{
-    while (c->parent) c = c->parent;
-    const int32_t v = reel_map_get_(&c->graph->ids, value->id);
-    return v >= 0 && v != reel_map_get_(&c->graph->cells, cell->id | REEL_FIRST_READ);
 }
 
 /* value: the record a tape may keep for this read, so its id must lead to the same value. */
@@ -109,7 +100,7 @@ static int32_t read_cell(reel_capture *c, reel_rec *cell, const reel_rec *value,
         }
         if (v < 0 || reel_map_put_(&c->graph->cells, cell->id, v)) return -1;
     }
-    if (value && value != cell && !(c->parent && is_from_trace(c, cell, value))) {
+    if (value && value != cell) {
         const int32_t known = reel_map_get_(&c->graph->ids, value->id);
         if (known < 0 && reel_map_put_(&c->graph->ids, value->id, v)) return -1;
         if (known >= 0 && known != v) return keep_apart(c, cell) ? -1 : v;
@@ -139,6 +130,22 @@ static bool is_from_before(const reel_capture *c, const reel_rec *cell, int32_t 
 }
 
 static reel_rec *snapshot(reel_capture *c, reel_rec *cell, reel_rec *value, const char *site);
+
+static int add_snapshot(reel_capture *c, const reel_rec *of, reel_rec *rec, reel_rec *cell)
+{
+    if (reel_grow_((void **)&c->snapshots, &c->cap_snapshots, c->n_snapshots + 1, sizeof *c->snapshots))
+        return REEL_ENOMEM;
+    reel_retain_rec_(rec);
+    c->snapshots[c->n_snapshots++] = (reel_snapshot){of->id, rec, cell};
+    return 0;
+}
+
+static const reel_snapshot *find_snapshot(const reel_capture *c, const reel_rec *of)
+{
+    for (size_t i = 0; i < c->n_snapshots; i++)
+        if (c->snapshots[i].of == of->id) return &c->snapshots[i];
+    return NULL;
+}
 
 /* A node that gives the variable's value v. */
 static int32_t snapshot_of_read(reel_capture *c, const reel_type *type, int32_t v, const char *site)
@@ -172,20 +179,21 @@ static reel_rec *snapshot_around(reel_capture *c, reel_rec *cell, reel_rec *valu
    the variable. The same one each time, as a value is one to whoever watches it. */
 static reel_rec *snapshot(reel_capture *c, reel_rec *cell, reel_rec *value, const char *site)
 {
-    for (size_t i = 0; i < c->n_snapshots; i++)
-        if (c->snapshots[i].of == value->id) return c->snapshots[i].rec;
-    const int32_t v = read_cell(c, cell, value, site);
+    const reel_snapshot *s = find_snapshot(c, value);
+    const bool other = s && s->cell; /* it was assigned another variable's value */
+    for (; s && s->cell; s = find_snapshot(c, value)) {
+        cell = s->cell;
+        value = s->rec;
+    }
+    if (s) return s->rec;
+    const int32_t v = other ? reel_map_get_(&c->graph->ids, value->id) : read_cell(c, cell, value, site);
     if (v < 0) return NULL;
     if (!is_from_before(c, cell, v)) return value;
     int32_t own = -1;
     reel_rec *r = c->parent ? snapshot_around(c, cell, value, site, &own) : another_record(value);
     if (r && !c->parent) own = snapshot_of_read(c, &r->type, v, site);
-    if (own < 0 || reel_map_put_(&c->graph->ids, r->id, own) ||
-        reel_grow_((void **)&c->snapshots, &c->cap_snapshots, c->n_snapshots + 1, sizeof *c->snapshots))
-        return NULL;
-    reel_retain_rec_(r);
-    c->snapshots[c->n_snapshots++] = (reel_snapshot){value->id, r};
-    return r;
+    const bool known = own >= 0 && !reel_map_put_(&c->graph->ids, r->id, own);
+    return known && !add_snapshot(c, value, r, NULL) ? r : NULL;
 }
 
 static reel_rec *value_of(reel_listener *self, reel_rec *cell, reel_rec *value, const char *site)
@@ -210,6 +218,25 @@ static const char *outside_advice(const reel_capture *c)
                        : "feed it through a placeholder, make it a variable or make it after reel_graph_begin";
 }
 
+/* The variable that v is a reading of, as it was before the trace; NULL: it is none. */
+static reel_rec *cell_of(const reel_capture *c, int32_t v)
+{
+    const reel_node *n = &c->graph->nodes[c->graph->values[v].node];
+    if (n->kind == REEL_NODE_VAR) return n->rec;
+    for (size_t i = 0; n->kind == REEL_NODE_INPUT && i < c->n_captured; i++)
+        if (c->captured[i].value == v && c->captured[i].rec->flags & REEL_R_CELL) return c->captured[i].rec;
+    return NULL;
+}
+
+/* r, which is known as v, is no variable; but v may be a reading of one. Then a vjp was given r for it. Or r was the variable's value when the
+   trace began and stands for itself here: in a replay the two are not one. */
+static int from_outside(reel_capture *c, const reel_rec *r, int32_t v)
+{
+    if (!c->function || reel_ctx_()->backward || r->flags & (REEL_R_NUM | REEL_R_SPARSE)) return 0;
+    reel_rec *const cell = cell_of(c, v);
+    return cell ? keep_apart(c, cell) : 0;
+}
+
 /* fn NULL: inside an op call, whose site and name the context has. */
 static int32_t lookup(reel_capture *c, const char *site, const char *fn, const char *what, reel_rec *r,
                       const reel_rec *value)
@@ -217,7 +244,7 @@ static int32_t lookup(reel_capture *c, const char *site, const char *fn, const c
     if (r->flags & REEL_R_CELL) return read_cell(c, r, value, site);
     /* where only its shape is read, a row-sparse tensor stands for the table it was made like */
     const int32_t v = reel_map_get_(&c->graph->ids, r->flags & REEL_R_SPARSE ? r->id | SPARSE : r->id);
-    if (v >= 0) return v;
+    if (v >= 0) return from_outside(c, r, v) ? -1 : v;
     if (r->flags & REEL_R_NUM) {
         for (const reel_capture *p = c->parent; p; p = p->parent) {
             const int32_t given = reel_map_get_(&p->graph->ids, r->id);
@@ -272,6 +299,22 @@ static int note_assigned(reel_capture *c, const reel_rec *cell, reel_rec *value)
     return 0;
 }
 
+/* From here on the variable's value has a record of its own: to a tape a reading of the variable is the variable, and what was assigned is
+   what it was, which a body of control flow that takes both from around it could not tell apart by one id. reel_value gives what was
+   assigned. from: what the call was given, a variable perhaps. */
+static int note_value(reel_capture *c, reel_rec *cell, reel_rec *from, reel_rec *value, int32_t v)
+{
+    reel_rec *const was = c->base.symbolic ? NULL : reel_cell_get_(cell); /* a dense copy, perhaps */
+    reel_rec *const given = was ? was : value, *const own = another_record(given);
+    reel_idmap *const ids = &c->graph->ids;
+    int rc = own && !reel_map_put_(ids, own->id, v) ? 0 : reel_status();
+    if (!rc && reel_map_get_(ids, given->id) < 0 && reel_map_put_(ids, given->id, v)) rc = reel_status();
+    if (!rc) rc = add_snapshot(c, own, given, from->flags & REEL_R_CELL ? from : NULL);
+    if (!rc && was) reel_cell_set_(cell, own);
+    if (was) reel_release_rec_(was);
+    return rc ? rc : note_assigned(c, cell, own);
+}
+
 static reel_rec *read_assigned(reel_listener *self, const reel_rec *cell)
 {
     const reel_capture *c = (const reel_capture *)self;
@@ -317,13 +360,13 @@ static int hear_assign(reel_capture *c, const reel_call *call)
     if (c->parent) {
         const int32_t v = lookup(c, call->site, fn, "value", arg, value);
         if (v < 0 || note_changed(c, cell)) return reel_status();
-        return reel_map_put_(&c->graph->cells, cell->id, v) ? REEL_ENOMEM : note_assigned(c, cell, value);
+        return reel_map_put_(&c->graph->cells, cell->id, v) ? REEL_ENOMEM : note_value(c, cell, arg, value, v);
     }
     const int32_t in[2] = {first_read(c, cell, call->site), lookup(c, call->site, fn, "value", arg, value)};
     if (in[0] < 0 || in[1] < 0) return reel_status();
     const reel_node n = {.op = call->op, .kind = REEL_NODE_OP, .site = call->site, .n_in = 2};
     if (reel_graph_node_(c->graph, &n, call->attr, in, NULL) < 0) return reel_status();
-    return reel_map_put_(&c->graph->cells, cell->id, in[1]) ? REEL_ENOMEM : note_assigned(c, cell, value);
+    return reel_map_put_(&c->graph->cells, cell->id, in[1]) ? REEL_ENOMEM : note_value(c, cell, arg, value, in[1]);
 }
 
 /* ---- sizes that depend on data --------------------------------------------------------------------- */

@@ -126,8 +126,9 @@ typedef struct reel_captured {
     reel_rec *cell; /* of what reel_value gave: the variable, which its graph holds; else NULL */
 } reel_captured;
 typedef struct reel_snapshot {
-    uint64_t of;   /* the id of a variable's value */
-    reel_rec *rec; /* what reel_value gives of it, under an id of its own; retained */
+    uint64_t of;    /* the id of a variable's value */
+    reel_rec *rec;  /* what reel_value gives of it, under an id of its own; retained */
+    reel_rec *cell; /* not NULL: rec is this variable's value, and reel_value gives what it gives of that */
 } reel_snapshot;
 
 typedef struct reel_capture {
