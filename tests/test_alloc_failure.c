@@ -312,6 +312,30 @@ static int donated_session(void)
     return reel_status();
 }
 
+static int behind_a_seam(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *const *w = self;
+    reel_tensor *h = reel_flip(reel_tanh(in[0]), REEL_AXES(0)), *p = reel_masked_select(h, reel_greater(h, *w));
+    reel_tensor *q = reel_masked_select(p, reel_less(p, reel_num(0.9)));
+    out[0] = reel_add(reel_sum(reel_mul(reel_exp(q), reel_ones_like(q))), reel_mul(reel_mean(h), reel_sum(*w)));
+    return reel_assign(*w, reel_mul(*w, reel_num(0.5)));
+}
+static int rests(void)
+{
+    REEL_SCOPED;
+    reel_vars *vars = reel_vars_new("v");
+    reel_tensor *w = reel_var(vars, "w", reel_full(REEL_F32, REEL_SHAPE(32), 0.01)), *out[1] = {NULL};
+    reel_function *f = reel_function_new(REEL_FN(behind_a_seam, &w, 1, 1), NULL);
+    for (int i = 0; i < 5 && reel_status() == 0; i++) {
+        reel_tensor *x = reel_sub(reel_arange(REEL_F32, 0, 32, 1), reel_num(10 + i % 2));
+        if (reel_function_call(f, REEL_LIST(x), out)) break;
+    }
+    value = reel_status() ? 0 : reel_item(out[0]);
+    reel_function_free(f);
+    reel_vars_free(vars);
+    return reel_status();
+}
+
 static int everything(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     struct bodies *b = self;
@@ -570,6 +594,7 @@ static void all(void)
     every_allocation(debugging, "hooks, verifying, stepping");
     every_allocation(on_threads, "a session on two threads");
     every_allocation(donated, "inputs given away");
+    every_allocation(rests, "plans behind seams");
     every_allocation(donated_session, "a session's feeds given away");
     stride = 40;
     every_allocation(control, "control flow");

@@ -21,8 +21,12 @@ static void mark(planner *p)
         if (!p->fed[p->rq->fetch[i]]) p->need[g->values[p->rq->fetch[i]].node] = REEL_NEED_VALUE;
         if (p->rq->effect[i] >= 0) p->need[p->rq->effect[i]] = REEL_NEED_VALUE;
     }
-    for (size_t i = 0; i < g->n_nodes && p->rq->effects; i++)
-        if (g->nodes[i].op && (g->nodes[i].op->flags & REEL_OPF_EFFECT)) p->need[i] = REEL_NEED_VALUE;
+    for (size_t i = 0; i < g->n_nodes && p->rq->effects;
+         i++) { /* a draw that nobody reads takes as many numbers as it has elements */
+        const uint32_t flags = g->nodes[i].op ? g->nodes[i].op->flags : 0;
+        if (flags & REEL_OPF_RANDOM) p->need[i] |= REEL_NEED_SHAPE;
+        if (flags & REEL_OPF_EFFECT) p->need[i] = REEL_NEED_VALUE;
+    }
     reel_prune_(g, p->fed, p->need);
 }
 
@@ -217,7 +221,7 @@ static int put_size(const planner *p, const reel_node *n, reel_type *out)
 {
     for (int k = 0; k < n->n_out; k++) {
         for (int i = 0; i < out[k].shape.rank; i++)
-            if (out[k].shape.dims[i] == REEL_ANY) out[k].shape.dims[i] = p->plan->size;
+            if (out[k].shape.dims[i] == REEL_ANY) out[k].shape.dims[i] = p->size;
         const int rc = reel_shape_check_(out[k].shape, false);
         if (rc) return rc;
     }
@@ -254,7 +258,10 @@ static int take_op(planner *p, size_t i, bool types_only)
     if (!rc) rc = infer(p, n, in_dtype, out);
     if (!rc && !types_only) rc = check_numbers(p, n, in_dtype);
     int kind = STEP_RUN;
-    if (dynamic && !printer) kind = p->parent && i == p->first ? STEP_FILL : STEP_COUNT;
+    if ((int32_t)i == p->fill)
+        kind = STEP_FILL;
+    else if (dynamic && !printer)
+        kind = STEP_COUNT;
     if (dynamic && printer && !rc) rc = printer->bound(printer, p, i, out);
     if (kind == STEP_FILL && !rc) rc = put_size(p, n, out);
     if (rc) return rc;
@@ -290,7 +297,7 @@ static int draw_unread(planner *p, size_t i, bool unused)
     return reel_planner_step_(p, (pstep){.node = (int32_t)i, .kind = STEP_RESERVE});
 }
 
-static int walk(planner *p, const reel_type *given)
+int reel_planner_walk_(planner *p, const reel_type *given)
 {
     reel_ctx *c = reel_ctx_();
     const char *site = c->site, *op = c->op;
@@ -302,7 +309,8 @@ static int walk(planner *p, const reel_type *given)
         const reel_node *n = &p->g->nodes[i];
         const bool unused = !p->need[i] || all_fed(p, n), var = n->kind == REEL_NODE_VAR;
         if (p->seam >= 0 && !var) continue; /* all variables are read before the first step */
-        if (p->parent && var) continue;
+        if (p->parent && n->kind != REEL_NODE_OP && p->v[n->first_out].type.dtype)
+            continue; /* it is known from before */
         if (!given) rc = draw_unread(p, i, unused);
         if (unused || rc) continue;
         c->site = n->op ? n->site : p->rq->site;
@@ -465,10 +473,10 @@ static int finish(planner *p)
     return rc ? rc : reel_plan_layout_(p);
 }
 
-static int planner_init(planner *p, const reel_graph *g, const reel_request *rq, const reel_plan *parent)
+int reel_planner_init_(planner *p, const reel_graph *g, const reel_request *rq, const reel_plan *parent)
 {
     const size_t nv = g->n_values + 1, nn = g->n_nodes + 1;
-    *p = (planner){.g = g, .rq = rq, .parent = parent, .seam = -1};
+    *p = (planner){.g = g, .rq = rq, .parent = parent, .seam = -1, .fill = -1};
     p->fed = reel_zalloc_(nv * sizeof *p->fed);
     p->need = reel_zalloc_(nn);
     p->given = reel_zalloc_(nv * sizeof *p->given);
@@ -480,7 +488,7 @@ static int planner_init(planner *p, const reel_graph *g, const reel_request *rq,
     return find_late(p);
 }
 
-static void planner_drop(planner *p)
+void reel_planner_drop_(planner *p)
 {
     const size_t nv = p->g->n_values + 1;
     reel_free_(p->fed, nv * sizeof *p->fed);
@@ -505,40 +513,6 @@ static void planner_drop(planner *p)
     reel_free_(p->lates, p->cap_lates * sizeof *p->lates);
     reel_free_(p->changes, p->cap_changes * sizeof *p->changes);
     reel_free_(p->blocks, p->cap_blocks * sizeof *p->blocks);
-}
-
-void reel_seam_free_(reel_seam *seam)
-{
-    if (!seam) return;
-    while (seam->plans) {
-        reel_plan *plan = seam->plans;
-        seam->plans = plan->next;
-        reel_plan_free_(plan);
-    }
-    reel_free_(seam->carry, seam->room * sizeof *seam->carry);
-    reel_free_(seam->v, seam->n_values * sizeof *seam->v);
-    reel_free_(seam->r, seam->n_values * sizeof *seam->r);
-    reel_free_(seam, sizeof *seam);
-}
-
-/* Behind the seam: values, variables and numbers of memory go on from where the segment before left them. */
-static int go_on(planner *p, const reel_plan *parent, int64_t size)
-{
-    const reel_seam *seam = parent->seam;
-    reel_plan *plan = p->plan;
-    memcpy(p->v, seam->v, seam->n_values * sizeof *p->v);
-    memcpy(p->r, seam->r, seam->n_values * sizeof *p->r);
-    p->first = (size_t)seam->node;
-    plan->size = size;
-    plan->n_feeds = parent->n_feeds;
-    plan->n_fetches = parent->n_fetches;
-    plan->first_fresh = parent->first_fresh + parent->n_fresh;
-    plan->n_carry = seam->n_carry;
-    plan->info = parent->info;
-    if (reel_grow_((void **)&p->vars, &p->cap_vars, (size_t)parent->n_vars, sizeof *p->vars)) return REEL_ENOMEM;
-    if (parent->n_vars) memcpy(p->vars, parent->vars, (size_t)parent->n_vars * sizeof *p->vars);
-    p->n_vars = (size_t)parent->n_vars;
-    return 0;
 }
 
 /* The locks of the variables that a run assigns. */
@@ -591,22 +565,21 @@ static int order_steps(planner *p)
     return rc ? rc : reel_plan_donated_(p);
 }
 
-/* key: the request as it was made, which is what later ones are compared with; NULL behind a seam. */
-static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_request *key, const reel_plan *parent,
-                           int64_t size, const reel_plan_ways *ways)
+reel_plan *reel_planned_(reel_graph *g, const reel_request *rq, const reel_request *key, const reel_plan *parent,
+                         int64_t size, const struct reel_rest_draft *rd, const reel_plan_ways *ways)
 {
     planner p;
     reel_plan *plan = reel_zalloc_(sizeof *plan);
-    int rc = planner_init(&p, g, rq, parent);
+    int rc = reel_planner_init_(&p, g, rq, parent);
     if (!plan) rc = REEL_ENOMEM;
     p.plan = plan;
     if (plan) {
         plan->graph = reel_graph_retain_(g);
         plan->ways = *ways;
     }
-    if (!rc) rc = parent ? go_on(&p, parent, size) : keep_key(plan, key);
+    if (!rc) rc = parent ? reel_planner_go_on_(&p, parent, size, rd) : keep_key(plan, key);
     if (!rc) rc = keep_asked(plan, rq);
-    if (!rc) rc = walk(&p, NULL);
+    if (!rc) rc = reel_planner_walk_(&p, NULL);
     if (!rc) rc = reel_plan_results_(&p);
     if (!rc) rc = add_late(&p);
     if (!rc && p.seam >= 0) reel_plan_keep_(&p);
@@ -614,38 +587,34 @@ static reel_plan *new_plan(reel_graph *g, const reel_request *rq, const reel_req
     if (!rc) rc = order_steps(&p);
     if (!rc && !parent) plan->write_locks = locks_of(&p);
     if (!rc) rc = finish(&p);
-    planner_drop(&p);
+    reel_planner_drop_(&p);
     if (!rc) return plan;
     reel_plan_free_(plan);
     return NULL;
 }
 
+void reel_plan_reports_(reel_plan *plan, reel_draft *d)
+{
+    plan->reports = d->reports;
+    plan->n_reports = d->n_reports;
+    plan->work = d->work;
+    d->reports = NULL;
+}
+
 reel_plan *reel_plan_new_(reel_graph *g, const reel_request *rq, const reel_pipeline *passes)
 {
     if (passes->n == passes->planned || rq->debug & REEL_DEBUG_PLAIN) /* for people: as it was traced */
-        return new_plan(g, rq, rq, NULL, 0, &passes->ways);
+        return reel_planned_(g, rq, rq, NULL, 0, NULL, &passes->ways);
     reel_draft d;
-    int rc = reel_optimize_(g, rq, passes, &d);
-    reel_plan *plan = rc ? NULL : new_plan(d.graph, &d.asked, rq, NULL, 0, &passes->ways);
+    int rc = reel_optimize_(g, rq, passes, NULL, &d);
+    reel_plan *plan = rc ? NULL : reel_planned_(d.graph, &d.asked, rq, NULL, 0, NULL, &passes->ways);
     if (plan) {
         plan->info.pruned += (int)g->n_nodes - plan->info.nodes;
         plan->info.nodes = (int)g->n_nodes;
-        plan->reports = d.reports;
-        plan->n_reports = d.n_reports;
-        plan->work = d.work;
-        d.reports = NULL;
+        reel_plan_reports_(plan, &d);
     }
     reel_draft_drop_(&d);
     return plan;
-}
-
-reel_plan *reel_plan_rest_(const reel_request *rq, const reel_plan *parent, int64_t size)
-{
-    reel_request asked = *rq;
-    asked.feed = parent->asked;
-    asked.fetch = parent->asked + rq->n_feeds;
-    asked.effect = asked.fetch + rq->n_fetches;
-    return new_plan(parent->graph, &asked, NULL, parent, size, &parent->ways);
 }
 
 int reel_plan_specialize_(const reel_graph *g, const reel_request *rq, reel_type *type,
@@ -654,13 +623,13 @@ int reel_plan_specialize_(const reel_graph *g, const reel_request *rq, reel_type
     planner p;
     const size_t nf = (size_t)rq->n_feeds + 1;
     reel_type *given = reel_zalloc_(nf * sizeof *given);
-    int rc = planner_init(&p, g, rq, NULL);
+    int rc = reel_planner_init_(&p, g, rq, NULL);
     if (!given) rc = REEL_ENOMEM;
     for (int i = 0; i < rq->n_feeds && !rc; i++) given[i] = rq->given[i]->type;
-    if (!rc) rc = walk(&p, given);
+    if (!rc) rc = reel_planner_walk_(&p, given);
     for (size_t i = 0; i < g->n_values && !rc; i++) type[i] = p.v[i].type;
     for (int i = 0; i < rq->n_feeds && !rc; i++) memcpy(strides[i], p.v[rq->feed[i]].strides, sizeof strides[i]);
-    planner_drop(&p);
+    reel_planner_drop_(&p);
     reel_free_(given, nf * sizeof *given);
     return rc;
 }
@@ -668,9 +637,9 @@ int reel_plan_specialize_(const reel_graph *g, const reel_request *rq, reel_type
 int reel_plan_types_(const reel_graph *g, const reel_request *rq, const reel_type *feeds, reel_type *out)
 {
     planner p;
-    int rc = planner_init(&p, g, rq, NULL);
-    if (!rc) rc = walk(&p, feeds);
+    int rc = reel_planner_init_(&p, g, rq, NULL);
+    if (!rc) rc = reel_planner_walk_(&p, feeds);
     for (int i = 0; i < rq->n_fetches && !rc; i++) out[i] = p.v[rq->fetch[i]].type;
-    planner_drop(&p);
+    reel_planner_drop_(&p);
     return rc;
 }

@@ -111,8 +111,10 @@ static int place_of(const checker *c, int32_t value, reel_place *at)
         *at = (reel_place){.kind = REEL_AT_EXT, .ext = p->rq->n_feeds + k};
     } else if (c->at[root].kind != REEL_AT_NOTHING) {
         *at = c->at[root];
-    } else if (p->parent && (p->r[root].kind == REEL_AT_CARRY || p->r[root].kind == REEL_AT_EXT)) {
-        *at = (reel_place){.kind = p->r[root].kind, .ext = p->r[root].ext}; /* an earlier segment's */
+    } else if (p->parent && (p->r[root].kind == REEL_AT_CARRY || p->r[root].kind == REEL_AT_EXT ||
+                             (p->r[root].kind == REEL_AT_CONST && n->kind == REEL_NODE_INPUT))) {
+        *at = (reel_place){
+            .kind = p->r[root].kind, .ext = p->r[root].ext, .rec = p->r[root].rec}; /* an earlier segment's */
     } else {
         return wrong(c, "%%%d is read before it is made", c->g->values[root].node);
     }

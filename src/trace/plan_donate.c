@@ -16,7 +16,13 @@ typedef struct donor {
 
 static int32_t first_fresh(const planner *p)
 {
-    return p->rq->n_feeds + (int32_t)p->n_vars;
+    return p->rq->n_feeds + (int32_t)p->n_vars + p->plan->first_fresh; /* of this segment's */
+}
+
+/* Memory that this segment makes and gives away. */
+static bool is_own(const planner *p, int32_t root)
+{
+    return p->r[root].kind == REEL_AT_EXT && p->r[root].fresh && p->r[root].ext >= first_fresh(p);
 }
 
 static void find_results(const planner *p, donor *d)
@@ -25,7 +31,7 @@ static void find_results(const planner *p, donor *d)
     memset(d->root, 0xff, (p->n_fresh + 1) * sizeof *d->root);
     memset(d->result, 0xff, (p->n_fresh + 1) * sizeof *d->result);
     for (size_t i = 0; i < p->g->n_values; i++)
-        if (p->r[i].kind == REEL_AT_EXT && p->r[i].fresh) d->root[p->r[i].ext - base] = (int32_t)i;
+        if (is_own(p, (int32_t)i)) d->root[p->r[i].ext - base] = (int32_t)i;
     for (size_t i = 0; i < p->n_results; i++) {
         const reel_result *r = &p->results[i];
         if (r->place.kind != REEL_AT_EXT || r->place.ext < base) continue;
@@ -45,7 +51,7 @@ static const reel_result *assigned(const planner *p, const donor *d, const pstep
     const int32_t value = p->slots[s->slot + s->n_in + j].value;
     if (value < 0 || p->v[value].root != value) return NULL;
     const proot *r = &p->r[value];
-    if (r->kind != REEL_AT_EXT || !r->fresh || d->reads[value]) return NULL;
+    if (!is_own(p, value) || d->reads[value]) return NULL;
     const int32_t result = d->result[r->ext - first_fresh(p)];
     return result >= 0 ? &p->results[result] : NULL;
 }
@@ -111,7 +117,7 @@ int reel_plan_donate_(planner *p, int64_t *saved)
     donor d;
     int32_t old;
     *saved = 0;
-    if (p->seam >= 0 || p->parent || !p->n_fresh || p->rq->debug) return 0;
+    if (p->seam >= 0 || !p->n_fresh || p->rq->debug) return 0;
     if (donor_init(p, &d)) return REEL_ENOMEM;
     for (size_t i = 0; i < p->n_steps - p->n_lates; i++) {
         pstep *s = &p->steps[i];

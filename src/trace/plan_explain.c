@@ -172,6 +172,7 @@ static void say_plan(report *r, const reel_plan *plan, int segment)
 {
     const int n = plan->n_steps + plan->n_late;
     if (segment) say(r, "behind the count, where it was %lld:\n", (long long)plan->size);
+    if (segment && plan->n_reports) say_passes(r, plan);
     say(r, "%d steps, %d pointers, an arena of %zu bytes; at most %zu bytes are alive at once\n", n, plan->n_slots,
         plan->arena_bytes, plan->live_bytes);
     if (n) say_totals(r, plan);

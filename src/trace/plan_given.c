@@ -39,10 +39,12 @@ static int32_t result_of(const planner *p, const pstep *s, int j)
 {
     const int32_t value = p->slots[reel_first_operand_(s) + s->n_in + j].value;
     const proot *r = value >= 0 ? &p->r[value] : NULL;
-    if (!r || r->kind != REEL_AT_EXT || !r->fresh || p->v[value].root != value) return -1;
+    if (!r || r->kind != REEL_AT_EXT || !r->fresh || p->v[value].root != value ||
+        r->ext < p->rq->n_feeds + (int32_t)p->n_vars + p->plan->first_fresh)
+        return -1;
     for (size_t i = 0; i < p->n_results; i++)
         if (p->results[i].place.ext == r->ext && p->results[i].whole && !p->results[i].cell)
-            return r->ext - p->rq->n_feeds - (int32_t)p->n_vars;
+            return r->ext - p->rq->n_feeds - (int32_t)p->n_vars - p->plan->first_fresh;
     return -1;
 }
 
@@ -67,7 +69,7 @@ int reel_plan_given_(planner *p)
     plan->donor = reel_alloc_array_(p->n_fresh + 1, sizeof *plan->donor);
     if (!plan->donor) return REEL_ENOMEM;
     memset(plan->donor, 0xff, (p->n_fresh + 1) * sizeof *plan->donor);
-    if (p->parent || p->seam >= 0 || p->rq->debug || p->rq->printer || !p->n_fresh) return 0;
+    if (p->seam >= 0 || p->rq->debug || p->rq->printer || !p->n_fresh) return 0;
     for (int feed = 0; feed < p->rq->n_feeds && p->rq->donate; feed++)
         if (p->rq->donate[feed] && may_be_given(p, feed)) find_place(p, feed);
     return 0;

@@ -208,7 +208,7 @@ static int prepare(planner *p, size_t i, size_t *workspace)
         return rc;
     }
     if (s->kind == STEP_RESERVE) {
-        const reel_type *t = &p->g->values[n->first_out].type;
+        const reel_type *t = &p->v[n->first_out].type;
         *(reserve_plan *)(void *)kp =
             (reserve_plan){reel_node_generator_(p->g, n), reel_draw_counters_(reel_count_(&t->shape), t->dtype)};
     } else if (is_first_half(s)) {
@@ -361,7 +361,7 @@ int reel_plan_layout_(planner *p)
     if (!rc && p->rq->printer) return p->rq->printer->done(p->rq->printer, p);
     if (!rc) rc = reel_plan_notes_(p);
     if (rc) return rc;
-    p->plan->info.nodes = (int)p->g->n_nodes;
+    if (!p->parent) p->plan->info.nodes = (int)p->g->n_nodes;
     p->plan->info.steps += (int)p->n_steps;
     p->plan->info.arena_bytes += p->plan->arena_bytes;
     p->plan->info.live_bytes += p->plan->live_bytes;

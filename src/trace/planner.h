@@ -70,6 +70,8 @@ typedef struct planner {
     reel_plan *plan;
     const reel_plan *parent; /* of the segment before; NULL: this is the first */
     size_t first;            /* node */
+    int32_t fill;            /* of a rest: the node whose sizes are known by now to be ... */
+    int64_t size;            /* ... this; -1: none */
     int32_t seam;            /* the node whose sizes end this segment, -1: none */
     bool *fed;
     uint8_t *need;
@@ -107,6 +109,18 @@ typedef struct reel_plan_printer {
     int (*done)(struct reel_plan_printer *self, const planner *p); /* everything has its place in p->plan->slots */
 } reel_plan_printer;
 
+/* plan.c: the pieces. */
+int reel_planner_init_(planner *p, const reel_graph *g, const reel_request *rq, const reel_plan *parent);
+void reel_planner_drop_(planner *p);
+int reel_planner_walk_(planner *p, const reel_type *given); /* given: of the feeds; then only types are inferred */
+/* key: the request as it was made, which is what later ones are compared with; NULL behind a seam. rd: of a rest that passes went over. */
+struct reel_rest_draft;
+reel_plan *reel_planned_(reel_graph *g, const reel_request *rq, const reel_request *key, const reel_plan *parent,
+                         int64_t size, const struct reel_rest_draft *rd, const reel_plan_ways *ways);
+struct reel_draft;
+void reel_plan_reports_(reel_plan *plan, struct reel_draft *d);
+/* plan_rest.c: goes on where the segment before stopped. rd NULL: in the same graph. */
+int reel_planner_go_on_(planner *p, const reel_plan *parent, int64_t size, const struct reel_rest_draft *rd);
 int reel_planner_step_(planner *p, pstep step); /* appends it, with room for its slots (and one more) */
 void reel_planner_read_(planner *p, int32_t value, reel_dtype dtype, bool whole);
 /* Where the operands of a step begin among its slots: behind the workspace, if that is one. */

@@ -203,11 +203,16 @@ static reel_plan *find_rest(reel_seam *seam, int64_t size)
     return NULL;
 }
 
-/* Under the lock, as insert. */
+/* Under the lock, as insert. A hasty one gives way. */
 static reel_plan *insert_rest(reel_seam *seam, int64_t size, reel_plan *plan)
 {
     reel_plan *theirs = find_rest(seam, size);
-    if (theirs) {
+    if (theirs && theirs->hasty && !plan->hasty) {
+        theirs->refs--; /* that of find_rest; it is the first of the list now */
+        seam->plans = theirs->next;
+        seam->n_plans--;
+        reel_plan_unref_(theirs);
+    } else if (theirs) {
         reel_plan_free_(plan);
         return theirs;
     }
@@ -233,11 +238,16 @@ reel_frame *reel_next_frame_(reel_player *p, const reel_request *rq, reel_frame 
     memcpy(&size, before->arena + seam->number, sizeof size);
     pthread_mutex_lock(&p->lock);
     reel_plan *plan = find_rest(seam, size);
+    const bool again = plan && plan->hasty;
+    if (again) {
+        reel_plan_unref_(plan);
+        plan = NULL;
+    }
     reel_frame *f = plan ? plan->frames : NULL;
     if (f) plan->frames = f->next;
     pthread_mutex_unlock(&p->lock);
     if (!plan) {
-        plan = reel_plan_rest_(rq, before->plan, size);
+        plan = reel_plan_rest_(rq, before->plan, size, again, &p->passes);
         if (!plan) return NULL;
         pthread_mutex_lock(&p->lock);
         reel_plan *mine = plan;

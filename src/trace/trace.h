@@ -399,6 +399,7 @@ typedef struct reel_plan {
     int n_late, n_changes;
     reel_seam *seam; /* NULL: this is the last segment */
     int64_t size;    /* the number it was planned for, behind a seam */
+    bool hasty; /* ... when that turned up for the first time: without passes over its graph, as it may be the last */
     int first_fresh, n_carries, n_carry;
     const reel_kernel **kernels;
     char **kernel_plans; /* of the prepared kernels */
@@ -430,8 +431,9 @@ int reel_plan_specialize_(const reel_graph *g, const reel_request *rq, reel_type
 /* Raises unless a feed of that type fits the value. */
 int reel_feed_check_(const reel_graph *g, const char *site, const char *fn, int32_t value, const reel_type *t);
 reel_plan *reel_plan_new_(reel_graph *g, const reel_request *rq, const reel_pipeline *passes);
-/* What follows parent's seam if the number there is size. */
-reel_plan *reel_plan_rest_(const reel_request *rq, const reel_plan *parent, int64_t size);
+/* What follows parent's seam if the number there is size. again: it was so before. */
+reel_plan *reel_plan_rest_(const reel_request *rq, const reel_plan *parent, int64_t size, bool again,
+                           const reel_pipeline *passes);
 void reel_plan_free_(reel_plan *p);
 /* Types of the fetches for feeds of other types, by the shape rules alone. */
 int reel_plan_types_(const reel_graph *g, const reel_request *rq, const reel_type *feeds, reel_type *out);

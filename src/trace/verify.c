@@ -15,6 +15,15 @@ static bool same_type(const reel_type *a, const reel_type *b)
     return a->dtype == b->dtype && reel_shape_same_(&a->shape, &b->shape);
 }
 
+/* Behind a count its size is known. */
+static bool fits_type(const reel_type *rule, const reel_type *t)
+{
+    bool fits = rule->dtype == t->dtype && rule->shape.rank == t->shape.rank;
+    for (int i = 0; i < t->shape.rank && fits; i++)
+        fits = rule->shape.dims[i] == REEL_ANY || rule->shape.dims[i] == t->shape.dims[i];
+    return fits;
+}
+
 int reel_graph_infer_(const reel_graph *g, const reel_op *op, const void *attr, const char *site, const int32_t *ins,
                       int n_in, reel_type *out, int n_out)
 {
@@ -48,7 +57,7 @@ static int check_types(const reel_graph *g, size_t i)
         reel_graph_infer_(g, n->op, reel_node_attr_(g, n), n->site, g->ins + n->first_in, n->n_in, out, n->n_out);
     if (rc) return rc;
     for (int k = 0; k < n->n_out; k++)
-        if (!same_type(&out[k], &g->values[n->first_out + k].type))
+        if (!(n->op->flags & REEL_OPF_DYNAMIC ? fits_type : same_type)(&out[k], &g->values[n->first_out + k].type))
             return bad(g, i, "its output's type is not what the shape rule says");
     return 0;
 }

@@ -236,7 +236,7 @@ static int reserve(reel_rewriter *w)
     return reel_grow_((void **)&w->at, &w->cap_at, g->cap_values, sizeof *w->at);
 }
 
-static int rewriter_init(reel_rewriter *w, const reel_graph *from, const reel_layout *from_at)
+int reel_rewriter_init_(reel_rewriter *w, const reel_graph *from, const reel_layout *from_at)
 {
     *w = (reel_rewriter){.from = from,
                          .from_at = from_at,
@@ -255,7 +255,7 @@ static int rewriter_init(reel_rewriter *w, const reel_graph *from, const reel_la
     return 0;
 }
 
-static void rewriter_drop(reel_rewriter *w)
+void reel_rewriter_drop_(reel_rewriter *w)
 {
     reel_free_(w->value, (w->n_values + 1) * sizeof *w->value);
     reel_free_(w->node, (w->n_nodes + 1) * sizeof *w->node);
@@ -285,7 +285,7 @@ static size_t made_bytes(const reel_graph *g, const reel_layout *at)
 }
 
 /* The rewritten graph becomes the draft's. */
-static int take_over(reel_draft *d, reel_rewriter *w, const char *name)
+int reel_draft_take_over_(reel_draft *d, reel_rewriter *w, const char *name)
 {
     reel_request *a = &d->asked;
     const size_t nf = (size_t)a->n_feeds, no = (size_t)a->n_fetches;
@@ -300,6 +300,7 @@ static int take_over(reel_draft *d, reel_rewriter *w, const char *name)
     }
     for (size_t i = nf + no; i < nf + 2 * no && !rc; i++)
         if (d->asked_values[i] >= 0) d->asked_values[i] = w->node[d->asked_values[i]];
+    if (d->seam >= 0) d->seam = w->node[d->seam];
     d->odd = d->odd || w->odd;
 #ifndef NDEBUG
     if (!rc && !d->odd) rc = reel_graph_verify(w->to);
@@ -323,7 +324,7 @@ static int run_pass(reel_draft *d, const reel_pass *pass, reel_graph_math math)
     const size_t nv = d->graph->n_values + 1;
     reel_rewriter w;
     const facts f = {reel_zalloc_(nv * sizeof *f.uses), reel_zalloc_(nv * sizeof *f.exact)};
-    int rc = rewriter_init(&w, d->graph, d->at);
+    int rc = reel_rewriter_init_(&w, d->graph, d->at);
     if (!f.uses || !f.exact) rc = REEL_ENOMEM;
     if (!rc) {
         find_facts(d->graph, &d->asked, &f);
@@ -340,18 +341,18 @@ static int run_pass(reel_draft *d, const reel_pass *pass, reel_graph_math math)
         w.effects = d->asked.effects;
         rc = pass->run(&w);
     }
-    if (!rc) rc = take_over(d, &w, pass->name);
+    if (!rc) rc = reel_draft_take_over_(d, &w, pass->name);
     reel_free_(f.uses, nv * sizeof *f.uses);
     reel_free_(f.exact, nv * sizeof *f.exact);
-    rewriter_drop(&w);
+    reel_rewriter_drop_(&w);
     return rc;
 }
 
 /* ---- from what was traced ---------------------------------------------------------------------------- */
 
 /* What is fed, in its order; nothing is computed for it any more. */
-static int add_feeds(reel_rewriter *w, const reel_request *rq, const reel_type *type,
-                     int64_t (*const strides)[REEL_MAX_RANK])
+int reel_draft_feeds_(reel_rewriter *w, const reel_request *rq, const reel_type *type,
+                      int64_t (*const strides)[REEL_MAX_RANK])
 {
     for (int k = 0; k < rq->n_feeds; k++) {
         const int32_t v = rq->feed[k];
@@ -385,11 +386,12 @@ static int output_types(reel_rewriter *w, const reel_node *n, const int32_t *in,
         w->odd = true;
         return reel_take_error(&e) == REEL_ENOMEM ? reel_no_memory_(0) : 0;
     }
-    memcpy(type, now, sizeof now[0] * (size_t)n->n_out);
+    for (int k = 0; k < n->n_out; k++)
+        if (!known[n->first_out + k].dtype || w->value[n->first_out + k] >= 0) type[k] = now[k];
     return 0;
 }
 
-static int begin_node(reel_rewriter *w, int32_t i, const reel_type *known)
+int reel_draft_node_(reel_rewriter *w, int32_t i, const reel_type *known)
 {
     const reel_graph *g = w->from;
     const reel_node *n = &g->nodes[i];
@@ -420,49 +422,59 @@ static int begin_node(reel_rewriter *w, int32_t i, const reel_type *known)
     return 0;
 }
 
+int reel_draft_ask_(reel_draft *d, const reel_request *rq, const int32_t *carried, int n_carried)
+{
+    const size_t nf = (size_t)rq->n_feeds + (size_t)n_carried, no = (size_t)rq->n_fetches;
+    d->asked = *rq;
+    d->asked.n_feeds = (int)nf;
+    d->asked_values = reel_alloc_array_(nf + 2 * no + 1, sizeof *d->asked_values);
+    d->reports = reel_zalloc_(((size_t)REEL_MAX_PASSES + 1) * sizeof *d->reports);
+    if (!d->asked_values || !d->reports) return REEL_ENOMEM;
+    for (size_t i = 0; i < nf; i++)
+        d->asked_values[i] = i < (size_t)rq->n_feeds ? rq->feed[i] : carried[i - (size_t)rq->n_feeds];
+    for (size_t i = 0; i < no; i++) {
+        d->asked_values[nf + i] = rq->fetch[i];
+        d->asked_values[nf + no + i] = rq->effect[i];
+    }
+    d->asked.feed = d->asked_values;
+    d->asked.fetch = d->asked_values + nf;
+    d->asked.effect = d->asked_values + nf + no;
+    return 0;
+}
+
 static int begin(reel_draft *d, const reel_graph *g, const reel_request *rq)
 {
-    const size_t nf = (size_t)rq->n_feeds, no = (size_t)rq->n_fetches, nv = g->n_values + 1;
+    const size_t nf = (size_t)rq->n_feeds, nv = g->n_values + 1;
     reel_rewriter w;
     reel_type *type = reel_zalloc_(nv * sizeof *type);
     int64_t(*strides)[REEL_MAX_RANK] = reel_zalloc_((nf + 1) * sizeof *strides);
-    int rc = rewriter_init(&w, g, NULL);
-    d->asked = *rq;
-    d->asked_values = reel_alloc_array_(nf + 2 * no + 1, sizeof *d->asked_values);
-    d->reports = reel_zalloc_(((size_t)REEL_MAX_PASSES + 1) * sizeof *d->reports);
-    if (!type || !strides || !d->asked_values || !d->reports) rc = REEL_ENOMEM;
+    int rc = reel_rewriter_init_(&w, g, NULL);
+    if (!type || !strides) rc = REEL_ENOMEM;
+    if (!rc) rc = reel_draft_ask_(d, rq, NULL, 0);
     if (!rc) rc = reel_plan_specialize_(g, rq, type, strides);
-    if (!rc) rc = add_feeds(&w, rq, type, strides);
-    for (size_t i = 0; i < g->n_nodes && !rc; i++) rc = begin_node(&w, (int32_t)i, type);
+    if (!rc) rc = reel_draft_feeds_(&w, rq, type, strides);
+    for (size_t i = 0; i < g->n_nodes && !rc; i++) rc = reel_draft_node_(&w, (int32_t)i, type);
     w.work += g->n_nodes;
-    if (!rc) {
-        for (size_t i = 0; i < nf; i++) d->asked_values[i] = rq->feed[i];
-        for (size_t i = 0; i < no; i++) {
-            d->asked_values[nf + i] = rq->fetch[i];
-            d->asked_values[nf + no + i] = rq->effect[i];
-        }
-        d->asked.feed = d->asked_values;
-        d->asked.fetch = d->asked_values + nf;
-        d->asked.effect = d->asked_values + nf + no;
-        rc = take_over(d, &w, "traced");
-    }
+    if (!rc) rc = reel_draft_take_over_(d, &w, "traced");
     reel_free_(type, nv * sizeof *type);
     reel_free_(strides, (nf + 1) * sizeof *strides);
-    rewriter_drop(&w);
+    reel_rewriter_drop_(&w);
     return rc;
 }
 
-int reel_optimize_(const reel_graph *g, const reel_request *rq, const reel_pipeline *passes, reel_draft *d)
+int reel_optimize_(const reel_graph *g, const reel_request *rq, const reel_pipeline *passes, reel_rest *rest,
+                   reel_draft *d)
 {
-    *d = (reel_draft){0};
+    *d = (reel_draft){.seam = -1};
     reel_ctx *c = reel_ctx_();
     reel_listener *listeners = c->listeners;
     const bool widen = c->widen;
     c->listeners = NULL; /* what a pass computes is nobody's program */
     reel_scope *scope = reel_scope_begin(rq->site, "passes");
     c->widen = g->widen;
-    int rc = scope ? begin(d, g, rq) : reel_status();
-    for (int i = 0; i < passes->n - passes->planned && !rc; i++) rc = run_pass(d, passes->pass[i], passes->math);
+    int rc = !scope ? reel_status() : rest ? reel_draft_rest_(d, g, rq, rest) : begin(d, g, rq);
+    for (int i = 0; i < passes->n - passes->planned && !rc; i++)
+        if (!rest || passes->pass[i]->run != reel_pass_run_user_) rc = run_pass(d, passes->pass[i], passes->math);
     c->widen = widen;
     reel_scope_end(scope);
     c->listeners = listeners;

@@ -59,9 +59,33 @@ typedef struct reel_draft {
     int n_reports;
     bool odd;
     size_t work;
+    int32_t seam; /* of a rest: the node at which it begins; -1: nobody needs it any more */
 } reel_draft;
-int reel_optimize_(const reel_graph *g, const reel_request *rq, const reel_pipeline *passes, reel_draft *d);
+/* What follows a seam, the size being known there. */
+typedef struct reel_rest {
+    const reel_type *type;  /* by value of the graph around the seam: as known as they are by now */
+    const struct pvalue *v; /* the planner's state before it */
+    const struct proot *r;
+    const uint8_t *need; /* by node */
+    const bool *late;    /* by node: made at the run's end; NULL: none */
+    int32_t seam;        /* node */
+    int32_t *
+        carried; /* becomes: the values that it takes from before, in the order in which they follow the draft's feeds */
+    size_t n_carried, cap_carried;
+} reel_rest;
+/* rest NULL: all of g. Behind a seam users' passes have had their turn. */
+int reel_optimize_(const reel_graph *g, const reel_request *rq, const reel_pipeline *passes, reel_rest *rest,
+                   reel_draft *d);
 void reel_draft_drop_(reel_draft *d);
+/* The pieces: a graph that passes work on, made from g. */
+int reel_rewriter_init_(reel_rewriter *w, const reel_graph *from, const reel_layout *from_at);
+void reel_rewriter_drop_(reel_rewriter *w);
+int reel_draft_ask_(reel_draft *d, const reel_request *rq, const int32_t *carried, int n_carried);
+int reel_draft_feeds_(reel_rewriter *w, const reel_request *rq, const reel_type *type,
+                      int64_t (*const strides)[REEL_MAX_RANK]);
+int reel_draft_node_(reel_rewriter *w, int32_t i, const reel_type *known);
+int reel_draft_take_over_(reel_draft *d, reel_rewriter *w, const char *name);
+int reel_draft_rest_(reel_draft *d, const reel_graph *g, const reel_request *rq, reel_rest *rest); /* rest.c */
 
 /* ---- for passes ------------------------------------------------------------------------------------- */
 /* Calls f for each node of from, in order, until it fails. */
