@@ -1,5 +1,5 @@
 /* test_random_programs.c: some of what ./dev fuzz runs: random whole programs (tests/fuzz), each run eagerly, under a tape, captured,
-   replayed and as a graph of placeholders after each list of passes, must give the same bits; the first 20 as exported C nearly the
+   replayed and as a graph of placeholders after each list of passes, must give the same bits; the first 20 compiled, too, and as exported C nearly the
    same numbers. REEL_SEED=n runs that program alone,
    REEL_PROGRAMS=n that many from there on. */
 #include <stdlib.h>
@@ -32,14 +32,14 @@ static void test_programs(void)
     int bad = 0, kinds = 0, missing = 0, found = 0;
     reel_memory_stats before, after;
     if (n > 1) (void)one(1); /* what stays for reuse is made */
-    stats.export = 100;
+    stats.export = stats.compile = 100;
     reel_memory(&before);
     for (int i = 0; i < n && bad < 10; i++) bad += !one(first + (uint64_t)i);
     fuzz_difference exported = {0};
     const bool near = fuzz_finish(&stats, &exported);
     reel_memory(&after);
-    if (!TAP_OK(near, "%d of them exported as C, built and run; %d elements on an edge", (int)stats.exported,
-                (int)stats.edges))
+    if (!TAP_OK(near, "%d of them compiled, %d exported as C, built and run; %d elements on an edge",
+                (int)stats.compiled, (int)stats.exported, (int)stats.edges))
         TAP_NOTE("seed %llu: %s", (unsigned long long)exported.seed, exported.text);
     for (int i = 0; stats.refused[i].n; i++)
         TAP_NOTE("%d not exported: %s", (int)stats.refused[i].n, stats.refused[i].why);

@@ -28,7 +28,7 @@ def arguments():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--levels", type=int, default=3, help="lists of passes for each program besides default and none; 0: all")
-    p.add_argument("--compile", type=int, default=100, help="every so many-th program also runs compiled; 0: none")
+    p.add_argument("--compile", type=int, default=100, help="of every so many batches of 20 programs one also runs compiled; 0: none")
     p.add_argument("--export", type=int, default=100, help="of every so many batches of 20 programs one is exported as C; 0: none")
     p.add_argument("--log")
     p.add_argument("--out", default="fuzz-found")
@@ -137,7 +137,7 @@ def closing(run):
     line("none", c["none"], "seeds without a program")
     line("steps", c["steps"], f"of {len(of('step'))} kinds; the rarest: " + ", ".join(f"{k} {n}" for n, k in sorted((n, k) for k, n in of("step"))[:5]))
     line("runs", c["runs"], "of whole programs in some mode")
-    line("compiled", c["compiled"], f"programs; {c['compiled_steps']} steps of them")
+    line("compiled", c["compiled"], f"programs; {c['compiled_steps']} steps of them, in {c['units']} translation units")
     line("exported", c["exported"], f"programs; {c['edges']} elements differ as much as the program is sensitive")
     line("refused", sum(n for _, n in of("refused")), "programs that the exporter does not take:")
     for why, n in sorted(of("refused"), key=lambda x: -x[1]):

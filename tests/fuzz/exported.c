@@ -462,17 +462,12 @@ static int finish_batch(compare *c, struct fuzz_batch *b)
 
 /* ---- from outside ----------------------------------------------------------------------------------------------- */
 
-static bool is_due(const compare *c)
-{
-    const uint64_t n = (uint64_t)c->stats->export;
-    return c->only || (n && (c->p->seed - 1) / FUZZ_TOGETHER % n == 0);
-}
-
 void fuzz_export(compare *c, reel_graph *graph, bool unknown, const results *want)
 {
     struct fuzz_batch one, *b = c->only ? &one : c->stats->batch;
     const char *passes = c->only ? c->only->passes : c->p->seed % 4 ? "default" : "none";
-    if (!is_due(c) || !fuzz_wanted(c, FUZZ_EXPORTED, unknown, -1, passes) || !has_cc()) return;
+    if (!fuzz_batch_due(c, c->stats->export) || !fuzz_wanted(c, FUZZ_EXPORTED, unknown, -1, passes) || !has_cc())
+        return;
     if (!b) {
         b = c->stats->batch = calloc(1, sizeof *b);
         if (!b) abort();
@@ -485,7 +480,7 @@ void fuzz_export(compare *c, reel_graph *graph, bool unknown, const results *wan
     end_batch(b);
 }
 
-bool fuzz_finish(fuzz_stats *stats, fuzz_difference *d)
+bool fuzz_finish_exported(fuzz_stats *stats, fuzz_difference *d)
 {
     struct fuzz_batch *b = stats->batch;
     compare c = {.found = d, .stats = stats, .ok = true};

@@ -8,14 +8,13 @@
 #include <unistd.h>
 #include "fuzz.h"
 
-static volatile uint64_t current;
 static bool exported_only;
 
 static void crashed(int sig)
 {
     char text[64] = "crashed: seed ", digits[24];
     int n = 0, at = (int)strlen(text);
-    for (uint64_t x = current; x || !n; x /= 10) digits[n++] = (char)('0' + x % 10);
+    for (uint64_t x = fuzz_current; x || !n; x /= 10) digits[n++] = (char)('0' + x % 10);
     while (n) text[at++] = digits[--n];
     text[at++] = '\n';
     (void)!write(STDOUT_FILENO, text, (size_t)at);
@@ -25,11 +24,13 @@ static void crashed(int sig)
 
 static void report(const fuzz_stats *s)
 {
-    printf("programs %llu errors %llu none %llu steps %llu runs %llu compiled %llu compiled_steps %llu exported %llu "
+    printf("programs %llu errors %llu none %llu steps %llu runs %llu compiled %llu compiled_steps %llu units %llu "
+           "exported %llu "
            "edges %llu\n",
            (unsigned long long)s->programs, (unsigned long long)s->errors, (unsigned long long)s->none,
            (unsigned long long)s->steps, (unsigned long long)s->runs, (unsigned long long)s->compiled,
-           (unsigned long long)s->compiled_steps, (unsigned long long)s->exported, (unsigned long long)s->edges);
+           (unsigned long long)s->compiled_steps, (unsigned long long)s->units, (unsigned long long)s->exported,
+           (unsigned long long)s->edges);
     for (int i = 0; s->refused[i].n; i++)
         printf("refused %llu %s\n", (unsigned long long)s->refused[i].n, s->refused[i].why);
     for (int i = 0; s->pass[i].name[0]; i++)
@@ -51,7 +52,7 @@ static int shrink(uint64_t seed, const fuzz_difference *d, const char *file)
     return 1;
 }
 
-/* Runs program `seed`, and those exported before it, if it is the last of its batch or of all. True: no difference. */
+/* Runs program `seed`, and those compiled and exported before it, if it is the last of its batch or of all. True: no difference. */
 static bool run_one(uint64_t seed, bool last, bool print, fuzz_stats *stats, fuzz_difference *d)
 {
     fuzz_difference earlier = {0};
@@ -109,9 +110,9 @@ int main(int argc, char **argv)
     for (int i = 0; i < 6; i++) (void)signal(signals[i], crashed);
     for (uint64_t i = 0; i < n; i++) {
         fuzz_difference d = {0};
-        current = seed + i;
+        fuzz_current = seed + i;
         (void)alarm(60);
-        if (run_one(current, i + 1 == n, print, &stats, &d)) continue;
+        if (run_one(seed + i, i + 1 == n, print, &stats, &d)) continue;
         (void)alarm(0);
         printf("differs: seed %llu: mode %d.%d batch %lld passes \"%s\": %s\n", (unsigned long long)d.seed, (int)d.mode,
                d.which, (long long)d.batch, d.passes, d.text);

@@ -124,19 +124,21 @@ typedef struct {
     char text[1200]; /* a sentence */
 } fuzz_difference;
 typedef struct {
-    uint64_t programs, errors, none;   /* run; of them raise an error; seeds without a program */
-    uint64_t steps, runs;              /* steps; runs of whole programs in some mode */
-    int compile;                       /* every so many-th program compiled, too; 0: none */
-    uint64_t compiled, compiled_steps; /* programs that ran compiled; steps of them that did */
-    int levels;                        /* lists of passes for each program; 0: all */
-    int export;                        /* every so many-th batch of FUZZ_TOGETHER programs exported, too; 0: none */
+    uint64_t programs, errors, none; /* run; of them raise an error; seeds without a program */
+    uint64_t steps, runs;            /* steps; runs of whole programs in some mode */
+    int compile;                     /* of every so many batches of FUZZ_TOGETHER programs one compiled, too; 0: none */
+    uint64_t compiled, compiled_steps,
+        units;  /* programs that ran compiled; steps of them that did; calls of cc for all their plans */
+    int levels; /* lists of passes for each program; 0: all */
+    int export; /* the same, exported */
     uint64_t exported,
         edges; /* programs that ran as exported C; elements that are eager's but for a sensitive program */
     struct {
         char why[100];
         uint64_t n;
-    } refused[32];            /* programs that the exporter does not take */
-    struct fuzz_batch *batch; /* exported and not yet built */
+    } refused[32];                    /* programs that the exporter does not take */
+    struct fuzz_batch *batch;         /* exported and not yet built */
+    struct fuzz_compiling *compiling; /* programs whose plans are to be compiled */
     struct {
         char name[32];
         uint64_t fired, plans;
@@ -146,7 +148,10 @@ typedef struct {
 /* Runs p in all modes, or with only set (not FUZZ_SAME) just in that one beside eager. True: the same everywhere. */
 bool fuzz_compare(fuzz_program *p, const fuzz_difference *only, fuzz_difference *d, fuzz_stats *stats);
 
-/* Builds, runs and compares the programs that have been exported since the last time. True: nearly the same as eagerly. */
+extern volatile uint64_t fuzz_current; /* the seed at work, for reports of crashes */
+
+/* Builds, runs and compares the programs that are to be compiled, or have been exported, since the last time. True: the same, or nearly so, as
+   eagerly. */
 bool fuzz_finish(fuzz_stats *stats, fuzz_difference *d);
 
 /* ---- making it smaller, printing: shrink.c, print.c --------------------------------------------------- */

@@ -31,7 +31,7 @@ static bool close_to(const results *want, const results *got, int i, closeness h
     return true;
 }
 
-static void same(compare *c, const results *want, const results *got)
+void fuzz_same(compare *c, const results *want, const results *got)
 {
     const bool outer = c->now.mode == FUZZ_GRADIENTS;
     const bool second = c->p->close || (outer && c->p->control && c->p->zeros);
@@ -75,7 +75,7 @@ static void taped(compare *c, const results *want)
     (void)reel_invoke(fuzz_fn(p), (reel_list){p->n_in, p->in}, out);
     fuzz_collect(p, out, &got);
     reel_tape_end(t);
-    same(c, want, &got);
+    fuzz_same(c, want, &got);
     fuzz_drop_results(&got);
 }
 
@@ -120,7 +120,7 @@ static void functions(compare *c, const results *want)
         reel_function *f = reel_function_new(fuzz_fn(p), NULL);
         for (int i = 0; i < (want->code ? 1 : 5); i++) {
             call(p, f, i == 2 && !p->untaped ? &dx[0] : NULL, &got);
-            if (fuzz_wanted(c, FUZZ_FUNCTION, i, -1, NULL)) same(c, want, &got);
+            if (fuzz_wanted(c, FUZZ_FUNCTION, i, -1, NULL)) fuzz_same(c, want, &got);
             fuzz_drop_results(&got);
         }
         reel_function_free(f);
@@ -129,18 +129,18 @@ static void functions(compare *c, const results *want)
         reel_function *f = reel_function_new(fuzz_fn(p), REEL_OPTS(function, .passes = "none"));
         for (int i = 0; i < 2; i++) {
             call(p, f, i == 0 && !p->untaped ? &dx[1] : NULL, &got);
-            if (fuzz_wanted(c, FUZZ_FUNCTION_TAPED, i, -1, NULL)) same(c, want, &got);
+            if (fuzz_wanted(c, FUZZ_FUNCTION_TAPED, i, -1, NULL)) fuzz_same(c, want, &got);
             fuzz_drop_results(&got);
         }
         reel_function_free(f);
     }
-    if (!want->code && !p->untaped && fuzz_wanted(c, FUZZ_GRADIENTS, 0, -1, NULL)) same(c, &dx[1], &dx[0]);
+    if (!want->code && !p->untaped && fuzz_wanted(c, FUZZ_GRADIENTS, 0, -1, NULL)) fuzz_same(c, &dx[1], &dx[0]);
     for (int i = 0; i < 2; i++) fuzz_drop_results(&dx[i]);
 }
 
 /* ---- graphs and sessions -------------------------------------------------------------------------------- */
 
-static reel_graph *build(fuzz_program *p, bool unknown, results *r)
+reel_graph *fuzz_build(fuzz_program *p, bool unknown, results *r)
 {
     reel_graph *g = reel_graph_begin();
     reel_tensor *in[FUZZ_INPUTS], *out[FUZZ_ALL_RESULTS] = {NULL};
@@ -163,7 +163,7 @@ static reel_graph *build(fuzz_program *p, bool unknown, results *r)
     return g;
 }
 
-static void session(fuzz_program *p, reel_session *s, results *r)
+void fuzz_session(fuzz_program *p, reel_session *s, results *r)
 {
     REEL_SCOPED;
     reel_feed feed[FUZZ_INPUTS];
@@ -257,30 +257,13 @@ static void each_level(compare *c, reel_graph *graph, bool unknown, const result
         reel_session *s = reel_session_new(graph, REEL_OPTS(session, .effects = true, .passes = list));
         const int runs = k == 0 ? 2 : 1;
         for (int i = 0; i < runs; i++) {
-            session(c->p, s, &got);
-            if (fuzz_wanted(c, FUZZ_SESSION, unknown, -1, list)) same(c, want, &got);
+            fuzz_session(c->p, s, &got);
+            if (fuzz_wanted(c, FUZZ_SESSION, unknown, -1, list)) fuzz_same(c, want, &got);
             fuzz_drop_results(&got);
         }
         count_passes(c, s);
         reel_session_free(s);
     }
-}
-
-static void compiled(compare *c, reel_graph *graph, bool unknown, const results *want)
-{
-    results got = {0};
-    reel_plan_info info = {0};
-    const bool due = c->stats->compile && c->p->seed % (uint64_t)c->stats->compile == 0;
-    if ((!due && !c->only) || !fuzz_wanted(c, FUZZ_COMPILED, unknown, -1, "default")) return;
-    reel_session *s = reel_session_new(graph, REEL_OPTS(session, .effects = true, .compile = REEL_COMPILE_ON));
-    session(c->p, s, &got);
-    same(c, want, &got);
-    fuzz_drop_results(&got);
-    if (c->ok && reel_session_info(s, &info) == 0) {
-        c->stats->compiled++;
-        c->stats->compiled_steps += (uint64_t)info.compiled_steps;
-    }
-    reel_session_free(s);
 }
 
 static void other_batches(compare *c, reel_graph *graph)
@@ -297,8 +280,8 @@ static void other_batches(compare *c, reel_graph *graph)
         (void)reel_seed(p->seed + 2);
         p->in[0] = reel_normal(REEL_F32, shape, 0, 1, NULL);
         fuzz_eager(p, &want);
-        session(p, s, &got);
-        same(c, &want, &got);
+        fuzz_session(p, s, &got);
+        fuzz_same(c, &want, &got);
         fuzz_drop_results(&got);
         fuzz_drop_results(&want);
     }
@@ -313,12 +296,12 @@ static void graphs(compare *c, const results *want)
         results got;
         if (c->only && c->only->mode >= FUZZ_GRAPH && c->only->which != unknown) continue;
         fuzz_reset(c->p);
-        reel_graph *graph = build(c->p, unknown, &got);
+        reel_graph *graph = fuzz_build(c->p, unknown, &got);
         if (got.code) {
             if (fuzz_wanted(c, FUZZ_GRAPH, unknown, -1, NULL)) fuzz_differ(c, "the graph: %s", got.text);
         } else {
             each_level(c, graph, unknown, want);
-            compiled(c, graph, unknown, want);
+            if (unknown == (int)c->p->batch) fuzz_compile(c, unknown);
             if (unknown == (int)c->p->batch) fuzz_export(c, graph, unknown, want);
             if (unknown) other_batches(c, graph);
         }

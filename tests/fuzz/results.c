@@ -120,3 +120,18 @@ void fuzz_differ(compare *c, const char *fmt, ...)
     c->ok = false;
     va_end(ap);
 }
+
+volatile uint64_t fuzz_current;
+
+bool fuzz_batch_due(const compare *c, int n)
+{
+    return c->only || (n && (c->p->seed - 1) / FUZZ_TOGETHER % (uint64_t)n == 0);
+}
+
+bool fuzz_finish(fuzz_stats *stats, fuzz_difference *d)
+{
+    const bool compiled = fuzz_finish_compiled(stats, d);
+    fuzz_difference other = {0};
+    const bool exported = fuzz_finish_exported(stats, compiled ? d : &other);
+    return compiled && exported;
+}

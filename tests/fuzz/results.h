@@ -29,7 +29,21 @@ typedef struct {
 bool fuzz_wanted(compare *c, fuzz_mode mode, int which, int64_t batch, const char *passes);
 void fuzz_differ(compare *c, const char *fmt, ...) REEL_PRINTF_(2, 3);
 
+/* Of every n batches of FUZZ_TOGETHER programs one is due; and what is wanted alone always is. */
+bool fuzz_batch_due(const compare *c, int n);
+
+/* ---- modes.c --------------------------------------------------------------------------------------------- */
+reel_graph *fuzz_build(fuzz_program *p, bool unknown, results *r);
+void fuzz_session(fuzz_program *p, reel_session *s, results *r); /* one run, from the program's variables */
+void fuzz_same(compare *c, const results *want, const results *got);
+
+/* ---- compiled.c ------------------------------------------------------------------------------------------ */
+/* Notes the program, if it is its turn; its plans are compiled with those of other programs, or at once, if only it is wanted. */
+void fuzz_compile(compare *c, bool unknown);
+bool fuzz_finish_compiled(fuzz_stats *stats, fuzz_difference *d);
+
 /* ---- exported.c ------------------------------------------------------------------------------------------ */
 /* Writes the graph as C, if it is this program's turn; it is built with those of other programs, or at once, if only it is wanted. */
 void fuzz_export(compare *c, reel_graph *graph, bool unknown, const results *want);
+bool fuzz_finish_exported(fuzz_stats *stats, fuzz_difference *d);
 #endif
