@@ -1,9 +1,7 @@
 /* replay_help.h: a program eagerly and as a function, for the tests of passes over steps. */
 #ifndef REEL_TESTS_REPLAY_HELP_H
 #define REEL_TESTS_REPLAY_HELP_H
-#include <stdlib.h>
-#include <string.h>
-#include "reel/reel.h"
+#include "bits.h"
 #include "trace/function.h"
 #include "trace/trace.h"
 
@@ -12,18 +10,6 @@ typedef struct replayed {
     int steps;
     size_t found[REEL_N_STEPS]; /* by the passes over steps */
 } replayed;
-
-static bool equal(reel_tensor *a, reel_tensor *b)
-{
-    const size_t bytes = (size_t)reel_shape_count(reel_shape_of(a)) * reel_dtype_size(reel_dtype_of(a));
-    char *x = malloc(bytes + 1), *y = malloc(bytes + 1);
-    const bool ok = x && y && reel_dtype_of(a) == reel_dtype_of(b) &&
-                    reel_shape_count(reel_shape_of(b)) == reel_shape_count(reel_shape_of(a)) &&
-                    !reel_read(a, x, bytes) && !reel_read(b, y, bytes) && !memcmp(x, y, bytes);
-    free(x);
-    free(y);
-    return ok;
-}
 
 /* The same bits eagerly and replayed in an arena full of NaN, with one thread and two, the plan proved? */
 static bool replays(reel_fn fn, reel_list in, const char *passes, replayed *r)
@@ -36,7 +22,7 @@ static bool replays(reel_fn fn, reel_list in, const char *passes, replayed *r)
     for (int k = 0; k < 4 && ok; k++) { /* the first call traces, then replays like the others */
         reel_set_threads(1 + k % 2);
         ok = reel_function_call(f, in, got) == 0;
-        for (int i = 0; ok && i < fn.n_out; i++) ok = equal(got[i], want[i]);
+        for (int i = 0; ok && i < fn.n_out; i++) ok = same_bits(got[i], want[i]);
         if (f->traces) f->traces->player.poison = true;
     }
     const reel_plan *plan = f->traces ? f->traces->player.plans : NULL;

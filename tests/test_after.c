@@ -1,23 +1,10 @@
 /* test_after.c: elementwise steps that are done to the blocks of a product: which are, which must not be, and always the eager bits,
    whatever route the product takes. */
 #include <stdlib.h>
-#include "reel/reel.h"
 #include "trace/trace.h"
 #include "trace_help.h"
 
 enum { MAX_OUT = 3 };
-
-static bool equal(reel_tensor *a, reel_tensor *b)
-{
-    const size_t bytes = (size_t)reel_shape_count(reel_shape_of(a)) * reel_dtype_size(reel_dtype_of(a));
-    char *x = malloc(bytes + 1), *y = malloc(bytes + 1);
-    const bool ok = x && y && reel_dtype_of(a) == reel_dtype_of(b) &&
-                    reel_shape_count(reel_shape_of(b)) == reel_shape_count(reel_shape_of(a)) &&
-                    !reel_read(a, x, bytes) && !reel_read(b, y, bytes) && !memcmp(x, y, bytes);
-    free(x);
-    free(y);
-    return ok;
-}
 
 typedef int body(reel_tensor *const in[], reel_tensor *out[]);
 typedef struct program {
@@ -57,7 +44,7 @@ static bool agrees(body *f, int n_out, reel_tensor *const x[3], const char *pass
     for (int threads = 1; threads <= 2; threads++) {
         reel_set_threads(threads);
         ok = ok && reel_session_run(s, (reel_feeds){3, feed}, (reel_names){n_out, names}, got) == 0;
-        for (int i = 0; ok && i < n_out; i++) ok = equal(got[i], want[i]);
+        for (int i = 0; ok && i < n_out; i++) ok = same_bits(got[i], want[i]);
     }
     const reel_plan *plan = reel_session_plan_(s);
     found = plan ? plan->found[REEL_STEPS_EPILOGUE] : 0;

@@ -3,20 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reel/reel.h"
-#include "tap.h"
-
-static bool same(reel_tensor *a, reel_tensor *b)
-{
-    const reel_shape s = reel_shape_of(a);
-    const size_t n = (size_t)reel_shape_count(s) * reel_dtype_size(reel_dtype_of(a));
-    char *x = malloc(n + 1), *y = malloc(n + 1);
-    const bool ok = reel_shape_count(reel_shape_of(b)) == reel_shape_count(s) && reel_read(a, x, n) == 0 &&
-                    reel_read(b, y, n) == 0 && memcmp(x, y, n) == 0;
-    free(x);
-    free(y);
-    return ok;
-}
+#include "bits.h"
 
 static reel_tensor *f32s(int n, const float *x)
 {
@@ -34,25 +21,26 @@ static void test_examples(void)
 {
     REEL_SCOPED;
     reel_tensor *x = F32(1, 2, 3, 4, 5, 6, 7, 8);
-    TAP_OK(
-        same(reel_scatter_nd(x, reel_reshape(I64(4, 3, 1, 7), REEL_SHAPE(4, 1)), F32(9, 10, 11, 12), REEL_SCATTER_SET),
-             F32(1, 11, 3, 10, 9, 6, 7, 12)),
-        "ScatterND's first example");
-    TAP_OK(
-        same(reel_scatter(F32(1, 2, 3, 4, 5), I64(1, 1), F32(1.25f, 2.5f), 0, REEL_SCATTER_SET), F32(1, 2.5f, 3, 4, 5)),
-        "of two values for one place the last stays");
-    TAP_OK(same(reel_scatter(F32(1, 2, 3), I64(1, 1, -1), F32(NAN, 4, 9), 0, REEL_SCATTER_MAX), F32(1, NAN, 9)),
+    TAP_OK(same_bits(reel_scatter_nd(x, reel_reshape(I64(4, 3, 1, 7), REEL_SHAPE(4, 1)), F32(9, 10, 11, 12),
+                                     REEL_SCATTER_SET),
+                     F32(1, 11, 3, 10, 9, 6, 7, 12)),
+           "ScatterND's first example");
+    TAP_OK(same_bits(reel_scatter(F32(1, 2, 3, 4, 5), I64(1, 1), F32(1.25f, 2.5f), 0, REEL_SCATTER_SET),
+                     F32(1, 2.5f, 3, 4, 5)),
+           "of two values for one place the last stays");
+    TAP_OK(same_bits(reel_scatter(F32(1, 2, 3), I64(1, 1, -1), F32(NAN, 4, 9), 0, REEL_SCATTER_MAX), F32(1, NAN, 9)),
            "a NaN is the maximum");
     reel_tensor *no = reel_cast(F32(0, 0, 1), REEL_BOOL), *yes = reel_cast(F32(1, 1), REEL_BOOL);
-    TAP_OK(same(reel_scatter(no, I64(0, 2), yes, 0, REEL_SCATTER_SET), reel_cast(F32(1, 0, 1), REEL_BOOL)),
+    TAP_OK(same_bits(reel_scatter(no, I64(0, 2), yes, 0, REEL_SCATTER_SET), reel_cast(F32(1, 0, 1), REEL_BOOL)),
            "bool can be set");
-    TAP_OK(same(reel_scatter_nd(no, reel_reshape(I64(1), REEL_SHAPE(1, 1)), reel_cast(F32(1), REEL_BOOL),
-                                REEL_SCATTER_SET),
-                reel_cast(F32(0, 1, 1), REEL_BOOL)),
+    TAP_OK(same_bits(reel_scatter_nd(no, reel_reshape(I64(1), REEL_SHAPE(1, 1)), reel_cast(F32(1), REEL_BOOL),
+                                     REEL_SCATTER_SET),
+                     reel_cast(F32(0, 1, 1), REEL_BOOL)),
            "by place, too");
-    TAP_OK(same(reel_roll(F32(1, 2, 3, 4, 5), REEL_AXES(0), (int64_t[]){2}), F32(4, 5, 1, 2, 3)), "np.roll's example");
-    TAP_OK(same(reel_unfold(reel_reshape(F32(1, 2, 3, 4, 5, 6), REEL_SHAPE(1, 1, 2, 3)), REEL_SHAPE(2, 2), NULL),
-                reel_reshape(F32(1, 2, 2, 3, 4, 5, 5, 6), REEL_SHAPE(1, 4, 2))),
+    TAP_OK(same_bits(reel_roll(F32(1, 2, 3, 4, 5), REEL_AXES(0), (int64_t[]){2}), F32(4, 5, 1, 2, 3)),
+           "np.roll's example");
+    TAP_OK(same_bits(reel_unfold(reel_reshape(F32(1, 2, 3, 4, 5, 6), REEL_SHAPE(1, 1, 2, 3)), REEL_SHAPE(2, 2), NULL),
+                     reel_reshape(F32(1, 2, 2, 3, 4, 5, 5, 6), REEL_SHAPE(1, 4, 2))),
            "im2col of a 2 x 3 image");
 }
 
@@ -112,7 +100,7 @@ static void test_threads(void)
     }
     reel_set_threads(0);
     for (int i = 0; i < 12; i++)
-        TAP_OK(same(y[0][i], y[1][i]), "kernel %d: one thread and several give the same bits", i);
+        TAP_OK(same_bits(y[0][i], y[1][i]), "kernel %d: one thread and several give the same bits", i);
 }
 
 /* Transposes of every element size around the sides of tiles. */
@@ -166,13 +154,13 @@ static void test_many_parts(void)
     TAP_EQ_INT(reel_dim(all, 0), 2 * N);
     TAP_EQ_INT(reel_dim(stacked, 1), N);
     bool ok = reel_split_sizes(all, 0, N, sizes, part) == 0;
-    for (int i = 0; ok && i < N; i++) ok = same(part[i], xs[i]);
+    for (int i = 0; ok && i < N; i++) ok = same_bits(part[i], xs[i]);
     TAP_OK(ok, "200 tensors joined and cut again");
     ok = reel_unstack(stacked, 1, N, part) == 0;
-    for (int i = 0; ok && i < N; i++) ok = same(part[i], xs[i]);
+    for (int i = 0; ok && i < N; i++) ok = same_bits(part[i], xs[i]);
     TAP_OK(ok, "stacked and unstacked");
     ok = reel_grad(tape, reel_sum(reel_square(all)), (reel_list){N, xs}, dxs) == 0;
-    for (int i = 0; ok && i < N; i++) ok = same(dxs[i], reel_full(REEL_F32, REEL_SHAPE(2), 2 * i));
+    for (int i = 0; ok && i < N; i++) ok = same_bits(dxs[i], reel_full(REEL_F32, REEL_SHAPE(2), 2 * i));
     TAP_OK(ok, "with gradients");
 }
 
@@ -184,7 +172,8 @@ static void test_kinks(void)
     reel_tape *tape = reel_tape_begin(NULL);
     reel_watch(tape, REEL_LIST(x, u));
     reel_tensor *y = reel_scatter(x, I64(0, 0, 0), u, 0, REEL_SCATTER_MUL);
-    TAP_OK(reel_grad(tape, reel_sum(y), REEL_LIST(x, u), dx) == 0 && same(dx[0], F32(0)) && same(dx[1], F32(0, 30, 0)),
+    TAP_OK(reel_grad(tape, reel_sum(y), REEL_LIST(x, u), dx) == 0 && same_bits(dx[0], F32(0)) &&
+               same_bits(dx[1], F32(0, 30, 0)),
            "a zero among factors");
     tape = reel_tape_begin(NULL);
     reel_watch(tape, REEL_LIST(x, u));
@@ -194,7 +183,8 @@ static void test_kinks(void)
     tape = reel_tape_begin(NULL);
     reel_watch(tape, REEL_LIST(x, u));
     y = reel_scatter(x, I64(0, 0, 0), u, 0, REEL_SCATTER_SET);
-    TAP_OK(reel_grad(tape, reel_sum(y), REEL_LIST(x, u), dx) == 0 && same(dx[0], F32(0)) && same(dx[1], F32(0, 0, 1)),
+    TAP_OK(reel_grad(tape, reel_sum(y), REEL_LIST(x, u), dx) == 0 && same_bits(dx[0], F32(0)) &&
+               same_bits(dx[1], F32(0, 0, 1)),
            "of several values set the last one has the gradient");
 }
 

@@ -228,12 +228,23 @@ static void test_lists(void)
     TAP_EQ_STR(text, "prune share fuse");
     names_of("share prune, fold", text, sizeof text);
     TAP_EQ_STR(text, "share prune fold");
+    names_of("columns,share,sweep,reduce,fuse,epilogue,columns,schedule", text, sizeof text);
+    TAP_EQ_STR(text, "share columns sweep fuse reduce epilogue schedule");
+    names_of("default,-columns,-schedule,columns,schedule", text, sizeof text);
+    TAP_EQ_STR(text, "prune views fold simplify sink share views prune fuse reduce epilogue sweep columns schedule");
+    names_of("reduce", text, sizeof text);
+    TAP_EQ_STR(text, "reduce");
+    names_of("schedule,share", text, sizeof text);
+    TAP_EQ_STR(text, "share schedule");
     names_of("", text, sizeof text);
     TAP_EQ_STR(text, "");
     names_of("none", text, sizeof text);
     TAP_EQ_STR(text, "");
     refuse("default,shear", "no pass \"shear\"", "reel_session_new");
     refuse("-", "no pass \"\"", "");
+    refuse("default,-fuse,fuse", "\"fuse\" stands behind \"schedule\"", "reel_session_new");
+    refuse("schedule,reduce", "\"reduce\" stands behind \"schedule\"", "which must come behind it");
+    refuse("fuse schedule sweep", "\"sweep\" stands behind \"schedule\"", "");
     refuse(
         "prune prune prune prune prune prune prune prune prune,default,default,default,default,default,default,default",
         "more than 64", "");

@@ -7,19 +7,6 @@
 
 enum { MAX_OUT = 6 };
 
-/* Of any size, unlike same_bits. */
-static bool equal(reel_tensor *a, reel_tensor *b)
-{
-    const reel_shape s = reel_shape_of(a), t = reel_shape_of(b);
-    const size_t bytes = (size_t)reel_shape_count(s) * reel_dtype_size(reel_dtype_of(a));
-    char *x = malloc(bytes + 1), *y = malloc(bytes + 1);
-    const bool ok = x && y && reel_dtype_of(a) == reel_dtype_of(b) && reel_shape_count(t) == reel_shape_count(s) &&
-                    !reel_read(a, x, bytes) && !reel_read(b, y, bytes) && !memcmp(x, y, bytes);
-    free(x);
-    free(y);
-    return ok;
-}
-
 typedef int body(reel_tensor *const in[], reel_tensor *out[]);
 typedef struct program {
     body *f;
@@ -57,7 +44,7 @@ static bool agrees(body *f, int n_out, reel_tensor *x, reel_tensor *y)
         reel_set_threads(threads);
         ok = ok && reel_session_run(s, REEL_FEEDS({"x", x}, {"y", y}), (reel_names){n_out, names}, got) == 0;
         for (int i = 0; ok && i < n_out; i++) {
-            ok = equal(got[i], want[i]);
+            ok = same_bits(got[i], want[i]);
             if (!ok) TAP_NOTE("output %d, %d threads", i, threads);
         }
     }

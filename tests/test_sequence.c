@@ -4,20 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reel/reel.h"
-#include "tap.h"
-
-static bool same_bits(reel_tensor *a, reel_tensor *b)
-{
-    const reel_shape s = reel_shape_of(a), t = reel_shape_of(b);
-    const size_t n = (size_t)reel_shape_count(s) * reel_dtype_size(reel_dtype_of(a));
-    char *x = malloc(n + 1), *y = malloc(n + 1);
-    const bool ok = s.rank == t.rank && memcmp(s.dims, t.dims, (size_t)s.rank * sizeof *s.dims) == 0 &&
-                    reel_read(a, x, n) == 0 && reel_read(b, y, n) == 0 && memcmp(x, y, n) == 0;
-    free(x);
-    free(y);
-    return ok;
-}
+#include "bits.h"
 
 /* The largest difference; NaN and errors count as infinite. */
 static double apart(reel_tensor *a, reel_tensor *b)

@@ -2,8 +2,7 @@
 #ifndef REEL_TESTS_TRACE_HELP_H
 #define REEL_TESTS_TRACE_HELP_H
 #include <stdlib.h>
-#include "reel/reel.h"
-#include "tap.h"
+#include "bits.h"
 
 /* Takes the pending error and checks its code and that its text holds both pieces. */
 TAP_UNUSED static void expect_error(int code, const char *one, const char *two, const char *what)
@@ -19,21 +18,6 @@ TAP_UNUSED static void expect_none(const char *what)
 {
     reel_error e;
     if (!TAP_OK(reel_take_error(&e) == 0, "%s: no error", what)) TAP_NOTE("%s", e.text);
-}
-
-enum { MAX_READ = 4096 };
-/* Same type and the same bytes in C order? */
-TAP_UNUSED static bool same_bits(reel_tensor *a, reel_tensor *b)
-{
-    static _Thread_local char x[MAX_READ * 8], y[MAX_READ * 8];
-    if (!a || !b) return false;
-    const reel_shape s = reel_shape_of(a), t = reel_shape_of(b);
-    if (s.rank != t.rank || reel_dtype_of(a) != reel_dtype_of(b)) return false;
-    for (int i = 0; i < s.rank; i++)
-        if (s.dims[i] != t.dims[i]) return false;
-    const size_t bytes = (size_t)reel_shape_count(s) * reel_dtype_size(reel_dtype_of(a));
-    if (bytes > sizeof x || reel_read(a, x, bytes) || reel_read(b, y, bytes)) return false;
-    return memcmp(x, y, bytes) == 0;
 }
 
 /* A graph's listing as a string to be freed. */

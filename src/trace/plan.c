@@ -542,15 +542,27 @@ static int keep_asked(reel_plan *plan, const reel_request *rq)
     return 0;
 }
 
+static int step_pass(planner *p, int pass)
+{
+    switch (pass) {
+    case REEL_STEPS_EPILOGUE: return reel_plan_after_(p);
+    case REEL_STEPS_COLUMNS: return reel_plan_columns_(p);
+    case REEL_STEPS_SWEEP: return reel_plan_sweep_(p);
+    default: return 0; /* schedule: see order_steps */
+    }
+}
+
 static int step_passes(planner *p)
 {
     const reel_plan_ways *w = &p->plan->ways;
     const bool all = !p->rq->printer; /* groups of single elements are what it knows */
     int rc = 0;
-    if (reel_way_(w, REEL_STEPS_FUSE)) rc = reel_plan_fuse_(p, all && reel_way_(w, REEL_STEPS_REDUCE));
-    if (!rc && all && reel_way_(w, REEL_STEPS_EPILOGUE)) rc = reel_plan_after_(p);
-    if (!rc && all && reel_way_(w, REEL_STEPS_COLUMNS)) rc = reel_plan_columns_(p);
-    if (!rc && all && reel_way_(w, REEL_STEPS_SWEEP)) rc = reel_plan_sweep_(p);
+    for (int k = 0; k < w->n_order && !rc; k++) {
+        if (w->order[k] == REEL_STEPS_FUSE)
+            rc = reel_plan_fuse_(p, all && reel_way_(w, REEL_STEPS_REDUCE));
+        else if (all)
+            rc = step_pass(p, w->order[k]);
+    }
     return rc;
 }
 

@@ -206,7 +206,7 @@ void reel_prune_(const reel_graph *g, const bool *fed, uint8_t *need);
 void reel_prune_taped_(const reel_graph *g, const bool *fed, uint8_t *need);
 /* Which passes a player runs before it plans, in order; none: the graph is planned as it was traced. */
 struct reel_pass;
-/* Those that work on the plan's steps, in the order in which the planner does them: the last ones of a list. */
+/* Those that work on the plan's steps: the last ones of a list. reduce is part of fuse. */
 typedef enum {
     REEL_STEPS_FUSE,
     REEL_STEPS_REDUCE,
@@ -220,6 +220,7 @@ typedef enum {
 struct planner;
 typedef struct reel_plan_ways {
     unsigned steps;                          /* which passes work on its steps: bits of reel_steps_pass */
+    uint8_t order[REEL_N_STEPS], n_order;    /* those in the order in which they do it, without reduce */
     bool check;                              /* each plan is proved */
     void (*spoil)(struct planner *p, int n); /* tests: breaks the plan before that, in way n */
     int spoil_how;

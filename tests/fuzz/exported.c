@@ -104,17 +104,21 @@ static void note_program(const compare *c, written *w, const results *want)
     for (int i = 0; i < FUZZ_VARS; i++) w->init[i] = bytes_of(c->p->init[i], &n);
 }
 
-/* "reel_bincount_grow has no exported form: its size depends on data", without where it stands. */
+/* "reel_sum has no exported form here: it reads a value whose size depends on data, by reel_nonzero", without where they stand. */
 static void count_refusal(fuzz_stats *stats, const char *text)
 {
     const char *from = strstr(text, "reel_export_c: ");
     from = from ? from + strlen("reel_export_c: ") : text;
-    size_t n = strcspn(from, "(\n");
+    const int most = (int)(sizeof stats->refused / sizeof *stats->refused);
+    const char *place = strstr(from, " at ");
+    size_t n = place ? (size_t)(place - from) : strcspn(from, "(\n");
     while (n && from[n - 1] == ' ') n--;
+    if (n >= sizeof stats->refused->why) n = sizeof stats->refused->why - 1;
     int k = 0;
-    while (stats->refused[k].n && (strlen(stats->refused[k].why) != n || memcmp(stats->refused[k].why, from, n) != 0))
+    while (k < most && stats->refused[k].n &&
+           (strlen(stats->refused[k].why) != n || memcmp(stats->refused[k].why, from, n) != 0))
         k++;
-    if (k == (int)(sizeof stats->refused / sizeof *stats->refused)) return;
+    if (k == most) return;
     snprintf(stats->refused[k].why, sizeof stats->refused[k].why, "%.*s", (int)n, from);
     stats->refused[k].n++;
 }

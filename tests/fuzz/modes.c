@@ -214,7 +214,20 @@ static void count_passes(compare *c, const reel_session *s)
 }
 
 enum { MAX_PASSES = 40 };
-/* The k-th list of passes: none, each alone, the default, the default without each, twice, and in an order of the seed's. */
+/* The passes over steps in an order of the seed's, behind `list`; schedule, which must, comes last. */
+static void add_shuffled(uint64_t *rng, char list[96])
+{
+    const char *name[] = {"fuse", "epilogue", "columns", "sweep", "reduce"};
+    for (int n = 5; n > 0; n--) {
+        const int k = fuzz_below(rng, n);
+        const size_t at = strlen(list);
+        snprintf(list + at, 96 - at, ",%s", name[k]);
+        name[k] = name[n - 1];
+    }
+    snprintf(list + strlen(list), 96 - strlen(list), ",schedule");
+}
+
+/* The k-th list of passes: none, each alone, the default, the default without each, twice, and two in orders of the seed's. */
 static bool pass_list(const fuzz_program *p, int k, char list[96])
 {
     reel_pass_info info[MAX_PASSES];
@@ -231,13 +244,19 @@ static bool pass_list(const fuzz_program *p, int k, char list[96])
         size_t at = 0;
         for (int i = 0; i < 5 && n > 0; i++) {
             const char *name = built_in[fuzz_below(&rng, n)];
+            if (i < 4 && strcmp(name, "schedule") == 0) name = "prune"; /* must come last */
             if (at + strlen(name) + 2 < 96) at += (size_t)snprintf(list + at, 96 - at, "%s%s", i ? "," : "", name);
         }
     }
-    if (k >= 4 && k < 4 + n) snprintf(list, 96, "%s", built_in[k - 4]);
-    if (k >= 4 + n && k < 4 + 2 * n) snprintf(list, 96, "default,-%s", built_in[k - 4 - n]);
+    if (k == 4) {
+        uint64_t rng = p->seed + 1;
+        snprintf(list, 96, "prune,views");
+        add_shuffled(&rng, list);
+    }
+    if (k >= 5 && k < 5 + n) snprintf(list, 96, "%s", built_in[k - 5]);
+    if (k >= 5 + n && k < 5 + 2 * n) snprintf(list, 96, "default,-%s", built_in[k - 5 - n]);
     if (fuzz_faulty && strlen(list) < 80) memmove(list + 6, list, strlen(list) + 1), memcpy(list, "wrong,", 6);
-    return k < 4 + 2 * n;
+    return k < 5 + 2 * n;
 }
 
 /* The graph replayed after each list of passes. */

@@ -40,6 +40,7 @@ typedef struct reel_pass {
     bool by_default;
     int (*run)(reel_rewriter *w); /* NULL: it works on the plan's steps */
     reel_steps_pass steps;        /* which of those it is */
+    unsigned behind;              /* of those: bits of the ones that must come before it, where they are listed */
     reel_pass_def def;            /* of a user's pass */
 } reel_pass;
 

@@ -6,7 +6,9 @@
 #include "core/options.h"
 #include "pass.h"
 
-/* Not a graph's but a plan's: src/trace/plan_fuse.c, plan_order.c and others. Wherever they stand in a list, they come last, in this order. */
+/* Not a graph's but a plan's: src/trace/plan_fuse.c, plan_order.c and others; so they come behind all that work on graphs, wherever they
+   stand in a list. Among themselves they keep the list's order: each takes steps as they are traced, and leaves what another one has made
+   as it is. reduce is a part of fuse. schedule says which steps run behind all that could fail, which nobody may touch any more. */
 static const reel_pass of_steps[REEL_N_STEPS] = {
     {.name = "fuse",
      .law = "elementwise steps that feed each other are one pass over memory",
@@ -32,7 +34,8 @@ static const reel_pass of_steps[REEL_N_STEPS] = {
      .law = "steps that do not feed each other run so that little is alive at once, updates of "
             "variables last, over the old values",
      .by_default = true,
-     .steps = REEL_STEPS_SCHEDULE},
+     .steps = REEL_STEPS_SCHEDULE,
+     .behind = (1u << REEL_STEPS_SCHEDULE) - 1},
 };
 static const reel_pass *const built_in[] = {&reel_pass_prune_,
                                             &reel_pass_fold_,
@@ -178,6 +181,40 @@ static int take_word(const char *fn, const char *word, size_t length, reel_pipel
     return 0;
 }
 
+static int add_way(const char *fn, reel_plan_ways *w, const reel_pass *pass)
+{
+    if (reel_way_(w, pass->steps)) return 0; /* where it is listed first */
+    for (int k = 0; k < REEL_N_STEPS; k++)
+        if (reel_way_(w, (reel_steps_pass)k) && of_steps[k].behind >> pass->steps & 1u)
+            return reel_fail_at_("", REEL_EARG, "%s: .passes: \"%s\" stands behind \"%s\", which must come behind it",
+                                 fn, pass->name, of_steps[k].name);
+    w->steps |= 1u << pass->steps;
+    if (pass->steps != REEL_STEPS_REDUCE) w->order[w->n_order++] = (uint8_t)pass->steps;
+    return 0;
+}
+
+/* Passes over steps go behind the others. */
+static int order_steps(const char *fn, reel_pipeline *p)
+{
+    reel_plan_ways *w = &p->ways;
+    int n = 0;
+    for (int i = 0; i < p->n; i++) {
+        if (p->pass[i]->run)
+            p->pass[n++] = p->pass[i];
+        else if (add_way(fn, w, p->pass[i]))
+            return reel_status();
+    }
+    const bool fuses = reel_way_(w, REEL_STEPS_FUSE), reduces = reel_way_(w, REEL_STEPS_REDUCE);
+    p->n = n;
+    for (int k = 0; k < w->n_order; k++) {
+        p->pass[p->n++] = &of_steps[w->order[k]];
+        if (reduces && w->order[k] == REEL_STEPS_FUSE) p->pass[p->n++] = &of_steps[REEL_STEPS_REDUCE];
+    }
+    if (reduces && !fuses) p->pass[p->n++] = &of_steps[REEL_STEPS_REDUCE];
+    p->planned = p->n - n;
+    return 0;
+}
+
 int reel_pipeline_parse_(const char *fn, const char *list, reel_graph_math math, reel_pipeline *out)
 {
     *out = (reel_pipeline){.math = math};
@@ -192,19 +229,7 @@ int reel_pipeline_parse_(const char *fn, const char *list, reel_graph_math math,
         if (rc) return rc;
         at += length;
     }
-    int n = 0;
-    for (int i = 0; i < out->n; i++) {
-        if (out->pass[i]->run)
-            out->pass[n++] = out->pass[i];
-        else
-            out->ways.steps |= 1u << out->pass[i]->steps;
-    }
-    out->n = n;
-    for (int k = 0; k < REEL_N_STEPS; k++) {
-        if (!reel_way_(&out->ways, (reel_steps_pass)k)) continue;
-        out->pass[out->n++] = &of_steps[k];
-        out->planned++;
-    }
+    if (order_steps(fn, out)) return reel_status();
 #ifdef NDEBUG
     out->ways.check = reel_ctx_()->check_plans;
 #else
