@@ -12,6 +12,7 @@
 /* one pointer a thread, found without a call even in a shared library */
 #define REEL_TLS _Thread_local __attribute__((tls_model("initial-exec")))
 #define REEL_RESTRICT restrict
+#define REEL_VECTOR(T, bytes) __attribute__((vector_size(bytes))) T
 /* Before a loop whose iterations are independent of each other: an output that IS an input is fine, a shifted one is not. */
 #ifdef __clang__
 #pragma clang diagnostic ignored "-Wpass-failed" /* a loop that gains nothing from vectors is no mistake */
@@ -54,5 +55,12 @@
 #define REEL_NO_ADDSUB _Pragma("GCC optimize(\"no-tree-slp-vectorize\")")
 #else
 #define REEL_NO_ADDSUB
+#endif
+/* At the head of a file, behind this header: loops over a handful of things stay loops. gcc makes calls of memset and "rep movs" of them, and
+   vectors that the loads behind have to wait for. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define REEL_SMALL_LOOPS _Pragma("GCC optimize(\"no-tree-vectorize,no-tree-loop-distribute-patterns\")")
+#else
+#define REEL_SMALL_LOOPS
 #endif
 #endif

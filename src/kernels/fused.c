@@ -1,9 +1,12 @@
 /* fused.c: several elementwise ops in one pass over memory. The ops' own inner loops run one after another on a tile that
-   stays in cache, so every element gets the bits it would get from the ops one by one. */
+   stays in cache, light ones in registers (chain.h), so every element gets the bits it would get from the ops one by one. */
+#include "core/compiler.h"
+REEL_SMALL_LOOPS
 #include <stdatomic.h>
 #include <string.h>
 #include "core/alloc.h"
 #include "kernels/after.h"
+#include "kernels/chain.h"
 #include "kernels/cpu_table.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
@@ -20,6 +23,8 @@ typedef struct instr {
     const void *extra;
     uint8_t n_in;
     uint8_t in[ARGS], out; /* registers */
+    uint8_t n_chain, link,
+        n_links; /* of how many instructions, from this one on, is there a chain? 1: none; its stages */
 } instr;
 
 /* One element that a loop wants spread over a tile. */
@@ -27,17 +32,22 @@ typedef struct spread {
     uint8_t from, to, size;
 } spread;
 
-/* Registers: inputs, outputs, numbers, temporaries. */
+/* Registers: inputs, outputs, numbers, slots, temporaries. Slots have a block each: there a chain that its ops' own loops do again has what
+   otherwise needs no memory. */
+enum { REGS = REEL_FUSED_IN + REEL_FUSED_OUT + REEL_FUSED_NUMBERS + REEL_FUSED_PARTS + TEMPS };
 typedef struct program {
     reel_loop loop;                                         /* over the inputs and outputs */
     reel_loop whole;                                        /* the same for the compiled form, */
     _Atomic(reel_group_fn *) compiled;                      /* NULL: there is none (yet) */
     int n_instrs, n_numbers, n_temps, n_spread, tile, unit; /* unit: bytes of a temporary's element */
+    int n_regs, n_links, first_slot, n_slots, block;        /* of chains; elements of a block */
+    reel_chain_fn *begin[2];
     uint8_t size[REEL_FUSED_IN + REEL_FUSED_OUT];
     instr code[REEL_FUSED_PARTS];
     reel_group_call call[REEL_FUSED_PARTS];
     reel_loop_op op[REEL_FUSED_PARTS];
     spread spreads[REEL_FUSED_NUMBERS];
+    reel_link link[REEL_CHAIN_LINKS];
 } program;
 typedef struct fused_plan {
     program *p;
@@ -66,43 +76,79 @@ static void fill(char *to, const char *from, int size, int64_t n)
     reel_gather_(to, from, 1, 0, n, 0, size);
 }
 
+/* Where a register lies; step: does it hold as many elements as the tile (1), or one (0)? */
+typedef struct place {
+    char *at;
+    uint8_t step;
+} place;
+
+static void run_instr(const instr *f, const place *reg, int64_t n)
+{
+    void *arg[ARGS + 1];
+    uint8_t steps[ARGS];
+    for (int j = 0; j < f->n_in; j++) {
+        arg[j] = reg[f->in[j]].at;
+        steps[j] = reg[f->in[j]].step;
+    }
+    arg[f->n_in] = reg[f->out].at;
+    f->fn(arg, steps, n, f->extra);
+}
+
+/* Elements [at, at + n) of a chain by its ops' own loops: at most a block. */
+static void run_apart(const program *p, const instr *f, const place *reg, int64_t at, int64_t n)
+{
+    place part[REGS];
+    for (int k = 0; k < p->n_regs; k++) { /* those of chains are f32 */
+        const bool slot = k >= p->first_slot && k < p->first_slot + p->n_slots;
+        part[k] = reg[k];
+        part[k].at += slot ? 0 : at * reg[k].step * (int64_t)sizeof(float);
+    }
+    for (int i = 0; i < f->n_chain; i++) run_instr(f + i, part, n);
+}
+
+static void run_chain(const program *p, const instr *f, const place *reg, int64_t n)
+{
+    const reel_link *link = p->link + f->link;
+    reel_stage stage[REEL_CHAIN_LINKS];
+    int64_t at = 0;
+    if (n >= p->block) {
+        for (int k = 0; k < f->n_links; k++) {
+            const place *r = &reg[link[k].reg];
+            stage[k] = (reel_stage){link[k].fn[r->step], (float *)(void *)r->at, link[k].extra};
+        }
+        reel_chain_fn *const begin = p->begin[reg[link->reg].step];
+        for (; at + p->block <= n; at += p->block)
+            if (begin(stage, at)) run_apart(p, f, reg, at, p->block);
+    }
+    if (at < n) run_apart(p, f, reg, at, n - at);
+}
+
 static void inner(void *const *ptr, const uint8_t *step, int64_t n, const void *extra)
 {
     const running *r = extra;
     const program *p = r->p;
     _Alignas(64) char temps[TILE_BYTES];
-    char *reg[REEL_FUSED_IN + REEL_FUSED_OUT + REEL_FUSED_NUMBERS + TEMPS];
-    uint8_t one[REEL_FUSED_IN + REEL_FUSED_OUT + REEL_FUSED_NUMBERS + TEMPS];
+    _Alignas(64) float slots[REEL_FUSED_PARTS][REEL_CHAIN_BLOCK];
+    place reg[REGS];
     const int n_io = p->loop.n_in + p->loop.n_out;
     int k = 0;
-    for (; k < n_io; k++) {
-        reg[k] = ptr[k];
-        one[k] = k < p->loop.n_in ? step[k] : 1;
-    }
-    for (int i = 0; i < p->n_numbers; i++, k++) {
-        reg[k] = r->numbers[i];
-        one[k] = p->loop.n == 1; /* as the ops one by one have it */
-    }
-    for (int i = 0; i < p->n_temps; i++, k++) {
-        reg[k] = temps + (size_t)i * (size_t)p->tile * (size_t)p->unit;
-        one[k] = 1;
-    }
+    for (; k < n_io; k++) reg[k] = (place){ptr[k], k < p->loop.n_in ? step[k] : 1};
+    for (int i = 0; i < p->n_numbers; i++, k++)
+        reg[k] = (place){r->numbers[i], p->loop.n == 1}; /* as the ops one by one have it */
+    for (int i = 0; i < p->n_slots; i++, k++) reg[k] = (place){(char *)slots[i], 1};
+    for (int i = 0; i < p->n_temps; i++, k++)
+        reg[k] = (place){temps + (size_t)i * (size_t)p->tile * (size_t)p->unit, 1};
     for (int i = 0; i < p->n_spread; i++)
-        fill(reg[p->spreads[i].to], reg[p->spreads[i].from], p->spreads[i].size, n < p->tile ? n : p->tile);
+        fill(reg[p->spreads[i].to].at, reg[p->spreads[i].from].at, p->spreads[i].size, n < p->tile ? n : p->tile);
     for (int64_t at = 0; at < n; at += p->tile) {
         const int64_t len = n - at < p->tile ? n - at : p->tile;
-        for (int i = 0; i < p->n_instrs; i++) {
-            const instr *f = &p->code[i];
-            void *arg[ARGS + 1];
-            uint8_t steps[ARGS];
-            for (int j = 0; j < f->n_in; j++) {
-                arg[j] = reg[f->in[j]];
-                steps[j] = one[f->in[j]];
-            }
-            arg[f->n_in] = reg[f->out];
-            f->fn(arg, steps, len, f->extra);
+        for (int i = 0; i < p->n_instrs; i += p->code[i].n_chain) {
+            if (p->code[i].n_chain > 1)
+                run_chain(p, &p->code[i], reg, len);
+            else
+                run_instr(&p->code[i], reg, len);
         }
-        for (int i = 0; i < n_io; i++) reg[i] += len * p->size[i] * one[i];
+        for (int i = 0; i < n_io; i++) reg[i].at += len * p->size[i] * reg[i].step;
     }
 }
 
@@ -112,9 +158,10 @@ typedef struct registers {
     const reel_fused *f;
     const reel_unit *unit;
     program *p;
-    int16_t reg[OPERANDS];  /* of an operand; -1: none yet */
-    int16_t last[OPERANDS]; /* the last unit that reads it */
-    int16_t wide[OPERANDS]; /* of a number that a loop wants spread: where */
+    int16_t reg[OPERANDS];         /* of an operand; -1: none yet */
+    int16_t end[REEL_FUSED_PARTS]; /* of a unit: of the chain that it is in, itself if it is in none */
+    int16_t last[OPERANDS];        /* the last unit that reads it, or the end of that one's chain */
+    int16_t wide[OPERANDS];        /* of a number that a loop wants spread: where */
     bool busy[TEMPS];
     int first_temp;
 } registers;
@@ -144,9 +191,16 @@ static void number_registers(registers *r)
     for (int i = 0; i < f->n_in; i++) r->reg[i] = (int16_t)i;
     for (int i = 0; i < f->n_numbers; i++) r->reg[f->n_in + i] = (int16_t)(f->n_in + f->n_out + i);
     for (int i = 0; i < f->n_out; i++) r->reg[f->n_in + f->n_numbers + i] = (int16_t)(f->n_in + i);
-    for (int i = 0; i < f->n_parts; i++)
-        for (int j = 0; j < r->unit[i].n_in; j++) r->last[r->unit[i].in[j]] = (int16_t)i;
-    r->first_temp = f->n_in + f->n_out + f->n_numbers;
+    for (int first = 0, last = 0; first < f->n_parts; first = last + 1) {
+        last = reel_chain_end_(f, first);
+        if (last > first && last - first > r->p->n_slots) r->p->n_slots = last - first;
+        for (int i = first; i <= last; i++) {
+            r->end[i] = (int16_t)last;
+            for (int j = 0; j < r->unit[i].n_in; j++) r->last[r->unit[i].in[j]] = (int16_t)last;
+        }
+    }
+    r->p->first_slot = f->n_in + f->n_out + f->n_numbers;
+    r->first_temp = r->p->first_slot + r->p->n_slots;
 }
 
 /* Numbers that some loop wants spread get a register for good, before any other: it is filled before the first tile. */
@@ -165,33 +219,70 @@ static void widen_numbers(registers *r)
         }
 }
 
-/* Temporaries that unit i is the last to read are free: those of the result's size for the result, too. */
+/* Temporaries that unit i, or its chain, is the last to read are free: those of the result's size for the result, too. */
 static void free_read(registers *r, int i, bool same_size)
 {
     const reel_unit *u = &r->unit[i];
     for (int j = 0; j < u->n_in; j++) {
         const int reg = r->reg[u->in[j]];
         const bool same = reel_dtype_bytes_[u->in_dtype[j]] == reel_dtype_bytes_[u->out_dtype];
-        if (reg >= r->first_temp && r->last[u->in[j]] == i && same == same_size) r->busy[reg - r->first_temp] = false;
+        if (reg >= r->first_temp && r->last[u->in[j]] == r->end[i] && same == same_size)
+            r->busy[reg - r->first_temp] = false;
     }
+}
+
+static bool is_inside(const reel_fused *f, int operand)
+{
+    return operand >= f->n_in + f->n_numbers + f->n_out;
+}
+
+static void result_temp(registers *r, int i)
+{
+    const reel_unit *u = &r->unit[i];
+    r->reg[u->out] = take_temp(r);
+    if (reel_dtype_bytes_[u->out_dtype] > r->p->unit) r->p->unit = reel_dtype_bytes_[u->out_dtype];
+}
+
+/* Its registers are there. */
+static void add_instr(registers *r, int i)
+{
+    const reel_unit *u = &r->unit[i];
+    program *p = r->p;
+    instr *to = &p->code[p->n_instrs++];
+    *to = (instr){.fn = p->op[i].fn, .extra = &p->op[i].extra, .n_in = (uint8_t)u->n_in, .n_chain = 1};
+    for (int j = 0; j < u->n_in; j++)
+        to->in[j] = (uint8_t)(u->op.spread || r->wide[u->in[j]] < 0 ? r->reg[u->in[j]] : r->wide[u->in[j]]);
+    to->out = (uint8_t)r->reg[u->out];
 }
 
 static void place_unit(registers *r, int i)
 {
-    const reel_fused *f = r->f;
-    const reel_unit *u = &r->unit[i];
-    program *p = r->p;
-    instr *to = &p->code[p->n_instrs++];
-    *to = (instr){.fn = p->op[i].fn, .extra = &p->op[i].extra, .n_in = (uint8_t)u->n_in};
-    for (int j = 0; j < u->n_in; j++)
-        to->in[j] = (uint8_t)(u->op.spread || r->wide[u->in[j]] < 0 ? r->reg[u->in[j]] : r->wide[u->in[j]]);
     free_read(r, i, true);
-    if (u->out >= f->n_in + f->n_numbers + f->n_out) {
-        r->reg[u->out] = take_temp(r);
-        if (reel_dtype_bytes_[u->out_dtype] > p->unit) p->unit = reel_dtype_bytes_[u->out_dtype];
-    }
-    to->out = (uint8_t)r->reg[u->out];
+    if (is_inside(r->f, r->unit[i].out)) result_temp(r, i);
+    add_instr(r, i);
     free_read(r, i, false);
+}
+
+/* What a chain stores before its end has temporaries that hold nothing that it reads, for it may give up and begin again. */
+static void place_chain(registers *r, int first, int last)
+{
+    const reel_fused *f = r->f;
+    program *p = r->p;
+    instr *const to = &p->code[p->n_instrs];
+    for (int i = first; i < last; i++) {
+        bool kept;
+        if (reel_chain_stores_(f, i, last, &kept))
+            result_temp(r, i);
+        else
+            r->reg[f->part[i].out] = (int16_t)(p->first_slot + i - first);
+    }
+    for (int i = first; i <= last; i++) free_read(r, i, true);
+    if (is_inside(f, f->part[last].out)) result_temp(r, last);
+    for (int i = first; i <= last; i++) add_instr(r, i);
+    to->n_chain = (uint8_t)(last - first + 1);
+    to->link = (uint8_t)p->n_links;
+    to->n_links = (uint8_t)reel_chain_links_(f, first, last, r->reg, p->op, p->link + p->n_links);
+    p->n_links += to->n_links;
 }
 
 /* ---- the kernel -------------------------------------------------------------------------------------- */
@@ -217,6 +308,7 @@ static int compile(const reel_ksig *sig, program *p)
 {
     const reel_fused *f = sig->attr;
     reel_unit unit[REEL_FUSED_PARTS];
+    const reel_chain_table *const chains = REEL_PICK(reel_chain_table);
     registers r = {.f = f, .unit = unit, .p = p};
     const int rc = reel_units_(f, unit);
     if (rc) return rc;
@@ -225,15 +317,21 @@ static int compile(const reel_ksig *sig, program *p)
     number_registers(&r);
     p->unit = 1;
     for (int i = 0; i < f->n_parts; i++) {
-        if (!unit[i].n_in) continue;
         p->op[i] = unit[i].op;
         p->call[i] = (reel_group_call){p->op[i].fn, &p->op[i].extra};
         all_spread = all_spread && p->op[i].spread;
         cost += 1.0 / (double)p->op[i].grain;
     }
     widen_numbers(&r);
-    for (int i = 0; i < f->n_parts; i++)
-        if (unit[i].n_in) place_unit(&r, i);
+    for (int i = 0; i < f->n_parts; i = r.end[i] + 1) {
+        if (r.end[i] > i)
+            place_chain(&r, i, r.end[i]);
+        else
+            place_unit(&r, i);
+    }
+    p->n_regs = r.first_temp + p->n_temps;
+    p->block = chains->block;
+    memcpy(p->begin, chains->begin, sizeof p->begin);
     reel_ksig whole = *sig; /* the numbers stand between the inputs and the outputs */
     whole.n_in = f->n_in;
     p->n_numbers = f->n_numbers;
@@ -260,8 +358,8 @@ static int fused_prepare(const reel_ksig *sig, void *plan, size_t *workspace)
 static void pointers(const program *p, void *const *ptr, void **io)
 {
     const int n_in = p->loop.n_in, n_out = p->loop.n_out;
-    memcpy(io, ptr, (size_t)n_in * sizeof *io);
-    memcpy(io + n_in, ptr + n_in + p->n_numbers, (size_t)n_out * sizeof *io);
+    for (int i = 0; i < n_in; i++) io[i] = ptr[i];
+    for (int i = 0; i < n_out; i++) io[n_in + i] = ptr[n_in + p->n_numbers + i];
 }
 
 /* Elements [begin, end); end < 0: all, on threads. */

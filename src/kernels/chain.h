@@ -1,0 +1,63 @@
+/* chain.h: light f32 ops of a fused group one after the other in registers. Where each op has a loop of its own, storing and loading what is
+   between them takes longer than the arithmetic. Here each op is a stage: a function that gets a block of values in eight vector registers,
+   does its formula to them and jumps to the next stage. The first stage loads a block, the last one stores it.
+
+   A compiler sees one op at a time, but may still exchange the operands of a sum, and then another NaN's sign and payload come out. So a stage
+   that stores what is seen outside looks for NaN first and gives up the block, which is done again by the ops' own loops. That is enough: where
+   no result is NaN, none depends on a NaN's sign or payload, as no op in a chain makes a number of those (copysign would; see
+   reel_chain_end_). */
+#ifndef REEL_KERNELS_CHAIN_H
+#define REEL_KERNELS_CHAIN_H
+#include "kernels/elementwise.h"
+
+typedef void reel_stage_fn(
+    void); /* the level's file knows what it takes: its vectors are as wide as the level has them */
+typedef struct reel_stage {
+    reel_stage_fn *fn;
+    float *p;          /* what it reads beside the registers, or where it writes */
+    const void *extra; /* its op's attributes, as for loops */
+} reel_stage;
+/* Elements [at, at + block) of all operands. true: given up, nothing that is seen outside has been stored. */
+typedef bool reel_chain_fn(const reel_stage *s, int64_t at);
+
+/* Functions in pairs: [0] reads one element for all, [1] a block. */
+typedef reel_stage_fn *const reel_stage_pair[2];
+#define EW_GROUP EW_ARITH
+#define UNARY(name, ...) REEL_CHAIN_##name,
+#define BINARY(name, ...) REEL_CHAIN_##name,
+#define TERNARY(...)
+typedef enum reel_chain_op {
+#include "ops/elementwise.def"
+    REEL_N_CHAIN
+} reel_chain_op;
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+#undef EW_GROUP
+typedef struct reel_chain_table {
+    int block;
+    reel_chain_fn *begin[2]; /* stage 0 is theirs: loads */
+    reel_stage_pair load;
+    reel_stage_pair op[REEL_N_CHAIN][2];  /* [1]: the registers are the second operand */
+    reel_stage_fn *store, *keep, *finish; /* keep: looks for NaN; finish: that, and is the last stage */
+} reel_chain_table;
+REEL_DECLARE_LEVELS(reel_chain_table, reel_chain_table);
+enum { REEL_CHAIN_BLOCK = 128 }; /* at most */
+
+/* A stage of a plan. */
+typedef struct reel_link {
+    reel_stage_fn *fn[2]; /* by the operand's step */
+    const void *extra;
+    uint8_t reg;
+} reel_link;
+enum { REEL_CHAIN_LINKS = 3 * REEL_FUSED_PARTS };
+
+/* The last part of the longest chain of a plain group that begins with this part; first: there is none. Nothing but the last part of a chain
+   writes an output of the group, as that may lie over an input which the chain wants again when it gives up. */
+int reel_chain_end_(const reel_fused *f, int first);
+/* Has the value of a chain's part to be in memory (besides that of the last)? *kept: it is read behind the chain. */
+bool reel_chain_stores_(const reel_fused *f, int part, int last, bool *kept);
+/* The stages of parts [first, last]; reg: by operand, op: by part. Returns how many. */
+int reel_chain_links_(const reel_fused *f, int first, int last, const int16_t *reg, const reel_loop_op *op,
+                      reel_link *link);
+#endif

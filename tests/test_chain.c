@@ -1,0 +1,228 @@
+/* test_chain.c: light ops that go through registers together: each of them, whichever way it stands to what the registers hold, has the bits of
+   its own loop, NaN's signs and payloads among them; groups of such ops have eager's, whoever else reads or leaves. */
+#include <math.h>
+#include "core/alloc.h"
+#include "kernels/after.h"
+#include "kernels/chain.h"
+#include "kernels/kernels.h"
+#include "replay_help.h"
+#include "trace_help.h"
+
+/* ---- every op ------------------------------------------------------------------------------------------------ */
+
+enum { N = 3 * REEL_CHAIN_BLOCK + 11 };
+static const int op_of[REEL_N_CHAIN] = {
+#define EW_GROUP EW_ARITH
+#define UNARY(name, ...) [REEL_CHAIN_##name] = REEL_OP_##name,
+#define BINARY(name, ...) [REEL_CHAIN_##name] = REEL_OP_##name,
+#define TERNARY(...)
+#include "ops/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+#undef EW_GROUP
+};
+static const reel_attr_scalars attr = {{0.25, 0.75, 1.5, 0.5}};
+static float given[3][N];
+
+static uint64_t state = 88172645463325252u;
+static uint64_t next(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    return state ^= state << 17;
+}
+
+/* One of `often` is special: zeros, infinities, NaN of both signs and of other payloads, what is very large or small. */
+static float value(int often)
+{
+    static const uint32_t special[] = {0,          0x80000000, 0x3f800000, 0xbf800000, 0x7f800000,
+                                       0xff800000, 0x7fc00000, 0xffc00000, 0x7fc12345, 0xffd54321,
+                                       0x000116c2, 0x7f61b1e6, 0xff61b1e6, 0x3e800000};
+    float x = (float)((int64_t)(next() % 4000) - 2000) / 512;
+    if (next() % (uint64_t)often == 0) memcpy(&x, &special[next() % (sizeof special / sizeof *special)], sizeof x);
+    return x;
+}
+
+static void part(reel_fused *f, int op, int a, int b, int out)
+{
+    reel_fused_part *p = &f->part[f->n_parts++];
+    *p = (reel_fused_part){.op = &reel_rows_[op], .attr = &attr, .in = {(int16_t)a, (int16_t)b}, .out = (int16_t)out};
+    p->n_in = p->op->n_in;
+    p->in_dtype[0] = p->in_dtype[1] = p->out_dtype = REEL_F32;
+}
+
+/* What the parts' own loops make of the operands, one part after the other over all elements. */
+static void one_by_one(const reel_fused *f, float *const at[], int64_t n)
+{
+    for (int i = 0; i < f->n_parts; i++) {
+        const reel_fused_part *p = &f->part[i];
+        void *arg[3];
+        uint8_t step[2];
+        reel_loop_op op;
+        if (reel_loop_op_(&op, p)) return;
+        for (int j = 0; j < p->n_in; j++) {
+            arg[j] = at[p->in[j]];
+            step[j] = p->in[j] != f->n_in; /* the number */
+        }
+        arg[p->n_in] = at[p->out];
+        op.fn(arg, step, n, &op.extra);
+    }
+}
+
+/* Operands: 0 and 1 given, 2 a number, 3 the result, 4 and 5 inside. over: the result lies over operand 0. */
+static bool agrees(const reel_fused *f, int64_t n, bool over)
+{
+    const int64_t one = 1, stride = 1;
+    const reel_kview whole = {REEL_F32, 1, &n, &stride, NULL}, number = {REEL_F32, 1, &one, &stride, NULL};
+    const reel_kview in[] = {whole, whole, number}, out[] = {whole};
+    const reel_ksig sig = {NULL, f, 3, 1, in, out};
+    static float a[N], b[N], want[N], got[N + 1], inside[2][N];
+    float num = given[2][0];
+    void *group = NULL;
+    memcpy(a, given[0], sizeof a);
+    memcpy(b, given[1], sizeof b);
+    one_by_one(f, (float *[]){a, b, &num, want, inside[0], inside[1]}, n);
+    for (int i = 0; i <= N; i++) got[i] = 77;
+    if (over) memcpy(got, a, (size_t)n * sizeof *got);
+    if (reel_fused_new_(&sig, &group)) return false;
+    reel_fused_range_(group, (void *[]){over ? got : a, b, &num, got}, 0, n);
+    reel_k_fused_.drop(group);
+    reel_free_(group, reel_k_fused_.plan_size);
+    return memcmp(want, got, (size_t)n * sizeof *got) == 0 && got[n] == 77;
+}
+
+/* op in the middle of a chain. */
+static reel_fused around(int op, int a, int b)
+{
+    reel_fused f = {.n_in = 2, .n_numbers = 1, .n_out = 1, .n_operands = 6};
+    part(&f, REEL_OP_mul, 0, 1, 4);
+    part(&f, op, a, b, 5);
+    part(&f, REEL_OP_sub, 0, 5, 3);
+    return f;
+}
+
+static void test_ops(void)
+{
+    static const int ways[][2] = {{4, 1}, {1, 4}, {4, 2}, {2, 4}, {4, 4}, {0, 1}, {2, 1}, {1, 2}};
+    static const int64_t sizes[] = {N, 3 * REEL_CHAIN_BLOCK, 5};
+    int bad = 0, n = 0;
+    for (int often = 3; often <= 3000; often *= 10)
+        for (int op = 0; op < REEL_N_CHAIN; op++)
+            for (int k = 0; k < 8; k++) {
+                const reel_fused f = around(op_of[op], ways[k][0], ways[k][1]);
+                for (int j = 0; j < 3; j++)
+                    for (int i = 0; i < N; i++) given[j][i] = value(often);
+                if (k && reel_rows_[op_of[op]].n_in == 1) break;
+                n++;
+                for (int j = 0; j < 6; j++)
+                    if (!agrees(&f, sizes[j / 2], j % 2) && !bad++)
+                        TAP_NOTE("%s of operands %d and %d differs", reel_rows_[op_of[op]].name, ways[k][0],
+                                 ways[k][1]);
+            }
+    TAP_OK(!bad && n > 400, "%d ops and ways have the bits of their own loops", n);
+}
+
+/* ---- which parts make a chain ---------------------------------------------------------------------------------- */
+
+static int end_of(reel_fused f)
+{
+    return reel_chain_end_(&f, 0);
+}
+
+static void test_ends(void)
+{
+    reel_fused f = around(REEL_OP_add, 4, 2);
+    TAP_OK(end_of(f) == 2, "three light ops are one");
+    f.part[1].op = &reel_rows_[REEL_OP_copysign];
+    TAP_OK(end_of(f) == 0, "what makes a number of a NaN's sign stays apart");
+    f.part[1].op = &reel_rows_[REEL_OP_pow];
+    TAP_OK(end_of(f) == 0, "so does what is not light");
+    f = around(REEL_OP_add, 2, 2);
+    TAP_OK(end_of(f) == 0, "and what is one element");
+    f = around(REEL_OP_add, 4, 2);
+    f.part[1].in_dtype[0] = REEL_F64;
+    TAP_OK(end_of(f) == 0, "and another dtype");
+    f = around(REEL_OP_add, 4, 2);
+    f.n_out = 2; /* 3 and 4: may lie over input 0, which a chain that gives up wants again */
+    TAP_OK(end_of(f) == 0, "a chain ends where it writes an output");
+}
+
+/* ---- whole groups ------------------------------------------------------------------------------------------------ */
+
+typedef struct recipe {
+    uint64_t seed;
+    int length;
+} recipe;
+
+/* Where an op gets two NaN, loops over other shapes may give the other one; so its sign is not looked at. */
+static reel_tensor *one_nan(reel_tensor *x)
+{
+    return reel_where(reel_isnan(x), reel_num(3), x);
+}
+
+/* Some of what is made leaves, some is read twice, some is read for its sign. */
+static int random_group(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const recipe *r = self;
+    reel_tensor *have[48] = {in[0], in[1], in[2]};
+    int n = 3;
+    state = r->seed;
+    for (int i = 0; i < r->length; i++) {
+        reel_tensor *a = have[next() % 3 ? n - 1 : (int)(next() % (uint64_t)n)], *b = have[next() % (uint64_t)n];
+        if (next() % 4 == 0) b = reel_num((double)(next() % 7) / 2 - 1);
+        switch (next() % 18) {
+        case 0: a = reel_neg(a); break;
+        case 1: a = reel_abs(a); break;
+        case 2: a = reel_square(a); break;
+        case 3: a = reel_relu(a); break;
+        case 4: a = reel_add(b, a); break;
+        case 5: a = reel_sub(a, b); break;
+        case 6: a = reel_sub(b, a); break;
+        case 7: a = reel_mul(a, b); break;
+        case 8: a = reel_maximum(a, b); break;
+        case 9: a = reel_minimum(b, a); break;
+        case 10: a = reel_fmax(a, b); break;
+        case 11: a = reel_mul(reel_tanh(a), b); break;
+        case 12: a = reel_copysign(reel_add(b, reel_num(0.5)), one_nan(a)); break;
+        case 13: a = reel_where(reel_greater(a, b), reel_neg(a), a); break;
+        case 14: a = reel_div(a, b); break;
+        case 15: a = reel_add(a, reel_neg(a)); break;
+        case 16: a = reel_sub(a, reel_max_axes(have[0], REEL_AXES(-1), true)); break;
+        default: a = reel_clip(reel_mul(a, reel_num(0.25)), -9, 9); break;
+        }
+        have[n++] = a;
+    }
+    for (int i = 0; i < 3; i++) out[i] = one_nan(reel_mul(have[n - 1 - i * 3], in[0]));
+    out[3] = one_nan(reel_copysign(in[0], one_nan(have[n - 2])));
+    return reel_status();
+}
+
+static reel_tensor *some(int64_t rows, int64_t cols, int often)
+{
+    static float x[9000];
+    for (int64_t i = 0; i < rows * cols; i++) x[i] = value(often);
+    return reel_from_f32(REEL_SHAPE(rows, cols), x, (size_t)(rows * cols));
+}
+
+static void test_groups(void)
+{
+    static const int64_t shape[][2] = {{3, 7}, {40, 33}, {9, 300}, {1, 4096}, {2, 4500}, {1, 1}};
+    int bad = 0, groups = 0;
+    for (int i = 0; i < (tap_reduced ? 60 : 240); i++) {
+        REEL_SCOPED;
+        recipe r = {(uint64_t)i * 7919 + 13, 9 + i % 20};
+        const int64_t rows = shape[i % 6][0], cols = shape[i % 6][1];
+        const int often = i % 5 ? 900 : 9;
+        reel_tensor *x = some(rows, cols, often), *y = some(i % 4 ? rows : 1, cols, often),
+                    *z = some(rows, i % 3 ? cols : 1, often);
+        replayed got;
+        const bool ok = replays(REEL_FN(random_group, &r, 3, 4), REEL_LIST(x, y, z), "default", &got);
+        groups += got.found[REEL_STEPS_FUSE] > 0;
+        if (!ok && !bad++) TAP_NOTE("recipe %d differs", i);
+    }
+    TAP_OK(!bad && groups > 20, "random groups, %d of them fused, have eager's bits", groups);
+    expect_none("random groups");
+}
+
+TAP_MAIN(test_ops, test_ends, test_groups)
