@@ -253,7 +253,7 @@ static int control(void)
 /* Assignments and draws inside bodies, checkpoints, functions as nodes; gradients as nodes of a graph. */
 struct bodies {
     reel_vars *vars;
-    reel_tensor *w;
+    reel_tensor *w, *table;
     reel_function *layer;
 };
 
@@ -363,6 +363,62 @@ static int bodies(void)
         value = reel_item(reel_sum(out[0]));
     }
     reel_function_free(f);
+    reel_function_free(b.layer);
+    reel_vars_free(b.vars);
+    return reel_status();
+}
+
+/* Gradients of calls: in a graph, and under two tapes. */
+static int in_two(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct bodies *b = self;
+    reel_tensor *y[1];
+    reel_tape *outer = reel_tape_begin(NULL), *inner = reel_tape_begin(NULL);
+    reel_watch(outer, REEL_LIST(in[0]));
+    reel_watch(inner, REEL_LIST(in[0]));
+    if (reel_function_call(b->layer, REEL_LIST(in[0]), y)) return reel_status();
+    reel_tensor *g = reel_grad1(inner, reel_sum(reel_square(y[0])), in[0]);
+    out[0] = reel_grad1(outer, reel_sum(reel_square(g)), in[0]);
+    return reel_status();
+}
+static int looks_up(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct bodies *b = self;
+    out[0] = reel_tanh(reel_mul(reel_embedding(b->table, reel_cast(in[0], REEL_I32), NULL), in[0]));
+    return reel_status();
+}
+static int of_graph(struct bodies *b, reel_function *rows, reel_tensor *v)
+{
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *x = g ? reel_placeholder(REEL_F32, REEL_SHAPE(3), "x") : NULL, *y[1], *z[1], *d[2] = {NULL}, *out[1];
+    if (x && !reel_function_call(b->layer, REEL_LIST(x), y) && !reel_function_call(rows, REEL_LIST(x), z)) {
+        reel_graph_grad(REEL_LIST(reel_sum(reel_mul(y[0], z[0]))), REEL_LIST(x, b->table), NULL, d);
+        if (!reel_status()) reel_output("d", reel_add(reel_sum(d[0]), reel_sum(d[1])));
+    }
+    int rc = reel_status();
+    if (!rc) rc = reel_graph_end(g);
+    reel_session *s = rc ? NULL : reel_session_new(g, NULL);
+    if (s && !reel_session_run(s, REEL_FEEDS({"x", v}), REEL_FETCHES("d"), out)) value += reel_item(out[0]);
+    reel_session_free(s);
+    reel_graph_free(g);
+    return reel_status();
+}
+static int gradients_of_calls(void)
+{
+    REEL_SCOPED;
+    value = 0;
+    struct bodies b = {.vars = reel_vars_new("v")};
+    b.w = b.vars ? reel_var(b.vars, "w", reel_ones(REEL_F32, REEL_SCALAR)) : NULL;
+    b.table = b.vars ? reel_var(b.vars, "t", reel_ones(REEL_F32, REEL_SHAPE(4))) : NULL;
+    b.layer = reel_function_new(REEL_FN(smooth, &b, 1, 1), REEL_OPTS(function, .call = true));
+    reel_function *f = reel_function_new(REEL_FN(in_two, &b, 1, 1), NULL);
+    reel_function *rows = reel_function_new(REEL_FN(looks_up, &b, 1, 1), REEL_OPTS(function, .call = true));
+    reel_tensor *x = reel_arange(REEL_F32, 0, 3, 1), *out[1] = {NULL};
+    reel_seed(1);
+    if (!reel_status() && !reel_function_call(f, REEL_LIST(x), out)) value = reel_item(reel_sum(out[0]));
+    if (!reel_status()) of_graph(&b, rows, x);
+    reel_function_free(f);
+    reel_function_free(rows);
     reel_function_free(b.layer);
     reel_vars_free(b.vars);
     return reel_status();
@@ -595,6 +651,7 @@ static void all(void)
     every_allocation(on_threads, "a session on two threads");
     every_allocation(donated, "inputs given away");
     every_allocation(rests, "plans behind seams");
+    every_allocation(gradients_of_calls, "gradients of calls");
     every_allocation(donated_session, "a session's feeds given away");
     stride = 40;
     every_allocation(control, "control flow");

@@ -169,6 +169,14 @@ static int counted_vjp(const void *attr, reel_tensor *const in[], reel_tensor *c
     (void)attr, (void)out;
     return reel_op_call(counted_grad_op, REEL_LIST(in[0], dout[0]), NULL, din);
 }
+static int counted_grad_vjp(const void *attr, reel_tensor *const in[], reel_tensor *const out[],
+                            reel_tensor *const dout[], reel_tensor *din[])
+{
+    (void)attr, (void)out;
+    din[0] = reel_mul(reel_mul(in[1], reel_num(2)), dout[0]);
+    din[1] = reel_mul(reel_mul(in[0], reel_num(2)), dout[0]);
+    return reel_status();
+}
 static int counted_layer(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     struct net *n = self;
@@ -201,6 +209,23 @@ static int looked_up(void *self, reel_tensor *const in[], reel_tensor *out[])
     reel_tensor *rows = reel_embedding(n->w, reel_argmax(in[0], 1), NULL);
     out[0] = reel_mul(reel_tanh(rows), in[0]);
     return reel_status();
+}
+
+static int counted_rows(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *h[1];
+    if (looked_up(self, in, h) || reel_op_call(counted_op, REEL_LIST(h[0]), NULL, h)) return reel_status();
+    out[0] = reel_mul(h[0], in[0]);
+    return reel_status();
+}
+static int train_layer(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_tensor *r[1];
+    if (reel_function_call(n->layer, REEL_LIST(in[0]), r)) return reel_status();
+    out[0] = reel_mean(reel_square(r[0]));
+    return reel_minimize(n->opt, t, out[0]);
 }
 
 /* Inlined and as a node: gradients of gradients add up in another order. */
@@ -239,6 +264,61 @@ static void runs_of(struct net *n, reel_body *f, int n_out, int forward, int bac
     reel_function_free(fast);
 }
 
+/* Two tapes beside each other, a loss each; both hear the calls. */
+static int beside(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    struct net *n = self;
+    reel_tensor *y[1];
+    reel_tape *one = reel_tape_begin(NULL), *two = reel_tape_begin(NULL);
+    reel_watch(one, REEL_LIST(in[0]));
+    reel_watch(two, REEL_LIST(in[0]));
+    if (reel_function_call(n->layer, REEL_LIST(in[0]), y)) return reel_status();
+    reel_tensor *a = reel_sum(reel_square(y[0])), *b = reel_mean(reel_tanh(y[0]));
+    out[0] = reel_grad1(two, b, in[0]);
+    return reel_grad(one, a, REEL_LIST(in[0], n->w), out + 1);
+}
+
+/* In a graph being built: gradients of calls, and of what is not differentiated nothing is kept. */
+static void graph_runs(void)
+{
+    struct net n;
+    reel_tensor *d[2], *out[3],
+        *v = reel_sin(reel_reshape(reel_arange(REEL_F32, 0, 2 * WIDTH, 1), REEL_SHAPE(2, WIDTH)));
+    net_init(&n, counted_layer, 1, true);
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(2, WIDTH), "x"), *y[1] = {x};
+    for (int i = 0; i < LAYERS; i++) {
+        reel_tensor *in = y[0];
+        reel_function_call(i % 2 ? n.outer : n.layer, REEL_LIST(in), y);
+    }
+    reel_graph_grad(REEL_LIST(reel_sum(reel_square(y[0]))), REEL_LIST(x, n.w), NULL, d);
+    reel_output("y", y[0]);
+    reel_output("dx", d[0]);
+    reel_output("dw", d[1]);
+    reel_graph_end(g);
+    reel_session *s = reel_session_new(g, REEL_OPTS(session, .effects = true, .check_plans = true));
+    for (int i = 0; i < 2; i++) {
+        forwards = backwards = 0;
+        reel_session_run(s, REEL_FEEDS({"x", v}), REEL_FETCHES("y", "dx", "dw"), out);
+        TAP_OK(forwards == LAYERS + LAYERS / 2 && backwards == forwards,
+               "reel_graph_grad of calls and calls of calls: the forward runs %d times, the backward %d", forwards,
+               backwards);
+        forwards = 0;
+        reel_session_run(s, REEL_FEEDS({"x", v}), REEL_FETCHES("y"), out);
+        int kept = 0;
+        const reel_graph *plan = reel_session_plan_(s)->graph;
+        for (size_t k = 0; k < plan->n_nodes; k++)
+            if (plan->nodes[k].op && strcmp(plan->nodes[k].op->name, "function_call") == 0)
+                kept += plan->nodes[k].n_out - 2;
+        TAP_OK(forwards == LAYERS + LAYERS / 2 && kept == 0, "without its gradient a call keeps nothing for it: %d",
+               kept);
+    }
+    expect_none("graph");
+    reel_session_free(s);
+    reel_graph_free(g);
+    net_free(&n);
+}
+
 static void test_runs(void)
 {
     REEL_SCOPED;
@@ -246,16 +326,25 @@ static void test_runs(void)
     const unsigned f32 = 1u << REEL_F32;
     counted_op = reel_op_register(REEL_OP_DEF(.name = "counted", .n_in = 1, .n_out = 1, .dtypes = f32,
                                               .shape = same_type, .cpu = counted_cpu, .vjp = counted_vjp));
-    counted_grad_op = reel_op_register(REEL_OP_DEF(.name = "counted_grad", .n_in = 2, .n_out = 1, .dtypes = f32,
-                                                   .shape = same_type, .cpu = counted_grad_cpu));
+    counted_grad_op =
+        reel_op_register(REEL_OP_DEF(.name = "counted_grad", .n_in = 2, .n_out = 1, .dtypes = f32, .shape = same_type,
+                                     .cpu = counted_grad_cpu, .vjp = counted_grad_vjp));
     net_init(&n, counted_layer, 1, true);
     runs_of(&n, train, 1, 2, 2, "two calls in a call, trained");
     runs_of(&n, with_grad, 3, LAYERS + LAYERS / 2, LAYERS + LAYERS / 2, "calls and calls of calls");
+    runs_of(&n, beside, 3, 1, 2, "two tapes");
+    runs_of(&n, under_two, 3, 1, 2, "one tape in another");
     net_free(&n);
+    compare(counted_layer, 1, beside, 3, "two tapes", 1);
+    graph_runs();
     compare(counted_layer, 1, with_grad, 3, "views, draws, ops of one's own", 1);
     compare(counted_layer, 1, train, 1, "the same, trained", 1);
     with_adam = true;
     compare(looked_up, 1, train, 1, "row-sparse gradients", 1);
+    compare(counted_rows, 1, train_layer, 1, "row-sparse gradients of one call", 1);
+    net_init(&n, counted_rows, 1, true);
+    runs_of(&n, train_layer, 1, 1, 1, "row-sparse gradients of one call");
+    net_free(&n);
     with_adam = false;
     second_order();
 }

@@ -37,8 +37,8 @@ typedef struct {
     int max_arenas;   /* as for a session, of each trace */
     bool check_plans; /* as for a session */
     /* Inside another trace or graph a call is one node, a sub-graph that all calls with the same shapes share: traced, optimized and planned
-       once. It uses in[], variables and .constants, nothing else from around it. Under a tape its gradient is another such node, which takes
-       what it needs from the first. Otherwise, and where a weak number is passed, its ops become part of the trace around it. The bits are
+       once. It uses in[], variables and .constants, nothing else from around it. Its gradient is another such node, which takes
+       what it needs from the first. Where a weak number is passed, its ops become part of the trace around it. The bits are
        the same, those of gradients of gradients up to the order of additions. See docs/tracing.md. */
     bool call;
     reel_compile compile; /* as for a session */

@@ -30,7 +30,7 @@ typedef struct reel_control {
     uint64_t values; /* bit i: around[i] by reel_value */
     int n_around, n_assigned;
     int32_t *no_effects;
-    /* Of a function's node under a tape: the last n_kept of its n_out, behind those of cells, are what its gradients take from it. */
+    /* Of a function's node that may have gradients: the last n_kept of its n_out, behind those of cells, are what its gradients take from it. */
     bool keeps;
     int n_kept;
     struct reel_back *_Atomic backs; /* those that were asked for so far */
@@ -41,8 +41,14 @@ typedef struct reel_back reel_back;
 enum { REEL_STORE_NONE, REEL_STORE_ALL, REEL_STORE_SLOTS };
 typedef struct reel_control_attr {
     reel_control *control;
-    int64_t stored; /* REEL_STORE_... */
+    int64_t stored; /* REEL_STORE_...; of a call REEL_CALL_... */
 } reel_control_attr;
+/* A call gives what its gradients would take from it only where somebody takes that: see passes/prune.c. */
+enum { REEL_CALL_WHOLE, REEL_CALL_LEAN };
+static inline int reel_call_outputs_(const reel_control *c, int64_t stored)
+{
+    return c->n_out - (stored == REEL_CALL_LEAN ? c->n_kept : 0);
+}
 /* The outputs of a loop: states, how many steps; if stored also the stride, the states' and the generators' stacks; generators. */
 static inline int reel_loop_outputs_(const reel_control *c, int64_t stored)
 {
@@ -58,8 +64,8 @@ void reel_control_attr_retain_(const void *attr);
 void reel_control_attr_release_(const void *attr);
 /* A state that a body changes: an error naming both. Unknown dimensions fit any. */
 int reel_check_state_(const char *what, int i, const reel_type *old, const reel_type *now);
-/* The outputs of a sub-graph for inputs of those types: the op's, without a condition. */
-int reel_part_types_(const reel_control *c, const reel_part *p, const reel_type *const *in, reel_type *out);
+/* The first n outputs of a sub-graph for inputs of those types: the op's, without a condition. */
+int reel_part_types_(const reel_control *c, const reel_part *p, int n, const reel_type *const *in, reel_type *out);
 const char *reel_control_name_(const reel_control *c);
 int reel_check_condition_(const reel_type *t);
 void reel_put_drawn_(const reel_control *c, reel_type *out);
@@ -80,7 +86,8 @@ int reel_control_prepare_(const reel_ksig *sig, void *plan, size_t *workspace);
 void reel_control_drop_(void *plan);
 reel_rec *reel_operand_rec_(const reel_control_plan *p, const reel_operand *o, void *data); /* around what lies there */
 /* in: the op's inputs without a condition. */
-int reel_part_run_(const reel_control_plan *p, const reel_part *part, reel_rec *const *in, reel_tensor **out);
+int reel_part_run_(const reel_control_plan *p, const reel_part *part, int n, reel_rec *const *in,
+                   reel_tensor **out);             /* its first n outputs */
 void reel_copy_out_(void *dst, const reel_rec *r); /* in C order */
 void reel_note_drawn_(const reel_control_plan *p,
                       void *const *ptr); /* how the generators stand, into the last outputs */
@@ -143,7 +150,8 @@ typedef struct reel_traced {
 int reel_control_call_(const reel_traced *t, reel_control *c, reel_tensor **out);
 int reel_control_trace_(const reel_traced *t, reel_tensor **out); /* control_trace.c */
 bool reel_control_taped_(void);                                   /* does a tape listen? */
-bool reel_one_tape_(const reel_capture *c);                       /* one, around c and all around it? */
+bool reel_graded_(
+    const reel_capture *c); /* may there be gradients of what c hears: a tape around it, or is it a graph's? */
 int reel_control_list_(const char *site, const char *fn, reel_list in, reel_tensor *const *out);
 int reel_control_body_(const char *site, const char *fn, const char *what, reel_fn f, int n_in, int n_out);
 int reel_control_strong_(const char *site, reel_list in, reel_tensor **t);

@@ -15,6 +15,7 @@
 /* Which gradients: bits by input and output of the op. */
 typedef struct pattern {
     uint64_t need, dout, from;
+    uint64_t keeps; /* 1: another tape listens: it keeps what gradients of it will need */
 } pattern;
 
 /* What an input of the backward is. */
@@ -30,6 +31,7 @@ struct reel_back {
     source *source;        /* of its inputs */
     int n_in;
     int8_t gives[REEL_MAX_IN]; /* by input of the op: its output, -1: no gradient */
+    uint64_t rows; /* by input of the op: row-sparse, values in that output, the rows' numbers in the next one */
 };
 
 typedef struct joint {
@@ -42,14 +44,27 @@ typedef struct joint {
     size_t n_forward;  /* nodes */
     int32_t *of_value; /* by value of the forward's sub-graph: its value in g, -1: none */
     int8_t gives[REEL_MAX_IN];
-    bool rows;    /* a gradient is row-sparse: as a node's output it would not be */
-    uint8_t *use; /* by value of g: how the backward needs it */
-    bool *copied; /* by node of g: it is in the backward, too */
+    uint64_t rows; /* which gradients are row-sparse: two outputs each, the second ones behind all first ones */
+    bool crowded;  /* there is no room for that */
+    uint8_t *use;  /* by value of g: how the backward needs it */
+    bool *copied;  /* by node of g: it is in the backward, too */
 } joint;
 
 static bool has(uint64_t bits, int i)
 {
     return bits >> i & 1;
+}
+
+static int count(uint64_t bits)
+{
+    int n = 0;
+    for (; bits; bits &= bits - 1) n++;
+    return n;
+}
+
+static bool is_rows(const reel_tensor *t)
+{
+    return t && reel_rec_of_(t)->flags & REEL_R_SPARSE;
 }
 
 static const reel_part *part_of(const joint *j)
@@ -89,6 +104,16 @@ static void note_values(joint *j, const reel_graph *g, reel_tensor *const *tenso
     j->n_forward = j->g->n_nodes;
 }
 
+/* A row-sparse gradient leaves as values and numbers of rows. */
+static int put_rows(joint *j, int i, reel_tensor *d, reel_tensor **values, reel_tensor **ids)
+{
+    j->rows |= (uint64_t)1 << i;
+    if (!ids) return 0;
+    *values = reel_rows_values_at(j->site, d);
+    *ids = reel_rows_ids_at(j->site, d);
+    return reel_status();
+}
+
 /* in: see joint_types. out: the gradients, for the inputs that need one; something else where there is none. */
 static int joint_body(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
@@ -97,6 +122,7 @@ static int joint_body(void *self, reel_tensor *const in[], reel_tensor *out[])
     reel_tensor *xs[REEL_MAX_IN], *start[REEL_MAX_IN], *dxs[REEL_MAX_IN] = {NULL}, *ys[REEL_MAX_OUT],
                                                        *dys[REEL_MAX_OUT], *wanted[REEL_MAX_OUT] = {NULL},
                                                        *made[REEL_MAX_OUT] = {NULL};
+    const int n_need = count(j->p.need);
     int nx = 0, ny = 0, at = j->n_op;
     for (int i = 0; i < p->player.graph->n_outputs; i++)
         if (has(j->p.dout, i)) dys[ny++] = wanted[i] = in[at++];
@@ -125,18 +151,12 @@ static int joint_body(void *self, reel_tensor *const in[], reel_tensor *out[])
     for (int i = 0; i < j->n_op && !rc; i++) {
         if (!has(j->p.need, i)) continue;
         j->gives[i] = dxs[nx] ? (int8_t)nx : -1;
-        j->rows = j->rows || (dxs[nx] && reel_rec_of_(dxs[nx])->flags & REEL_R_SPARSE);
         out[nx] = dxs[nx] ? dxs[nx] : in[i];
+        if (!j->crowded) out[n_need + nx] = in[i];
+        if (is_rows(dxs[nx])) rc = put_rows(j, i, dxs[nx], &out[nx], j->crowded ? NULL : &out[n_need + nx]);
         nx++;
     }
     return rc;
-}
-
-static int count(uint64_t bits)
-{
-    int n = 0;
-    for (; bits; bits &= bits - 1) n++;
-    return n;
 }
 
 static void joint_drop(joint *j)
@@ -190,13 +210,15 @@ static bool mark_node(joint *j, size_t i)
 static int find_uses(joint *j, bool *good)
 {
     const reel_graph *g = j->g;
+    const int n_need = count(j->p.need);
     j->use = reel_zalloc_(g->n_values + 1);
     j->copied = reel_zalloc_((g->n_nodes + 1) * sizeof *j->copied);
     if (!j->use || !j->copied) return REEL_ENOMEM;
-    *good = !j->rows && !g->dynamic;
+    *good = !(j->rows && j->crowded) && !g->dynamic;
     for (size_t k = 0; k < g->n_summaries; k++) *good = *good && g->summaries[k].begin < (int32_t)j->n_forward;
     for (int i = 0; i < j->n_op; i++)
-        if (has(j->p.need, i) && j->gives[i] >= 0) j->use[g->outputs[j->gives[i]]] = REEL_NEED_VALUE;
+        for (int k = 0; k <= has(j->rows, i) && j->gives[i] >= 0 && has(j->p.need, i); k++)
+            j->use[g->outputs[j->gives[i] + k * n_need]] = REEL_NEED_VALUE;
     for (size_t i = g->n_nodes; i-- > 0 && *good;) *good = mark_node(j, i);
     return 0;
 }
@@ -212,7 +234,9 @@ static int joint_trace(joint *j, const char *site, const reel_control *c, int n_
     if (n_op + count(p.dout) + count(p.from) > REEL_MAX_IN) return 0;
     j->of_value = reel_alloc_array_((size_t)n_values + 1, sizeof *j->of_value);
     if (!j->of_value) return REEL_ENOMEM;
-    const reel_fn f = {joint_body, j, joint_types(j, type, from), count(p.need), "gradient"};
+    const int n_need = count(p.need);
+    j->crowded = 2 * n_need > REEL_MAX_OUT;
+    const reel_fn f = {joint_body, j, joint_types(j, type, from), j->crowded ? n_need : 2 * n_need, "gradient"};
     j->g = reel_trace_symbolic_(site, "reel_function_call", f, type, NULL, &j->capture);
     if (j->g) return find_uses(j, good);
     reel_error e;
@@ -374,12 +398,13 @@ static int split_outputs(splitting *s, int8_t gives[REEL_MAX_IN])
     s->g->inputs = reel_alloc_array_((size_t)s->n_in + 1, sizeof *s->g->inputs);
     s->g->n_inputs = s->n_in;
     int32_t out[REEL_MAX_IN];
+    const int n_need = count(j->p.need);
     int n = 0;
     for (int i = 0; i < j->n_op; i++) {
         gives[i] = -1;
         if (!has(j->p.need, i) || j->gives[i] < 0) continue;
-        out[n] = s->value[j->g->outputs[j->gives[i]]];
-        gives[i] = (int8_t)n++;
+        gives[i] = (int8_t)n;
+        for (int k = 0; k <= has(j->rows, i); k++) out[n++] = s->value[j->g->outputs[j->gives[i] + k * n_need]];
     }
     s->g->outputs = reel_alloc_array_((size_t)n + 1, sizeof *s->g->outputs);
     s->g->n_outputs = n;
@@ -460,7 +485,9 @@ static int back_make(const char *site, const reel_control *c, int n_op, pattern 
     splitting s = {.j = &j};
     if (!rc && good) rc = split(&s, b->gives, &good);
     if (!rc && good && s.n_in && s.g->n_outputs) rc = put_control(b, &s);
+    if (!rc && b->control && p.keeps) rc = reel_back_residuals_(site, b->control, b->n_in);
     b->source = s.source;
+    b->rows = j.rows;
     reel_graph_release_(s.g);
     if (j.g) reel_free_(s.value, (j.g->n_values + 1) * sizeof *s.value);
     joint_drop(&j);
@@ -489,11 +516,6 @@ static int back_find(const char *site, reel_control *c, int n_op, pattern p, con
 
 /* ---- the gradient ------------------------------------------------------------------------------------------------------------- */
 
-static bool is_rows(const reel_tensor *t)
-{
-    return t && reel_rec_of_(t)->flags & REEL_R_SPARSE;
-}
-
 /* What is asked for; false: it has to be inlined. */
 static bool pattern_of(const reel_control *c, const reel_vjp_args *v, const bool *need, reel_tensor *const *from,
                        pattern *p)
@@ -506,11 +528,12 @@ static bool pattern_of(const reel_control *c, const reel_vjp_args *v, const bool
         if (from[i]) p->from |= (uint64_t)1 << i;
         ok = !is_rows(from[i]);
     }
-    for (int i = 0; i < c->n_out && ok; i++) {
+    for (int i = 0; i < c->n_out && ok; i++) { /* also of residuals: a gradient of a gradient */
         if (!v->dout[i] || (i >= c->n_out - c->n_kept - c->n_cells && i < c->n_out - c->n_kept)) continue;
-        ok = i < c->n_out - c->n_kept && !is_rows(v->dout[i]); /* of residuals: a gradient of a gradient */
+        ok = !is_rows(v->dout[i]);
         p->dout |= (uint64_t)1 << i;
     }
+    p->keeps = reel_control_taped_();
     return ok && p->need && p->dout;
 }
 
@@ -533,7 +556,12 @@ int reel_back_pull_(reel_control *c, const reel_vjp_args *v, const bool *need, r
     reel_control_attr attr;
     memset(&attr, 0, sizeof attr);
     attr.control = b->control;
-    const int code = reel_door_(&reel_call_ops_[0], &attr, in, b->n_in, out, b->control->n_out, v->site);
-    for (int i = 0; i < v->n_in && !code; i++) din[i] = b->gives[i] >= 0 ? out[b->gives[i]] : need[i] ? from[i] : NULL;
-    return code;
+    const int code =
+        reel_door_(&reel_call_ops_[b->control->keeps ? 2 : 0], &attr, in, b->n_in, out, b->control->n_out, v->site);
+    for (int i = 0; i < v->n_in && !code; i++) {
+        reel_tensor *const *const given = b->gives[i] >= 0 ? &out[b->gives[i]] : NULL;
+        din[i] = given ? given[0] : need[i] ? from[i] : NULL;
+        if (given && has(b->rows, i)) din[i] = reel_row_sparse_at(v->site, given[0], given[1], v->in[i]);
+    }
+    return code ? code : reel_status();
 }

@@ -193,6 +193,6 @@ int reel_call_node_(const reel_fn_call *c, reel_capture *around, reel_tensor **o
     }
     reel_traced t = {
         .kind = REEL_CALL, .site = c->site, .fn = fn, .around = around, .f = {f->fn}, .in = {c->n, c->in}, .called = f};
-    t.keeps = reel_one_tape_(around);
+    t.keeps = reel_graded_(around);
     return call_or_trace(c, &t, types, out);
 }

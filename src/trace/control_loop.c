@@ -122,7 +122,7 @@ int reel_runner_step_(reel_runner *r, reel_rec *const *in, reel_rec **out)
     for (int k = 0; k < r->part->n_in && same; k++) same = alike(r->plan, k, r->given[k]);
     r->slow = !same;
     if (same) return fast(r, out);
-    const int rc = reel_part_run_(r->p, r->part, in, made);
+    const int rc = reel_part_run_(r->p, r->part, r->part->player.graph->n_outputs, in, made);
     for (int j = 0; j < r->part->player.graph->n_outputs && !rc; j++) out[j] = reel_rec_of_(made[j]);
     return rc;
 }

@@ -79,7 +79,7 @@ const char *reel_control_name_(const reel_control *c)
     return names[c->kind];
 }
 
-int reel_part_types_(const reel_control *c, const reel_part *p, const reel_type *const *in, reel_type *out)
+int reel_part_types_(const reel_control *c, const reel_part *p, int n, const reel_type *const *in, reel_type *out)
 {
     const reel_graph *g = p->player.graph;
     reel_type feeds[REEL_MAX_IN];
@@ -88,7 +88,7 @@ int reel_part_types_(const reel_control *c, const reel_part *p, const reel_type 
     const reel_request rq = {.site = ctx->site,
                              .fn = reel_control_name_(c),
                              .n_feeds = g->n_inputs,
-                             .n_fetches = g->n_outputs,
+                             .n_fetches = n,
                              .feed = g->inputs,
                              .fetch = g->outputs,
                              .effect = c->no_effects};
@@ -127,8 +127,8 @@ static int infer_cond(const reel_infer *io)
     const reel_control *c = ((const reel_control_attr *)io->attr)->control;
     reel_type no[REEL_MAX_OUT];
     int rc = reel_check_condition_(io->in[0]);
-    if (!rc) rc = reel_part_types_(c, &c->part[0], io->in + 1, io->out);
-    if (!rc) rc = reel_part_types_(c, &c->part[1], io->in + 1, no);
+    if (!rc) rc = reel_part_types_(c, &c->part[0], c->n_out, io->in + 1, io->out);
+    if (!rc) rc = reel_part_types_(c, &c->part[1], c->n_out, io->in + 1, no);
     for (int j = 0; j < c->n_out && !rc; j++) {
         if (!types_fit(&io->out[j], &no[j])) rc = reel_check_state_("the branches differ: out", j, &io->out[j], &no[j]);
         for (int k = 0; k < no[j].shape.rank && !rc; k++)
@@ -141,9 +141,10 @@ static int infer_cond(const reel_infer *io)
 /* A function called as one node. */
 static int infer_call(const reel_infer *io)
 {
-    const reel_control *c = ((const reel_control_attr *)io->attr)->control;
-    const int rc = reel_part_types_(c, &c->part[0], io->in, io->out);
-    reel_put_drawn_(c, io->out + c->n_out);
+    const reel_control_attr *a = io->attr;
+    const reel_control *c = a->control;
+    const int n = reel_call_outputs_(c, a->stored), rc = reel_part_types_(c, &c->part[0], n, io->in, io->out);
+    reel_put_drawn_(c, io->out + n);
     return rc ? rc : reel_control_known_(io);
 }
 
@@ -182,7 +183,7 @@ reel_rec *reel_operand_rec_(const reel_control_plan *p, const reel_operand *o, v
     return whole ? reel_make_view_(p->site, &o->type, o->strides, whole, 0) : NULL;
 }
 
-int reel_part_run_(const reel_control_plan *p, const reel_part *part, reel_rec *const *in, reel_tensor **out)
+int reel_part_run_(const reel_control_plan *p, const reel_part *part, int n, reel_rec *const *in, reel_tensor **out)
 {
     const reel_graph *g = part->player.graph;
     reel_rec *given[REEL_MAX_IN];
@@ -190,7 +191,7 @@ int reel_part_run_(const reel_control_plan *p, const reel_part *part, reel_rec *
     const reel_request rq = {.site = p->site,
                              .fn = reel_control_name_(p->c),
                              .n_feeds = g->n_inputs,
-                             .n_fetches = g->n_outputs,
+                             .n_fetches = n,
                              .feed = g->inputs,
                              .given = given,
                              .fetch = g->outputs,
@@ -238,7 +239,7 @@ static int cond_in(const reel_control_plan *p, void *const *ptr)
         if (!(in[i - 1] = reel_operand_rec_(p, &p->operand[i], ptr[i]))) return REEL_ENOMEM;
     const reel_part *part = &p->c->part[*(const char *)ptr[0] ? 0 : 1];
     reel_note_drawn_(p, ptr);
-    int rc = reel_part_run_(p, part, in, out);
+    int rc = reel_part_run_(p, part, p->c->n_out, in, out);
     for (int j = 0; j < p->c->n_out && !rc; j++) {
         const reel_rec *r = reel_rec_of_(out[j]);
         rc = reel_check_state_("data changes out", j, &p->operand[p->n_in + j].type, &r->type);
@@ -264,8 +265,9 @@ static int call_in(const reel_control_plan *p, void *const *ptr)
     for (int i = 0; i < p->n_in; i++)
         if (!(in[i] = reel_operand_rec_(p, &p->operand[i], ptr[i]))) return REEL_ENOMEM;
     reel_note_drawn_(p, ptr);
-    int rc = reel_part_run_(p, &p->c->part[0], in, out);
-    for (int j = 0; j < p->c->n_out && !rc; j++) {
+    const int n = reel_call_outputs_(p->c, p->stored);
+    int rc = reel_part_run_(p, &p->c->part[0], n, in, out);
+    for (int j = 0; j < n && !rc; j++) {
         const reel_rec *r = reel_rec_of_(out[j]);
         rc = reel_check_state_("data changes out", j, &p->operand[p->n_in + j].type, &r->type);
         if (!rc) reel_copy_out_(ptr[p->n_in + j], r);
@@ -301,7 +303,7 @@ static const reel_kernel call_kernel = {.plan_size = sizeof(reel_control_plan),
     }
 const reel_op reel_cond_ops_[2] = {CONTROL(cond, "cond", "pred,in", 0, REEL_KEEP_ALL_IN),
                                    CONTROL(cond, "cond", "pred,in", REEL_OPF_EFFECT, 0xffffffffu)};
-/* Its inside is not kept, but for what the third gives besides: the gradient runs it again. */
+/* Its inside is not kept, but for what the third gives besides (and the second where it draws): the gradient runs it again. */
 const reel_op reel_call_ops_[3] = {CONTROL(call, "function_call", "in", 0, REEL_KEEP_ALL_IN),
                                    CONTROL(call, "function_call", "in", REEL_OPF_EFFECT, 0xffffffffu),
                                    CONTROL(call, "function_call", "in", 0, 0xffffffffu)};

@@ -49,7 +49,7 @@ static int infer_scan(const reel_infer *io)
         elements[i] = element(io->in[i]);
         in[i] = &elements[i];
     }
-    rc = reel_part_types_(c, &c->part[0], in, io->out);
+    rc = reel_part_types_(c, &c->part[0], c->n_out, in, io->out);
     for (int j = 0; j < c->n_out && !rc; j++) {
         reel_type *t = &io->out[j];
         if (j < c->n_carry) {

@@ -29,11 +29,9 @@ bool reel_control_taped_(void)
     return false;
 }
 
-bool reel_one_tape_(const reel_capture *c)
+bool reel_graded_(const reel_capture *c)
 {
-    int n = c->one_tape ? 1 : c->taped ? 2 : 0;
-    for (const reel_listener *l = reel_ctx_()->listeners; l; l = l->next) n += !l->paused && !reel_is_capture_(l);
-    return n == 1;
+    return c->graded || c->taped || (!c->function && !c->parent && !c->anything) || reel_control_taped_();
 }
 
 /* ---- inputs -------------------------------------------------------------------------------------------------- */
@@ -180,7 +178,7 @@ static int trace_part(tracing *g, int k)
                             .parent = t->around,
                             .keep_captured = true,
                             .taped = reel_control_taped_(),
-                            .one_tape = reel_one_tape_(t->around),
+                            .graded = reel_graded_(t->around),
                             .closed = t->called != NULL};
     if (t->called) capture.constants = (reel_list){around->n_constants, around->constants};
     reel_strong s;

@@ -45,9 +45,9 @@ static int infer_while(const reel_infer *io)
     const reel_control_attr *a = io->attr;
     const reel_control *c = a->control;
     reel_type now[REEL_MAX_OUT], pred;
-    int rc = reel_part_types_(c, &c->part[0], io->in, &pred);
+    int rc = reel_part_types_(c, &c->part[0], 1, io->in, &pred);
     if (!rc) rc = reel_check_condition_(&pred);
-    if (!rc) rc = reel_part_types_(c, &c->part[1], io->in, now);
+    if (!rc) rc = reel_part_types_(c, &c->part[1], c->n_own, io->in, now);
     for (int i = 0; i < c->n_own && !rc; i++) {
         rc = reel_check_state_("the body changes state", i, io->in[i], &now[i]);
         io->out[i] = *io->in[i];

@@ -155,7 +155,7 @@ typedef struct reel_capture {
     reel_rec **changed; /* of a sub-graph: cells that it assigns, retained */
     size_t n_changed, cap_changed;
     bool taped;                     /* of a sub-graph: tapes listen around it */
-    bool one_tape;                  /* ... just one */
+    bool graded;                    /* ... or it is in a graph: there may be gradients of it */
     bool closed;                    /* of a called function: nothing from around it but variables */
     struct reel_rewriter *rewriter; /* of a user's pass; see passes/pass.h */
     reel_idmap sized; /* of a function: the id of a value whose sizes depend on data -> its type in the graph */

@@ -62,8 +62,8 @@ static int define(reel_emit *e, const reel_request *rq, reel_eplan *q, const ree
     return 0;
 }
 
-/* in: the op's inputs as the body sees them, without a condition. */
-static int print_part(reel_emit *e, const reel_control *c, int k, const reel_eoperand *in, const char *what,
+/* in: the op's inputs as the body sees them, without a condition; of its outputs the first n. */
+static int print_some(reel_emit *e, const reel_control *c, int k, int n, const reel_eoperand *in, const char *what,
                       part_function *f)
 {
     const reel_part *part = &c->part[k];
@@ -85,7 +85,7 @@ static int print_part(reel_emit *e, const reel_control *c, int k, const reel_eop
     const reel_request rq = {.site = site,
                              .fn = "reel_export_c",
                              .n_feeds = g->n_inputs,
-                             .n_fetches = g->n_outputs,
+                             .n_fetches = n,
                              .feed = g->inputs,
                              .given = given,
                              .fetch = g->outputs,
@@ -94,11 +94,17 @@ static int print_part(reel_emit *e, const reel_control *c, int k, const reel_eop
                              .printer = &q->printer};
     reel_plan *plan = reel_plan_new_(g, &rq, e->x->passes);
     int rc = plan ? 0 : reel_status();
-    for (int j = 0; j < g->n_outputs && !rc; j++) out[j] = plan->results[j].type;
+    for (int j = 0; j < n && !rc; j++) out[j] = plan->results[j].type;
     if (!rc) rc = define(e, &rq, q, out, what, f);
     if (plan) reel_plan_free_(plan);
     reel_eplan_free_(q);
     return rc;
+}
+
+static int print_part(reel_emit *e, const reel_control *c, int k, const reel_eoperand *in, const char *what,
+                      part_function *f)
+{
+    return print_some(e, c, k, c->part[k].player.graph->n_outputs, in, what, f);
 }
 
 /* ---- calls of them ---------------------------------------------------------------------------------------------------- */
@@ -200,13 +206,14 @@ static int emit_call(reel_emit *e)
     const reel_control *c = control_of(e);
     part_function f;
     names in, out;
-    int rc = print_part(e, c, 0, e->in, "body", &f);
+    int rc = print_some(e, c, 0, e->n_out - c->n_drawn, e->in, "body", &f);
     if (rc) return rc;
     begin_calls(e, &f, 1, 0);
     name_inputs(e, &f, 1, 0, 0, in);
-    name_outputs(e, c->n_out, out);
+    const int n = e->n_out - c->n_drawn;
+    name_outputs(e, n, out);
     rc = say_drawn(e, c);
-    say_call(e, &f, in, c->n_out, out, 0);
+    say_call(e, &f, in, n, out, 0);
     return rc;
 }
 

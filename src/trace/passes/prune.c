@@ -1,7 +1,9 @@
 /* prune.c: law: the wanted nodes get the same values, with nothing else computed. A node of which only the
    shape is read is inferred, not run, unless that shape depends on data. */
+#include <string.h>
 #include "core/alloc.h"
 #include "pass.h"
+#include "trace/control.h"
 
 static void prune_node(const reel_graph *g, const bool *fed, uint8_t *need, size_t i)
 {
@@ -51,6 +53,36 @@ static void keep_draws(const reel_rewriter *w, uint8_t *need)
     }
 }
 
+/* A call of which nothing is read that is only for its gradients. */
+static bool may_be_lean(const reel_rewriter *w, const reel_node *n)
+{
+    if (n->kind != REEL_NODE_OP || n->op < reel_call_ops_ || n->op > &reel_call_ops_[2] || !reel_node_attr_(w->from, n))
+        return false;
+    const reel_control_attr *a = reel_node_attr_(w->from, n);
+    const reel_control *c = a->control;
+    bool unread = c->n_kept > 0 && a->stored == REEL_CALL_WHOLE;
+    for (int j = c->n_out - c->n_kept; j < c->n_out && unread; j++) unread = w->uses[n->first_out + j] == 0;
+    return unread;
+}
+
+static int keep_lean(reel_rewriter *w, int32_t i)
+{
+    const reel_node *n = &w->from->nodes[i];
+    reel_control_attr a;
+    int32_t in[REEL_MAX_IN];
+    memcpy(&a, reel_node_attr_(w->from, n), sizeof a);
+    a.stored = REEL_CALL_LEAN;
+    for (int k = 0; k < n->n_in; k++) in[k] = w->value[w->from->ins[n->first_in + k]];
+    const int lean = a.control->n_out - a.control->n_kept;
+    const int32_t v = reel_emit_(w, i, n->op, &a, in, n->n_in, n->n_out - a.control->n_kept);
+    if (v < 0) return reel_status();
+    for (int j = 0; j < n->n_out; j++) /* the draws' states stand behind what is left out */
+        if (j < lean || j >= a.control->n_out) w->value[n->first_out + j] = v + (j < lean ? j : j - a.control->n_kept);
+    w->node[i] = w->to->values[v].node;
+    w->fired++;
+    return 0;
+}
+
 static int run(reel_rewriter *w)
 {
     const reel_graph *g = w->from;
@@ -72,7 +104,7 @@ static int run(reel_rewriter *w)
     for (size_t i = 0; i < g->n_nodes && !rc; i++) {
         w->work++;
         w->fired += !need[i];
-        rc = need[i] ? reel_keep_(w, (int32_t)i) : 0;
+        if (need[i]) rc = may_be_lean(w, &g->nodes[i]) ? keep_lean(w, (int32_t)i) : reel_keep_(w, (int32_t)i);
     }
     reel_free_(fed, g->n_values + 1);
     reel_free_(need, g->n_nodes + 1);
