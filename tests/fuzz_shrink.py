@@ -7,6 +7,7 @@ it still. Programs without a difference compile and show none.
 import os
 import pathlib
 import re
+import signal
 import sys
 import tempfile
 
@@ -29,22 +30,27 @@ def main():
 
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for first, how in ((1, []), (1001, []), (2001, []), (3001, ["--exported"])):
+        for first, how in ((1, ["--fault"]), (1001, ["--fault"]), (2001, ["--fault"]), (3001, ["--fault", "--exported"]),
+                           (4001, ["--crash"])):
             file = folder / f"found_{first}.c"
-            done, out = tap.run(fuzz, "--fault", *how, "--seed", str(first), "--programs", "1000", "--shrink", file)
+            done, out = tap.run(fuzz, *how, "--seed", str(first), "--programs", "1000", "--shrink", file,
+                                env={**os.environ, "TMPDIR": name})
             shrunk = re.search(r"shrunk: seed (\d+) has (\d+) steps", out)
             tap.ok(done == 1 and shrunk is not None, f"a pass that is wrong is found in programs from {first} on {' '.join(how)}", out[-2000:])
             if not shrunk:
                 continue
             tap.ok(int(shrunk[2]) <= LARGEST, f"the program has {shrunk[2]} steps, at most {LARGEST}", file.read_text())
-            if how:
+            if "--exported" in how:
                 tap.ok("reel_export_c(" in file.read_text(), "which exports itself", file.read_text())
             tap.ok("reel_maximum(" in file.read_text(), "with the op that the pass gets wrong", file.read_text())
             exe = compiled(file)
             done, out = tap.run(exe)
-            tap.ok(done == 1 and "differs" in out, "it shows the fault", out)
+            shows = done == -signal.SIGABRT if "--crash" in how else done == 1 and "differs" in out
+            tap.ok(shows, "it shows the fault", out)
             done, out = tap.run(fuzz, "--seed", shrunk[1])
             tap.ok(done == 0, "without the fault the program is the same in every mode", out)
+        left = [*folder.glob("*.part"), *folder.glob("reel-fuzz-*")]
+        tap.ok(not left, "nothing but the programs is left", left)
         for seed in ("7", "21", "33", "54"):
             file = folder / f"program_{seed}.c"
             done, out = tap.run(fuzz, "--seed", seed, "--print")

@@ -82,8 +82,8 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"seed_{seed}.c"
         try:
-            subprocess.run([self.a.program, "--seed", str(seed), "--shrink", str(file)], stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL, timeout=600, check=False)
+            subprocess.run([self.a.program, "--seed", str(seed), "--compile", "1", "--export", "1", "--shrink", str(file), "--seconds", "240"],
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600, check=False)
         except subprocess.TimeoutExpired:
             pass
         return file if file.exists() else None

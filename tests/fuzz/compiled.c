@@ -105,7 +105,8 @@ static void run_again(compare *c, ready *r, const plans *all)
     const char *const why = why_not(r, all);
     c->p = r->p;
     c->now = r->at;
-    c->now.seed = fuzz_current = r->p->seed;
+    c->now.seed = fuzz_at()->seed = r->p->seed;
+    fuzz_at()->at = c->now;
     if (why && strstr(why, " failed: ")) { /* not: there is no cc, or nothing to compile */
         c->now.result = -1;
         fuzz_differ(c, "it is not compiled: %s", why);
@@ -125,9 +126,10 @@ static void run_batch(compare *c, struct fuzz_compiling *b)
     REEL_SCOPED;
     plans all = {0};
     bool whole[FUZZ_TOGETHER];
-    const uint64_t was = fuzz_current;
+    const uint64_t was = fuzz_at()->seed;
     for (int i = 0; i < b->n; i++) {
-        fuzz_current = b->r[i].p->seed;
+        fuzz_at()->seed = b->r[i].p->seed;
+        fuzz_at()->at = b->r[i].at;
         whole[i] = prepare(&b->r[i], &all);
         (void)reel_take_error(NULL);
     }
@@ -141,7 +143,7 @@ static void run_batch(compare *c, struct fuzz_compiling *b)
     b->n = 0;
     free(all.player);
     free(all.plan);
-    fuzz_current = was;
+    fuzz_at()->seed = was;
 }
 
 /* ---- from outside ----------------------------------------------------------------------------------------------- */

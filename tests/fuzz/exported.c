@@ -2,13 +2,11 @@
    object, which a process of its own loads and runs, each program twice. Results are held against eager's: libm's functions and sums in
    another order give nearly the same numbers, not the same bits. Where a program makes much of a small difference (a comparison on the
    edge, a sum that cancels), eager itself says how much: see sensitive(). */
-#include <dirent.h>
 #include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "results.h"
@@ -25,7 +23,7 @@ typedef struct {
 } written;
 
 struct fuzz_batch {
-    char folder[64];
+    char folder[FUZZ_FOLDER];
     int n;
     written w[FUZZ_TOGETHER];
 };
@@ -47,24 +45,13 @@ static void path_of(const struct fuzz_batch *b, const char *name, char path[PATH
 
 static bool begin_batch(struct fuzz_batch *b)
 {
-    const char *tmp = getenv("TMPDIR");
     *b = (struct fuzz_batch){.n = 0};
-    snprintf(b->folder, sizeof b->folder, "%s/reel-fuzz-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
-    if (mkdtemp(b->folder)) return true;
-    b->folder[0] = '\0';
-    return false;
+    return fuzz_folder(b->folder);
 }
 
 static void end_batch(struct fuzz_batch *b)
 {
-    DIR *d = opendir(b->folder);
-    char path[PATH];
-    for (struct dirent *e; d && (e = readdir(d));) {
-        path_of(b, e->d_name, path);
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) (void)remove(path);
-    }
-    if (d) (void)closedir(d);
-    (void)rmdir(b->folder);
+    fuzz_remove(b->folder);
     for (int i = 0; i < b->n; i++) {
         written *w = &b->w[i];
         for (int k = 0; k < FUZZ_INPUTS; k++) free(w->in[k]);

@@ -1,7 +1,8 @@
-/* fault.c: a pass that is wrong, for the fuzzer to find: max(x, y) taken for x where y has x's type. */
+/* fault.c: a pass that is wrong, for the fuzzer to find: max(x, y) taken for x where y has x's type; or one that crashes there. */
+#include <stdlib.h>
 #include "fuzz.h"
 
-bool fuzz_faulty;
+bool fuzz_faulty, fuzz_crashes;
 
 static int wrong(void *self, const reel_pass_node *n, reel_tensor *out[])
 {
@@ -9,6 +10,7 @@ static int wrong(void *self, const reel_pass_node *n, reel_tensor *out[])
     (void)self;
     bool same = a.rank == b.rank;
     for (int i = 0; same && i < a.rank; i++) same = a.dims[i] == b.dims[i];
+    if (same && fuzz_crashes) abort();
     if (same) out[0] = n->in[0];
     return reel_status();
 }
@@ -26,6 +28,7 @@ const char fuzz_fault_text[] = "/* The fault: max(x, y) taken for x. */\n"
                                "    (void)self;\n"
                                "    bool same = a.rank == b.rank;\n"
                                "    for (int i = 0; same && i < a.rank; i++) same = a.dims[i] == b.dims[i];\n"
+                               "    if (same && CRASHES) abort();\n"
                                "    if (same) out[0] = n->in[0];\n"
                                "    return reel_status();\n"
                                "}\n";

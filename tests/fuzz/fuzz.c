@@ -1,26 +1,19 @@
 /* fuzz.c: the program behind ./dev fuzz.
-     fuzz [--seed S] [--programs N] [--levels L] [--compile C] [--export E] [--print] [--shrink FILE] [--fault] [--exported]
-   Runs N programs from seed S on; at the first that differs it stops with status 1, shrinks it and writes it as C to FILE. The last lines
-   are counts for tools/fuzz.py. With --exported each program runs as exported C only. A crash is reported with its seed (then --shrink with that seed makes it small). */
-#include <signal.h>
+     fuzz [--seed S] [--programs N] [--levels L] [--compile C] [--export E] [--print] [--shrink FILE [--seconds T]] [--fault | --crash] [--exported]
+   Runs N programs from seed S on, in a process of its own; at the first that differs, crashes or hangs it stops with status 1. With --shrink it
+   makes that one small, for at most T seconds (240), and writes it as C to FILE, which has the best so far at every moment. The last lines
+   are counts for tools/fuzz.py. With --exported each program runs as exported C only. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "fuzz.h"
 
-static bool exported_only;
-
-static void crashed(int sig)
-{
-    char text[64] = "crashed: seed ", digits[24];
-    int n = 0, at = (int)strlen(text);
-    for (uint64_t x = fuzz_current; x || !n; x /= 10) digits[n++] = (char)('0' + x % 10);
-    while (n) text[at++] = digits[--n];
-    text[at++] = '\n';
-    (void)!write(STDOUT_FILENO, text, (size_t)at);
-    (void)signal(sig, SIG_DFL);
-    (void)raise(sig);
-}
+/* What is to be done. */
+typedef struct {
+    uint64_t seed, n;
+    bool exported_only, print;
+    fuzz_stats stats;
+} job;
 
 static void report(const fuzz_stats *s)
 {
@@ -40,29 +33,18 @@ static void report(const fuzz_stats *s)
         if (s->kind[i]) printf("step %s %llu\n", fuzz_kinds[i].name, (unsigned long long)s->kind[i]);
 }
 
-static int shrink(uint64_t seed, const fuzz_difference *d, const char *file)
-{
-    fuzz_program *p = fuzz_shrink(fuzz_generate(seed), d, stdout);
-    FILE *out = strcmp(file, "-") == 0 ? stdout : fopen(file, "w");
-    if (!out) return 1;
-    fuzz_print(out, p, d);
-    printf("shrunk: seed %llu has %d steps: %s\n", (unsigned long long)seed, fuzz_count(p->body), file);
-    if (out != stdout) (void)fclose(out);
-    fuzz_free(p);
-    return 1;
-}
-
 /* Runs program `seed`, and those compiled and exported before it, if it is the last of its batch or of all. True: no difference. */
-static bool run_one(uint64_t seed, bool last, bool print, fuzz_stats *stats, fuzz_difference *d)
+static bool run_one(job *j, uint64_t seed, bool last, fuzz_difference *d)
 {
+    fuzz_stats *stats = &j->stats;
     fuzz_difference earlier = {0};
     fuzz_program *p = fuzz_generate(seed);
     fuzz_difference as_c = {.mode = FUZZ_EXPORTED, .which = p && p->batch, .batch = -1, .passes = "default"};
     if (fuzz_faulty) memcpy(as_c.passes, "wrong,default", sizeof "wrong,default");
     stats->none += !p;
-    bool ok = !p || fuzz_compare(p, exported_only ? &as_c : NULL, d, stats);
+    bool ok = !p || fuzz_compare(p, j->exported_only ? &as_c : NULL, d, stats);
     const fuzz_difference replay = {.mode = FUZZ_SESSION, .batch = -1, .passes = "default"};
-    if (print && p) fuzz_print(stdout, p, ok ? &replay : d);
+    if (j->print && p) fuzz_print(stdout, p, ok ? &replay : d);
     fuzz_free(p);
     d->seed = seed;
     (void)alarm(120);
@@ -73,53 +55,87 @@ static bool run_one(uint64_t seed, bool last, bool print, fuzz_stats *stats, fuz
     return ok;
 }
 
+static int run_all(void *arg)
+{
+    job *j = arg;
+    for (uint64_t i = 0; i < j->n; i++) {
+        fuzz_difference d = {0};
+        *fuzz_at() = (fuzz_now){.seed = j->seed + i};
+        (void)alarm(60);
+        if (run_one(j, j->seed + i, i + 1 == j->n, &d)) continue;
+        (void)alarm(0);
+        printf("differs: seed %llu: mode %d.%d batch %lld passes \"%s\": %s\n", (unsigned long long)d.seed, (int)d.mode,
+               d.which, (long long)d.batch, d.passes, d.text);
+        fuzz_at()->found = d;
+        report(&j->stats);
+        return 1;
+    }
+    report(&j->stats);
+    return 0;
+}
+
+static int shrink(const fuzz_difference *d, const char *file, int seconds)
+{
+    fuzz_program *p = fuzz_shrink(fuzz_generate(d->seed), d, stdout, file, seconds);
+    if (strcmp(file, "-") == 0) fuzz_print(stdout, p, d);
+    printf("shrunk: seed %llu has %d steps: %s\n", (unsigned long long)d->seed, fuzz_count(p->body), file);
+    fuzz_free(p);
+    return 1;
+}
+
+static int run(job *j, const char *file, int seconds)
+{
+    int why = 0;
+    const int rc = fuzz_apart(run_all, j, 0, false, &why);
+    fuzz_difference d = fuzz_at()->found;
+    if (fuzz_stopped()) return 130;
+    if (rc == FUZZ_CRASHED) {
+        d = fuzz_at()->at;
+        d.seed = fuzz_at()->seed;
+        d.result = FUZZ_CRASHED;
+        d.code = why;
+        printf("crashed: seed %llu: mode %d.%d batch %lld passes \"%s\": %s %d\n", (unsigned long long)d.seed,
+               (int)d.mode, d.which, (long long)d.batch, d.passes, why > 0 ? "signal" : "exit status", abs(why));
+    }
+    return rc && file ? shrink(&d, file, seconds) : rc ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
-    uint64_t seed = 1, n = 0;
+    job j = {.seed = 1};
     const char *file = NULL;
-    bool print = false;
-    fuzz_stats stats = {0};
+    int seconds = 240;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "0";
         if (strcmp(argv[i], "--fault") == 0)
             fuzz_faulty = true;
+        else if (strcmp(argv[i], "--crash") == 0)
+            fuzz_faulty = fuzz_crashes = true;
         else if (strcmp(argv[i], "--exported") == 0)
-            exported_only = true;
+            j.exported_only = true;
         else if (strcmp(argv[i], "--print") == 0)
-            print = true;
+            j.print = true;
         else if (strcmp(argv[i], "--seed") == 0)
-            seed = strtoull(value, NULL, 10), i++;
+            j.seed = strtoull(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--programs") == 0)
-            n = strtoull(value, NULL, 10), i++;
+            j.n = strtoull(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--levels") == 0)
-            stats.levels = atoi(value), i++;
+            j.stats.levels = atoi(value), i++;
         else if (strcmp(argv[i], "--compile") == 0)
-            stats.compile = atoi(value), i++;
+            j.stats.compile = atoi(value), i++;
         else if (strcmp(argv[i], "--export") == 0)
-            stats.export = atoi(value), i++;
+            j.stats.export = atoi(value), i++;
         else if (strcmp(argv[i], "--shrink") == 0)
             file = value, i++;
+        else if (strcmp(argv[i], "--seconds") == 0)
+            seconds = atoi(value), i++;
         else
             return fprintf(stderr, "fuzz: no option %s\n", argv[i]), 2;
     }
-    if (!n) n = 1;
+    if (!j.n) j.n = 1;
     if (fuzz_faulty && fuzz_fault()) return 2;
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)reel_set_threads(1);
-    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGALRM};
-    for (int i = 0; i < 6; i++) (void)signal(signals[i], crashed);
-    for (uint64_t i = 0; i < n; i++) {
-        fuzz_difference d = {0};
-        fuzz_current = seed + i;
-        (void)alarm(60);
-        if (run_one(seed + i, i + 1 == n, print, &stats, &d)) continue;
-        (void)alarm(0);
-        printf("differs: seed %llu: mode %d.%d batch %lld passes \"%s\": %s\n", (unsigned long long)d.seed, (int)d.mode,
-               d.which, (long long)d.batch, d.passes, d.text);
-        if (file) (void)shrink(d.seed, &d, file);
-        report(&stats);
-        return 1;
-    }
-    report(&stats);
-    return 0;
+    (void)fuzz_at(); /* before there are two processes */
+    return run(&j, file, seconds);
 }

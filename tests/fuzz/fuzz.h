@@ -119,7 +119,9 @@ typedef struct {
     int which;
     int64_t batch; /* what was fed; -1: the inputs as they are */
     char passes[96];
-    int result;      /* the first that differs, -1: an error */
+    int result;      /* the first that differs, -1: an error, FUZZ_CRASHED: it crashes or hangs */
+    int code, eager; /* of an error: its code, and that of eager's; of a crash: the signal, or minus the exit status */
+    char op[40];     /* of an error: what raises it */
     uint64_t seed;   /* of a program that was exported earlier; 0: it is the one at hand */
     char text[1200]; /* a sentence */
 } fuzz_difference;
@@ -148,19 +150,35 @@ typedef struct {
 /* Runs p in all modes, or with only set (not FUZZ_SAME) just in that one beside eager. True: the same everywhere. */
 bool fuzz_compare(fuzz_program *p, const fuzz_difference *only, fuzz_difference *d, fuzz_stats *stats);
 
-extern volatile uint64_t fuzz_current; /* the seed at work, for reports of crashes */
-
 /* Builds, runs and compares the programs that are to be compiled, or have been exported, since the last time. True: the same, or nearly so, as
    eagerly. */
 bool fuzz_finish(fuzz_stats *stats, fuzz_difference *d);
 
+/* ---- in a process of its own: apart.c ------------------------------------------------------------------ */
+enum { FUZZ_CRASHED = -2, FUZZ_FOLDER = 64 };
+/* What f(arg) returned (0 to 100), FUZZ_CRASHED: it ended otherwise: *why is the signal, or minus the exit status. seconds: then it is a
+   SIGALRM; 0: no limit. quiet: what it prints is lost. */
+int fuzz_apart(int (*f)(void *), void *arg, unsigned seconds, bool quiet, int *why);
+bool fuzz_stopped(void);                    /* a signal said so */
+bool fuzz_folder(char folder[FUZZ_FOLDER]); /* a new one where temporary files go */
+void fuzz_remove(const char *folder);       /* with all that is in it */
+/* What is at work, seen from both processes. */
+typedef struct {
+    uint64_t seed;
+    fuzz_difference at;    /* the mode that began last */
+    fuzz_difference found; /* by the work */
+} fuzz_now;
+fuzz_now *fuzz_at(void);
+
 /* ---- making it smaller, printing: shrink.c, print.c --------------------------------------------------- */
-/* The smallest program found that still differs as d says. Each try runs in a process of its own. p is freed. */
-fuzz_program *fuzz_shrink(fuzz_program *p, const fuzz_difference *d, FILE *progress);
+/* The smallest program found in so many seconds that still differs as d says. Each try runs in a process of its own. file, if not "-", always
+   holds the best so far. p is freed. */
+fuzz_program *fuzz_shrink(fuzz_program *p, const fuzz_difference *d, FILE *progress, const char *file, int seconds);
 void fuzz_print(FILE *f, const fuzz_program *p, const fuzz_difference *d); /* a whole C program */
 
 /* ---- a fault to find: fault.c -------------------------------------------------------------------------- */
 extern const char fuzz_fault_text[]; /* C: int fuzz_fault(void) registers a pass "wrong", which is wrong */
 int fuzz_fault(void);
-extern bool fuzz_faulty; /* the lists of passes are run with it */
+extern bool fuzz_faulty;  /* the lists of passes are run with it */
+extern bool fuzz_crashes; /* and it crashes */
 #endif

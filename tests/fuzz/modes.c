@@ -38,6 +38,7 @@ void fuzz_same(compare *c, const results *want, const results *got)
     const closeness how = second ? CLOSE : c->p->zeros || (outer && c->p->control) ? BUT_NAN : EXACT;
     c->now.result = -1;
     if (want->code != got->code) {
+        fuzz_note_codes(c, got->code, want->code, got->code ? got->text : want->text);
         fuzz_differ(c, "an error, eagerly %s:\n  %s\n  eagerly: %s", reel_code_name(want->code), got->text, want->text);
         return;
     }
@@ -119,6 +120,7 @@ static void functions(compare *c, const results *want)
     if (only == FUZZ_SAME || only == FUZZ_FUNCTION || only == FUZZ_GRADIENTS) {
         reel_function *f = reel_function_new(fuzz_fn(p), NULL);
         for (int i = 0; i < (want->code ? 1 : 5); i++) {
+            fuzz_begins(c, FUZZ_FUNCTION, i, -1, NULL);
             call(p, f, i == 2 && !p->untaped ? &dx[0] : NULL, &got);
             if (fuzz_wanted(c, FUZZ_FUNCTION, i, -1, NULL)) fuzz_same(c, want, &got);
             fuzz_drop_results(&got);
@@ -128,6 +130,7 @@ static void functions(compare *c, const results *want)
     if (only == FUZZ_SAME || only == FUZZ_FUNCTION_TAPED || only == FUZZ_GRADIENTS) {
         reel_function *f = reel_function_new(fuzz_fn(p), REEL_OPTS(function, .passes = "none"));
         for (int i = 0; i < 2; i++) {
+            fuzz_begins(c, FUZZ_FUNCTION_TAPED, i, -1, NULL);
             call(p, f, i == 0 && !p->untaped ? &dx[1] : NULL, &got);
             if (fuzz_wanted(c, FUZZ_FUNCTION_TAPED, i, -1, NULL)) fuzz_same(c, want, &got);
             fuzz_drop_results(&got);
@@ -276,6 +279,7 @@ static void each_level(compare *c, reel_graph *graph, bool unknown, const result
         reel_session *s = reel_session_new(graph, REEL_OPTS(session, .effects = true, .passes = list));
         const int runs = k == 0 ? 2 : 1;
         for (int i = 0; i < runs; i++) {
+            fuzz_begins(c, FUZZ_SESSION, unknown, -1, list);
             fuzz_session(c->p, s, &got);
             if (fuzz_wanted(c, FUZZ_SESSION, unknown, -1, list)) fuzz_same(c, want, &got);
             fuzz_drop_results(&got);
@@ -315,9 +319,14 @@ static void graphs(compare *c, const results *want)
         results got;
         if (c->only && c->only->mode >= FUZZ_GRAPH && c->only->which != unknown) continue;
         fuzz_reset(c->p);
+        fuzz_begins(c, FUZZ_GRAPH, unknown, -1, NULL);
         reel_graph *graph = fuzz_build(c->p, unknown, &got);
         if (got.code) {
-            if (fuzz_wanted(c, FUZZ_GRAPH, unknown, -1, NULL)) fuzz_differ(c, "the graph: %s", got.text);
+            if (fuzz_wanted(c, FUZZ_GRAPH, unknown, -1, NULL)) {
+                c->now.result = -1;
+                fuzz_note_codes(c, got.code, 0, got.text);
+                fuzz_differ(c, "the graph: %s", got.text);
+            }
         } else {
             each_level(c, graph, unknown, want);
             if (unknown == (int)c->p->batch) fuzz_compile(c, unknown);

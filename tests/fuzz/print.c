@@ -417,7 +417,7 @@ void fuzz_print(FILE *f, const fuzz_program *p, const fuzz_difference *d)
     (void)fputs("static reel_generator *generator;\nstatic reel_vars *vars;\nstatic reel_optimizer *optimizer;\n", f);
     if (p->inner) (void)fputs("static reel_function *inner;\n", f);
     (void)fputs("\n", f);
-    if (strstr(d->passes, "wrong")) fprintf(f, "%s\n", fuzz_fault_text);
+    if (strstr(d->passes, "wrong")) fprintf(f, "#define CRASHES %d\n%s\n", fuzz_crashes, fuzz_fault_text);
     fprintf(f, "%s\n", fuzz_helpers);
     if (p->inner) {
         char name[24];

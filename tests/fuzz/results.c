@@ -1,5 +1,6 @@
 /* results.c: what a run of a program gives, as bytes; and what a comparison is at. */
 #include "results.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -96,17 +97,33 @@ void fuzz_eager(fuzz_program *p, results *r)
 
 /* ---- what a comparison is at ------------------------------------------------------------------------------ */
 
-bool fuzz_wanted(compare *c, fuzz_mode mode, int which, int64_t batch, const char *passes)
+void fuzz_begins(compare *c, fuzz_mode mode, int which, int64_t batch, const char *passes)
 {
     fuzz_difference now = {.mode = mode, .which = which, .batch = batch}; /* passes may lie in c->now */
     snprintf(now.passes, sizeof now.passes, "%s", passes ? passes : "");
-    c->now = now;
+    fuzz_at()->at = c->now = now;
+}
+
+bool fuzz_wanted(compare *c, fuzz_mode mode, int which, int64_t batch, const char *passes)
+{
+    fuzz_begins(c, mode, which, batch, passes);
     if (!c->ok) return false;
     const fuzz_difference *d = c->only;
     if (d && (d->mode != mode || d->which != which || d->batch != batch || strcmp(d->passes, c->now.passes) != 0))
         return false;
     c->stats->runs++;
     return true;
+}
+
+/* The codes of an error that is another than eagerly, and what raises it: "reel_gather". */
+void fuzz_note_codes(compare *c, int code, int eager, const char *text)
+{
+    const char *op = strstr(text, "reel_");
+    size_t n = 0;
+    c->now.code = code;
+    c->now.eager = eager;
+    for (; op && n + 1 < sizeof c->now.op && (isalnum((unsigned char)op[n]) || op[n] == '_'); n++) c->now.op[n] = op[n];
+    c->now.op[n] = '\0';
 }
 
 void fuzz_differ(compare *c, const char *fmt, ...)
@@ -120,8 +137,6 @@ void fuzz_differ(compare *c, const char *fmt, ...)
     c->ok = false;
     va_end(ap);
 }
-
-volatile uint64_t fuzz_current;
 
 bool fuzz_batch_due(const compare *c, int n)
 {

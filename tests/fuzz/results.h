@@ -26,7 +26,10 @@ typedef struct {
     fuzz_stats *stats;
     bool ok;
 } compare;
+/* What runs now: a crash is this one's. */
+void fuzz_begins(compare *c, fuzz_mode mode, int which, int64_t batch, const char *passes);
 bool fuzz_wanted(compare *c, fuzz_mode mode, int which, int64_t batch, const char *passes);
+void fuzz_note_codes(compare *c, int code, int eager, const char *text);
 void fuzz_differ(compare *c, const char *fmt, ...) REEL_PRINTF_(2, 3);
 
 /* Of every n batches of FUZZ_TOGETHER programs one is due; and what is wanted alone always is. */

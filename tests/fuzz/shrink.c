@@ -2,49 +2,83 @@
    its own: a change that makes no sense is an error there, and a crash is a difference like any other. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <time.h>
 #include "fuzz.h"
 
+enum { A_TRY = 20 }; /* seconds: a hang is one that goes on for so long */
 typedef struct {
     fuzz_program *p;
     const fuzz_difference *d;
     FILE *progress;
+    const char *file;
     int tries;
+    double end; /* when to stop */
 } shrinking;
+
+static double now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool is_over(const shrinking *s)
+{
+    return fuzz_stopped() || now() >= s->end;
+}
 
 /* ---- does it still differ? ------------------------------------------------------------------------------ */
 
+typedef struct {
+    const fuzz_program *p;
+    const fuzz_difference *d;
+} trial;
+
+/* 1: in the same way. An error must not become a difference of bits, or another error. */
+static int attempt(void *arg)
+{
+    const trial *t = arg;
+    const fuzz_difference *d = t->d;
+    fuzz_difference found = {0};
+    fuzz_stats stats = {0};
+    fuzz_program *copy = fuzz_copy(t->p);
+    if (fuzz_compare(copy, d->mode == FUZZ_SAME ? NULL : d, &found, &stats)) return 0;
+    if (found.mode != d->mode || (found.result < 0) != (d->result < 0)) return 0;
+    if (d->result >= 0) return !stats.errors;
+    return found.code == d->code && found.eager == d->eager && strcmp(found.op, d->op) == 0;
+}
+
 static bool differs(const fuzz_program *p, const fuzz_difference *d)
 {
-    const pid_t child = fork();
-    if (child < 0) return false;
-    if (child == 0) {
-        fuzz_difference now = {0};
-        fuzz_stats stats = {0};
-        fuzz_program *copy = fuzz_copy(p);
-        (void)alarm(20);
-        const bool same = fuzz_compare(copy, d, &now, &stats);
-        /* an error must not become a difference of bits, or the other way */
-        _exit(!same && now.mode == d->mode && (now.result < 0) == (d->result < 0) && (d->result < 0 || !stats.errors)
-                  ? 1
-                  : 0);
-    }
-    int status = 0;
-    (void)waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) == 1 : d->result == -2;
+    trial t = {p, d};
+    int why = 0;
+    const int rc = fuzz_apart(attempt, &t, A_TRY, true, &why);
+    return d->result == FUZZ_CRASHED ? rc == FUZZ_CRASHED && why == d->code : rc == 1;
+}
+
+/* The best so far; by another name first, so that the file is always a whole program. */
+static void keep_file(const shrinking *s)
+{
+    char part[512];
+    if (strcmp(s->file, "-") == 0) return;
+    snprintf(part, sizeof part, "%s.part", s->file);
+    FILE *f = fopen(part, "w");
+    if (!f) return;
+    fuzz_print(f, s->p, s->d);
+    if (fclose(f) == 0) (void)rename(part, s->file);
 }
 
 /* Takes candidate for the program if it differs still, else frees it. */
 static bool take(shrinking *s, fuzz_program *candidate)
 {
-    s->tries++;
-    if (!differs(candidate, s->d)) {
+    s->tries += !is_over(s);
+    if (is_over(s) || !differs(candidate, s->d)) {
         fuzz_free(candidate);
         return false;
     }
     fuzz_free(s->p);
     s->p = candidate;
+    keep_file(s);
     if (s->progress)
         fprintf(s->progress, "shrinking: %d steps after %d tries\n", fuzz_count(candidate->body), s->tries);
     return true;
@@ -164,6 +198,35 @@ static bool drawn_instead(shrinking *s, int n)
     if (ok) return take(s, c);
     fuzz_free(c);
     return false;
+}
+
+/* Steps of the body, n of them from the at-th on, the last ones first: what reads their values reads others of their types. */
+static bool without_some(shrinking *s, int at, int n)
+{
+    fuzz_program *c = fuzz_copy(s->p);
+    for (int i = at + n - 1; i >= at; i--) {
+        const fuzz_step step = c->body->steps[i];
+        for (int k = 0; k < step.n_out; k++) {
+            const int v = step.out + k, to = stand_in(c, &step, v, 0);
+            if (to < 0 && replace(c, v, v) > 0) {
+                fuzz_free(c);
+                return false;
+            }
+            if (to >= 0) (void)replace(c, v, to);
+        }
+        drop_step(c->body, i);
+    }
+    return take(s, c);
+}
+
+/* Halves, quarters ... of the body, from its end. */
+static bool pieces(shrinking *s)
+{
+    bool any = false;
+    for (int n = s->p->body->n_steps / 2; n >= 2; n /= 2)
+        for (int at = s->p->body->n_steps - n; at >= 0; at -= n)
+            if (at + n <= s->p->body->n_steps && without_some(s, at, n)) any = true;
+    return any;
 }
 
 static bool one_result(shrinking *s, int i)
@@ -286,10 +349,14 @@ static bool steps(shrinking *s)
     return any;
 }
 
-fuzz_program *fuzz_shrink(fuzz_program *p, const fuzz_difference *d, FILE *progress)
+fuzz_program *fuzz_shrink(fuzz_program *p, const fuzz_difference *d, FILE *progress, const char *file, int seconds)
 {
-    shrinking s = {.p = p, .d = d, .progress = progress};
-    if (!differs(p, d)) return p; /* not twice */
+    shrinking s = {.p = p, .d = d, .progress = progress, .file = file, .end = now() + seconds};
+    keep_file(&s);
+    if (!differs(p, d)) {
+        if (progress) fprintf(progress, "shrinking: it does not differ when it runs alone\n");
+        return p;
+    }
     for (int keep = s.p->body->n_steps / 2, lost = 0; keep > 0 && lost < 12; lost++) {
         if (shorter(&s, keep)) {
             keep = s.p->body->n_steps / 2;
@@ -299,7 +366,8 @@ fuzz_program *fuzz_shrink(fuzz_program *p, const fuzz_difference *d, FILE *progr
         }
         if (keep >= s.p->body->n_steps) break;
     }
-    for (bool any = true; any && s.tries < 4000;) {
+    (void)pieces(&s);
+    for (bool any = true; any && !is_over(&s);) {
         any = less_of_results(&s);
         any = without_dead(&s) || any;
         any = flags(&s) || any;
@@ -307,5 +375,7 @@ fuzz_program *fuzz_shrink(fuzz_program *p, const fuzz_difference *d, FILE *progr
         any = inputs(&s) || any;
         for (int n = 0; !any && n < fuzz_count(s.p->body); n++) any = drawn_instead(&s, n);
     }
+    if (progress && is_over(&s))
+        fprintf(progress, "shrinking: stopped after %d tries, there may be a smaller one\n", s.tries);
     return s.p;
 }
