@@ -417,6 +417,9 @@ static int gradients_of_calls(void)
     reel_seed(1);
     if (!reel_status() && !reel_function_call(f, REEL_LIST(x), out)) value = reel_item(reel_sum(out[0]));
     if (!reel_status()) of_graph(&b, rows, x);
+    FILE *nowhere = fopen("/dev/null", "w");
+    if (nowhere && !reel_status()) reel_function_explain(nowhere, f);
+    if (nowhere) fclose(nowhere);
     reel_function_free(f);
     reel_function_free(rows);
     reel_function_free(b.layer);

@@ -561,4 +561,76 @@ static void test_assigns_under_tape(void)
     net_free(&n);
 }
 
-TAP_MAIN(test_bits, test_runs, test_graph, test_statics_and_errors, test_errors_inside, test_assigns_under_tape)
+/* ---- explained ------------------------------------------------------------------------------------------------------- */
+
+static bool says(reel_function *f, const char *const want[], int n)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out) return false;
+    reel_function_explain(out, f);
+    fclose(out);
+    bool ok = true;
+    const char *at = text;
+    for (int i = 0; i < n && ok; i++) { /* in this order */
+        at = strstr(at, want[i]);
+        ok = at != NULL;
+        if (!ok) TAP_NOTE("no \"%s\" in\n%s", want[i], text);
+    }
+    ok = ok && !strstr(text, "(null)");
+    free(text);
+    return ok;
+}
+
+static int many_layers(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_function *const *f = self;
+    return reel_function_call(f[0], REEL_LIST(reel_add(in[1], reel_num(0.125))), out);
+}
+static int explained_body(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_function *const *f = self;
+    reel_tensor *y[1], *z[1], *c[1];
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_watch(t, REEL_LIST(in[0]));
+    reel_function_call(f[0], REEL_LIST(in[0]), y);
+    reel_function_call(f[0], REEL_LIST(y[0]), z);
+    reel_checkpoint((reel_fn){scale, &(struct scaled){.factor = 0.75}, 1, 1, "halves"}, REEL_LIST(z[0]), c);
+    reel_scan(REEL_FN(many_layers, self, 2, 1), REEL_LIST(reel_zeros(REEL_F64, REEL_SCALAR)), REEL_LIST(c[0]), y);
+    out[0] = reel_grad1(t, y[0], in[0]);
+    return reel_status();
+}
+
+static void test_explain(void)
+{
+    REEL_SCOPED;
+    struct scaled s = {.factor = 2.5};
+    reel_tensor *x = reel_ones(REEL_F64, REEL_SHAPE(3)), *out[1];
+    reel_function *inner = reel_function_new(REEL_FN(scale, &s, 1, 1), REEL_OPTS(function, .call = true));
+    reel_function *outer = reel_function_new(REEL_FN(explained_body, &inner, 1, 1), NULL);
+    reel_function_call(outer, REEL_LIST(x), out);
+    reel_function_call(outer, REEL_LIST(x), out);
+    expect_none("explain");
+    static const char *const of_outer[] = {"trace 1",
+                                           "  scale as a node at ",
+                                           "test_call.c:",
+                                           ", 2 times, (f64[3]):\n    frozen:\n      number 2.5",
+                                           "  a checkpoint of halves at ",
+                                           "      number 0.75",
+                                           "  reel_scan at ",
+                                           "    body:\n      frozen:\n        number 0.125",
+                                           "      scale as a node at ",
+                                           "        frozen:\n          number 2.5",
+                                           "  gradients of calls as nodes: 2"};
+    TAP_OK(says(outer, of_outer, 11), "what nodes have inside");
+    static const char *const of_inner[] = {"scale: 2 traces made, 0 kept", "as a node of other traces: (f64[])",
+                                           "  frozen:\n    number 2.5", "as a node of other traces: (f64[3])",
+                                           "number 2.5"};
+    TAP_OK(says(inner, of_inner, 5), "what others have of a function");
+    reel_function_free(outer);
+    reel_function_free(inner);
+}
+
+TAP_MAIN(test_bits, test_runs, test_graph, test_statics_and_errors, test_errors_inside, test_assigns_under_tape,
+         test_explain)

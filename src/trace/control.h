@@ -16,6 +16,7 @@ typedef struct reel_part {
 typedef struct reel_control {
     _Atomic int refs;
     enum { REEL_COND, REEL_WHILE, REEL_SCAN, REEL_CALL } kind;
+    char *name;        /* of a call: the function's or the checkpoint's; NULL: it is a gradient */
     reel_part part[2]; /* yes, no; condition, body; of a scan or a call only the body */
     int n_own; /* inputs that the caller listed, before those captured; of a loop the variables it assigns are among them */
     int n_carry;       /* of a scan: how many of these are its carry */
@@ -54,6 +55,9 @@ static inline int reel_loop_outputs_(const reel_control *c, int64_t stored)
 {
     return c->n_own + 1 + (stored ? 1 + c->n_own + c->n_drawn : 0) + c->n_drawn;
 }
+
+/* The sub-graphs of a node, also where it draws once more; NULL: it has none. */
+const reel_control *reel_control_of_(const reel_op *op, const void *attr);
 
 /* ---- control_ops.c ------------------------------------------------------------------------------------ */
 extern const reel_op reel_cond_ops_[2], reel_while_ops_[2], reel_scan_ops_[2],

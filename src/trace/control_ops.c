@@ -38,6 +38,7 @@ void reel_control_release_(reel_control *c)
         reel_free_(p->from, ((size_t)p->n_in + 1) * sizeof *p->from);
     }
     reel_backs_free_(c);
+    reel_strfree_(c->name);
     for (int i = 0; i < c->n_around + c->n_assigned; i++) reel_release_rec_(c->around[i]);
     reel_free_(c->around, ((size_t)(c->n_around + c->n_assigned) + 1) * sizeof(reel_rec *));
     reel_free_(c->no_effects, (REEL_MAX_OUT + 1) * sizeof *c->no_effects);
@@ -52,6 +53,15 @@ void reel_control_attr_retain_(const void *attr)
 void reel_control_attr_release_(const void *attr)
 {
     reel_control_release_(((const reel_control_attr *)attr)->control);
+}
+
+const reel_control *reel_control_of_(const reel_op *op, const void *attr)
+{
+    const reel_op *inner = op;
+    const void *own = attr;
+    if (!op || !attr) return NULL;
+    (void)reel_redraws_(op, attr, &inner, &own);
+    return inner->attr_retain == reel_control_attr_retain_ ? ((const reel_control_attr *)own)->control : NULL;
 }
 
 /* ---- shapes ------------------------------------------------------------------------------------------- */

@@ -247,6 +247,8 @@ static int trace_parts(tracing *g)
     int rc = g->c ? list_inputs(g) : REEL_ENOMEM;
     if (rc) return rc;
     reel_control *c = g->c;
+    const char *const name = t->f[0].name ? t->f[0].name : "function";
+    if (t->kind == REEL_CALL && !(c->name = reel_strdup_(name))) return REEL_ENOMEM;
     c->n_own = g->n_all;
     c->n_cells = g->cells->n;
     c->max_steps = t->max_steps;
