@@ -50,6 +50,13 @@ TAP_UNUSED __attribute__((format(printf, 5, 6))) static bool tap_result(bool ok,
     return ok;
 }
 
+/* By REEL_COMPILE: what a compiler lacks then fails no run. */
+TAP_UNUSED static bool plans_are_compiled(void)
+{
+    const char *how = getenv("REEL_COMPILE");
+    return how && *how && strcmp(how, "off") != 0;
+}
+
 /* A diagnostic line; may hold newlines. */
 TAP_UNUSED __attribute__((format(printf, 1, 2))) static void tap_note(const char *fmt, ...)
 {
