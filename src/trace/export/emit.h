@@ -36,8 +36,9 @@ typedef struct reel_eoperand {
     char name[24];    /* of the parameter */
     const char *text; /* a number known now: what stands for its element; NULL: none */
     char number[REEL_NUMBER_TEXT];
-    bool given; /* false: only the shape is there */
-    bool read;  /* the body mentions it, so it is a parameter */
+    bool given;  /* false: only the shape is there */
+    bool read;   /* the body mentions it, so it is a parameter */
+    int limited; /* 1 + the axis of which only the first `limit` are there; 0: none */
 } reel_eoperand;
 
 enum { REEL_EMIT_WORDS = 96 };
@@ -57,6 +58,8 @@ typedef struct reel_emit {
     bool hands_on;         /* it fails with the number of an error, which a function that it calls has given it */
     const char *refuses;   /* what it says then */
     bool counts;           /* it says how much there is: the parameter is `count` */
+    bool limits;           /* it goes over as much as there is: the parameter is `limit` ... */
+    int limit;             /* ... that count of the run */
     uint64_t draws;        /* counters to take: the parameters are `key` and `counter` */
     reel_generator *generator;
     reel_text body;
@@ -133,7 +136,7 @@ typedef struct reel_ccall {
     uint64_t draws;
     const char *work_type;
     bool work, fails, hands_on;
-    int count; /* which of the run's counts it gives; REEL_NO_COUNT */
+    int count, limit; /* which of the run's counts it gives, and takes; REEL_NO_COUNT */
     char *refuses;
 } reel_ccall;
 
@@ -173,8 +176,8 @@ typedef struct reel_eplan {
     size_t n_places, cap_places;
     reel_text run; /* its lines */
     size_t arena_bytes;
-    reel_sized *sized; /* by value; NULL: nothing depends on data */
-    int32_t *counted;  /* by count: the node */
+    reel_sized *sized;   /* by value; NULL: nothing depends on data */
+    int32_t *counted;    /* by count: the node */
     reel_sized *fetched; /* by fetch; NULL likewise */
     size_t n_values, n_fetched, cap_counted;
     int n_counts;
@@ -212,9 +215,11 @@ int reel_export_done_(reel_plan_printer *self, const planner *p);               
 /* sizes.c */
 int reel_export_sizes_check_(reel_plan_printer *self, const planner *p, size_t i);
 int reel_export_bound_(reel_plan_printer *self, const planner *p, size_t i, reel_type *out);
+/* Input k of node n, which the op goes over as far as there is something: along which axis; -1: not. *count: that count. */
+int reel_export_limit_(reel_eplan *q, const planner *p, const reel_node *n, int k, int *count);
 int reel_export_count_of_(const reel_eplan *q, int32_t node);
 int reel_export_sized_fetches_(reel_eplan *q, const planner *p); /* raises those that none may read */
-bool reel_mentions_(const char *text, const char *word); /* scalar.c */
+bool reel_mentions_(const char *text, const char *word);         /* scalar.c */
 /* control.c: of an op with sub-graphs, or that draws once more what one has drawn; NULL: it is neither. */
 reel_emitter *reel_control_emitter_(const reel_op *op, const void *attr);
 char *reel_take_name_(reel_exporter *x, const char *prefix,

@@ -99,7 +99,7 @@ static int open_rows(reel_emit *e, const reel_eoperand *t, const reel_eoperand *
         n++;
         reel_text_fmt_(&at, "%sa%d * %lld", at.n ? " + " : "", i, (long long)us[i]);
     }
-    n += reel_open_all_(e, "j", ix->dims, r);
+    n += reel_open_axes_(e, ix, ~0u, "j");
     for (int i = 0; i < r; i++)
         if (ix->dims[i] != 1) reel_text_fmt_(&at, "%sj%d * %lld", at.n ? " + " : "", i, (long long)us[axis + i]);
     reel_set_offset_(e, "j", ix, "j");
@@ -209,7 +209,7 @@ static int open_ids(reel_emit *e, const reel_eoperand *t, const reel_eoperand *u
     int64_t rest[REEL_MAX_RANK] = {0};
     reel_set_offset_(e, "j", ids, "j");
     reel_set_(e, "size", t->dims[0]);
-    int n = reel_open_all_(e, "j", ids->dims, ids->rank);
+    int n = reel_open_axes_(e, ids, ~0u, "j");
     reel_say_(e, "{");
     e->depth++;
     reel_sayf_(e, "const int64_t k = (int64_t)LD%d($j);\nif (k < 0 || k >= $size) return 1;", which);

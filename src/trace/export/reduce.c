@@ -8,9 +8,14 @@ int reel_open_axes_(reel_emit *e, const reel_eoperand *o, unsigned mask, const c
     int n = 0;
     for (int i = 0; i < o->rank; i++) {
         char name[24];
-        if (o->dims[i] == 1 || !((mask >> i) & 1u)) continue;
+        if (!((mask >> i) & 1u) || (o->dims[i] == 1 && o->limited != i + 1)) continue;
         snprintf(name, sizeof name, "%s%d", v, i);
-        reel_open_(e, name, o->dims[i]);
+        if (o->limited == i + 1) {
+            reel_sayf_(e, "for (long %s = 0; %s < limit; %s++) {", name, name, name);
+            e->depth++;
+        } else {
+            reel_open_(e, name, o->dims[i]);
+        }
         n++;
     }
     return n;
@@ -18,7 +23,7 @@ int reel_open_axes_(reel_emit *e, const reel_eoperand *o, unsigned mask, const c
 
 /* ---- reductions ------------------------------------------------------------------------------------------------------ */
 
-/* $x: the element at hand of input 0; $o: the element of the output that it goes to; $n: how many go there. */
+/* $x: the element at hand of input 0; $o: the element of the output that it goes to; $n: how many go there, a double. */
 static void reduced(reel_emit *e, unsigned mask)
 {
     const reel_eoperand *x = &e->in[0];
@@ -26,7 +31,7 @@ static void reduced(reel_emit *e, unsigned mask)
     char buf[REEL_OFFSET_TEXT];
     for (int i = x->rank - 1; i >= 0; i--) {
         if ((mask >> i) & 1u) {
-            n *= x->dims[i];
+            n *= x->limited == i + 1 ? 1 : x->dims[i];
         } else {
             strides[i] = step;
             step *= x->dims[i];
@@ -34,7 +39,7 @@ static void reduced(reel_emit *e, unsigned mask)
     }
     reel_set_offset_(e, "x", x, "i");
     reel_set_text_(e, "o", "%s", reel_offset_(x->dims, strides, x->rank, "i", ~0u, buf));
-    reel_set_(e, "n", n);
+    reel_set_text_(e, "n", x->limited ? "(%lld.0 * (double)limit)" : "%lld.0", (long long)n);
 }
 
 /* Around step: before and after it, once for each output. */
@@ -82,7 +87,7 @@ int reel_emit_sum_(reel_emit *e)
 
 int reel_emit_mean_(reel_emit *e)
 {
-    return reduce_all(e, "double sum = 0;", "sum += (double)LD0($x);", "ST0($o, sum / $n.0);");
+    return reduce_all(e, "double sum = 0;", "sum += (double)LD0($x);", "ST0($o, sum / $n);");
 }
 
 int reel_emit_prod_(reel_emit *e)
@@ -180,7 +185,7 @@ int reel_emit_variance_(reel_emit *e)
     int inner = reel_open_axes_(e, &e->in[0], mask, "i");
     reel_say_(e, "sum += (double)LD0($x);");
     reel_close_(e, inner);
-    reel_say_(e, "mean = sum / $n.0;");
+    reel_say_(e, "mean = sum / $n;");
     inner = reel_open_axes_(e, &e->in[0], mask, "i");
     reel_say_(e, inner ? "const double d = (double)LD0($x) - mean;\nsquares += d * d;"
                        : "squares += ((double)LD0($x) - mean) * ((double)LD0($x) - mean);");

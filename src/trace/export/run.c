@@ -273,6 +273,7 @@ static int put_arguments(const runner *r, const reel_ccall *c)
         comma = ", ";
     }
     if (c->count != REEL_NO_COUNT) reel_text_fmt_(t, "%s&count[%d]", comma, c->count);
+    if (c->limit != REEL_NO_COUNT) reel_text_fmt_(t, "%scount[%d]", comma, c->limit);
     return reel_status();
 }
 
@@ -321,7 +322,7 @@ static int put_copy(const runner *r, const reel_result *q, const char *to)
     e->body.n = e->words.n = 0;
     e->n_words = e->depth = 0;
     e->work = 0;
-    e->fails = e->hands_on = e->counts = false;
+    e->fails = e->hands_on = e->counts = e->limits = false;
     e->draws = 0;
     e->in[0] = (reel_eoperand){.dtype = q->type.dtype, .rank = q->type.shape.rank, .given = true, .name = "x"};
     memcpy(e->in[0].dims, q->type.shape.dims, sizeof e->in[0].dims);

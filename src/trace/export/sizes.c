@@ -1,6 +1,7 @@
 /* sizes.c: sizes that depend on data, in files whose arrays are as large as they can ever be. Each op that counts has a bound, which is the
    size everything is planned with, and a count of each run. A value with such an axis may be fetched (with its count), go through
-   elementwise ops and reductions by other axes, and be viewed; anything else would take what lies behind the count for data. */
+   elementwise ops and reductions by other axes, and be viewed; sums and the like over that axis, and rows picked by such indices, go as
+   far as there is something (limits). Anything else would take what lies behind the count for data. */
 #include <string.h>
 #include "core/alloc.h"
 #include "core/shape.h"
@@ -32,7 +33,7 @@ static int refuse(const planner *p, const reel_node *n, const reel_sized *s)
         n->site, REEL_ETRACE,
         "reel_export_c: reel_%s has no exported form here: it reads a value whose size depends on data, by reel_%s at "
         "%s: that can only be "
-        "fetched, viewed whole, reduced by other axes, or go through elementwise ops with numbers and its like",
+        "fetched, viewed whole, summed, pick rows, or go through elementwise ops with numbers and its like",
         n->op->name, by->op->name, reel_site_base_(by->site));
 }
 
@@ -46,6 +47,16 @@ static int viewed_axis(const planner *p, int32_t in, int32_t out, const reel_siz
     return -1;
 }
 
+/* Does the emitter of that reduction go over as many as there are? */
+static bool is_limited(int id)
+{
+    static const int ops[] = {REEL_OP_sum,        REEL_OP_mean, REEL_OP_prod, REEL_OP_l1,           REEL_OP_l2,
+                              REEL_OP_sum_square, REEL_OP_any,  REEL_OP_all,  REEL_OP_count_nonzero};
+    bool found = false;
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) found |= ops[i] == id;
+    return found;
+}
+
 static int reduced_axis(const planner *p, const reel_node *n, int32_t out, int axis)
 {
     const unsigned mask = reel_reduced_axes_(p, n);
@@ -53,6 +64,19 @@ static int reduced_axis(const planner *p, const reel_node *n, int32_t out, int a
     int at = axis;
     for (int i = 0; i < axis && left < rank; i++) at -= (int)(mask >> i & 1);
     return at;
+}
+
+static bool picks_rows(int id)
+{
+    return id == REEL_OP_gather || id == REEL_OP_embedding;
+}
+
+/* Where the indices' axes stand in what gather or embedding gives. */
+static int first_picked(const planner *p, const reel_node *n)
+{
+    if (n->op->id == REEL_OP_embedding) return 0;
+    const int axis = ((const reel_attr_axis *)reel_node_attr_(p->g, n))->axis;
+    return axis < 0 ? axis + p->v[p->g->ins[n->first_in]].type.shape.rank : axis;
 }
 
 /* Of a value that has been planned. The node that makes it may be made of such values, see check. */
@@ -81,8 +105,12 @@ static reel_sized sized(reel_eplan *q, const planner *p, int32_t value)
         *s = from;
         if (n->op->flags & REEL_OPF_ELEMENTWISE)
             s->axis += p->v[value].type.shape.rank - rank;
+        else if (n->op->flags & REEL_OPF_REDUCTION && reel_reduced_axes_(p, n) >> from.axis & 1)
+            *s = (reel_sized){.known = true, .count = REEL_NO_COUNT};
         else if (n->op->flags & REEL_OPF_REDUCTION)
             s->axis = reduced_axis(p, n, value, from.axis);
+        else if (picks_rows(n->op->id))
+            s->axis += first_picked(p, n);
         else
             s->axis = p->v[value].root == p->v[in].root ? viewed_axis(p, in, value, &from) : -1;
         return *s;
@@ -115,12 +143,23 @@ int reel_export_sizes_check_(reel_plan_printer *self, const planner *p, size_t i
         if (s.count == REEL_NO_COUNT) continue;
         const unsigned flags = n->op->flags;
         const bool first = k == 0 && !reel_shape_only_(flags, 0);
+        int count;
         bool may = first && (flags & REEL_OPF_VIEW);
         if (flags & REEL_OPF_ELEMENTWISE) may = s.axis >= 0 && alike(q, p, n, k, &s);
         if (flags & REEL_OPF_REDUCTION) may = first && s.axis >= 0 && !(reel_reduced_axes_(p, n) >> s.axis & 1);
-        if (!may) return refuse(p, n, &s);
+        if (!may && reel_export_limit_(q, p, n, k, &count) < 0) return refuse(p, n, &s);
     }
     return 0;
+}
+
+int reel_export_limit_(reel_eplan *q, const planner *p, const reel_node *n, int k, int *count)
+{
+    const reel_sized s = sized(q, p, p->g->ins[n->first_in + k]);
+    if (s.count == REEL_NO_COUNT || s.axis < 0) return -1;
+    const bool sums = k == 0 && is_limited(n->op->id) && reel_reduced_axes_(p, n) >> s.axis & 1;
+    if (!sums && !(k == 1 && picks_rows(n->op->id))) return -1;
+    *count = s.count;
+    return s.axis;
 }
 
 /* What the op can count at most, as its outputs' size. */

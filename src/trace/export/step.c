@@ -99,6 +99,16 @@ static reel_dtype real_of(reel_dtype d)
     return d == REEL_F16 || d == REEL_BF16 ? REEL_F32 : d;
 }
 
+/* Of which input it takes but what is there. */
+static void find_limit(reel_eplan *q, reel_emit *e)
+{
+    for (int k = 0; k < e->n_in; k++) {
+        if (!e->node || e->s->kind != STEP_RUN || !q->n_counts) continue;
+        e->in[k].limited = 1 + reel_export_limit_(q, e->p, e->node, k, &e->limit);
+        e->limits |= e->in[k].limited > 0;
+    }
+}
+
 static void begin(reel_eplan *q, const planner *p, size_t i)
 {
     reel_emit *e = &q->emit;
@@ -113,13 +123,14 @@ static void begin(reel_eplan *q, const planner *p, size_t i)
     e->n_out = s->n_out;
     e->work = 0;
     e->work_type = "float";
-    e->fails = e->hands_on = e->counts = false;
+    e->fails = e->hands_on = e->counts = e->limits = false;
     e->refuses = NULL;
     e->draws = 0;
     e->generator = NULL;
     e->body.n = e->words.n = 0;
     e->depth = e->n_words = 0;
     for (int k = 0; k < e->n_in + e->n_out; k++) put_operand(e, k);
+    find_limit(q, e);
     name_operands(e);
     const bool by_output = e->n_out && (!e->n_in || reel_is_float_(e->out[0].dtype));
     e->real = real_of(by_output ? e->out[0].dtype : e->n_in ? e->in[0].dtype : REEL_F32);
@@ -147,6 +158,7 @@ static void put_params(const reel_emit *e, reel_text *t)
     if (e->work) reel_text_fmt_(t, "%s%s *restrict work", t->n ? ", " : "", e->work_type);
     if (e->draws) reel_text_fmt_(t, "%suint64_t key, uint64_t counter", t->n ? ", " : "");
     if (e->counts) reel_text_fmt_(t, "%sint64_t *count", t->n ? ", " : "");
+    if (e->limits) reel_text_fmt_(t, "%sint64_t limit", t->n ? ", " : "");
 }
 
 static int32_t find_function(const reel_exporter *x, const reel_text *params, const reel_text *body, bool fails,
@@ -252,6 +264,7 @@ static int add_call(reel_eplan *q, const reel_emit *e, size_t i)
                       .node = e->s->node,
                       .step = (int32_t)i,
                       .generator = -1,
+                      .limit = e->limits ? e->limit : REEL_NO_COUNT,
                       .count = e->counts ? reel_export_count_of_(q, e->s->node) : REEL_NO_COUNT,
                       .draws = e->draws,
                       .work_type = e->work_type,
