@@ -179,6 +179,45 @@ static void test_asked(void)
     reel_function_free(f);
 }
 
+/* ---- functions that are nodes, checkpoints: where such a size leaves them they are inlined --------------------- */
+
+static int pick(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_masked_select(in[0], reel_greater(in[0], reel_num(0)));
+    return reel_status();
+}
+static int through(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_function *layer = self;
+    reel_tensor *y[1], *z[1];
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_watch(t, REEL_LIST(in[0]));
+    if (layer ? reel_function_call(layer, REEL_LIST(in[0]), y)
+              : reel_invoke(REEL_FN(pick, NULL, 1, 1), REEL_LIST(in[0]), y))
+        return reel_status();
+    if (reel_checkpoint(REEL_FN(pick, NULL, 1, 1), REEL_LIST(reel_sub(y[0], reel_num(3))), z)) return reel_status();
+    out[0] = reel_mul(z[0], reel_num(2));
+    return reel_grad(t, reel_sum(reel_square(z[0])), REEL_LIST(in[0]), out + 1);
+}
+
+static void test_called(void)
+{
+    REEL_SCOPED;
+    reel_function *layer = reel_function_new(REEL_FN(pick, NULL, 1, 1), REEL_OPTS(function, .call = true));
+    reel_function *f = reel_function_new(REEL_FN(through, layer, 1, 2), REEL_OPTS(function, .check_plans = true));
+    for (int i = 0; i < 6; i++) {
+        REEL_SCOPED;
+        reel_tensor *x = some(20, 2 + i * 3 % 8), *want[2], *got[2];
+        reel_invoke(REEL_FN(through, NULL, 1, 2), REEL_LIST(x), want);
+        reel_function_call(f, REEL_LIST(x), got);
+        TAP_OK(!reel_status() && same(got, want, 2), "a size leaves a call and a checkpoint, run %d", i);
+    }
+    TAP_EQ_INT(reel_function_traces(f), 1);
+    reel_function_free(f);
+    reel_function_free(layer);
+}
+
 /* ---- variables ----------------------------------------------------------------------------------------- */
 
 static int assigns(void *self, reel_tensor *const in[], reel_tensor *out[])
@@ -335,5 +374,5 @@ static void test_golden(void)
     TAP_OK(reel_dim(picked, 0) == 1500000 && reel_item(reel_select(picked, 0, -1)) == 2999999, "in blocks and threads");
 }
 
-TAP_MAIN(test_replay, test_gradients, test_gradcheck, test_outer_tape, test_asked, test_variables, test_session,
-         test_fed_output, test_golden)
+TAP_MAIN(test_replay, test_gradients, test_gradcheck, test_outer_tape, test_asked, test_called, test_variables,
+         test_session, test_fed_output, test_golden)

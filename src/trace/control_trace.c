@@ -321,6 +321,16 @@ int reel_control_call_(const reel_traced *t, reel_control *c, reel_tensor **out)
     return finish(&g, out);
 }
 
+/* Of a call: a size that depends on data would leave it. That of an op can, so its ops stand in the graph around it themselves. */
+static bool is_unsized(const tracing *g)
+{
+    const reel_graph *body = g->t->kind == REEL_CALL ? g->c->part[0].player.graph : NULL;
+    bool known = true;
+    for (int j = 0; body && body->dynamic && j < body->n_outputs; j++)
+        known = known && reel_shape_known_(&body->values[body->outputs[j]].type.shape);
+    return !known;
+}
+
 /* Which variables the bodies assign is known when they have been traced: then once more, with these. */
 int reel_control_trace_(const reel_traced *t, reel_tensor **out)
 {
@@ -329,6 +339,7 @@ int reel_control_trace_(const reel_traced *t, reel_tensor **out)
         tracing g = {.t = t, .cells = &cells};
         int rc = trace_parts(&g);
         const bool all = g.found.n <= cells.n;
+        if (!rc && is_unsized(&g)) rc = -1;
         if (!rc && all && t->keeps) rc = reel_back_residuals_(t->site, g.c, g.n_all);
         if (!rc && all && t->made) rc = keep(&g);
         if (!rc && all) rc = finish(&g, out);
