@@ -305,6 +305,54 @@ static void test_memory(void)
     reel_vars_free(vars);
 }
 
+/* People looking: a hook sees every node in every run, times and pages have what follows the seam. */
+static int count_node(void *self, const reel_node_info *e)
+{
+    (void)e;
+    ++*(int *)self;
+    return 0;
+}
+static void test_looked_at(void)
+{
+    REEL_SCOPED;
+    reel_graph *g;
+    reel_session *s = session_of(chain, NULL, &g);
+    reel_tensor *x = some(30, 5), *w = reel_full(REEL_F32, REEL_SCALAR, 0.25), *y[1], *want[1];
+    reel_session_profile(s, true);
+    for (int i = 0; i < 3; i++) reel_session_run(s, REEL_FEEDS({"x", x}, {"w", w}), REEL_FETCHES("y"), want);
+    char *text[2] = {NULL};
+    size_t n[2];
+    for (int k = 0; k < 2; k++) {
+        FILE *f = open_memstream(&text[k], &n[k]);
+        if (!f) continue;
+        if (k)
+            reel_session_html(f, s);
+        else
+            reel_session_profile_print(f, s);
+        fclose(f);
+    }
+    TAP_OK(text[0] && strstr(text[0], "tanh+add+mean+sub+exp"), "a profile names the group behind the seam");
+    TAP_OK(text[1] && strstr(text[1], "compress"), "a page has its nodes");
+    if (text[0] && !strstr(text[0], "tanh+add+mean+sub+exp")) TAP_NOTE("%s", text[0]);
+    free(text[0]);
+    free(text[1]);
+    reel_session_profile(s, false);
+    int seen = 0, runs[3];
+    TAP_EQ_INT(reel_session_on_node(s, count_node, &seen), 0);
+    for (int i = 0; i < 3; i++) {
+        seen = 0;
+        reel_session_run(s, REEL_FEEDS({"x", x}, {"w", w}), REEL_FETCHES("y"), y);
+        runs[i] = seen;
+    }
+    TAP_OK(runs[0] > 10 && runs[0] == runs[1] && runs[1] == runs[2], "a hook sees %d nodes in each run", runs[0]);
+    TAP_OK(same_bits(y[0], want[0]), "and the result is the same");
+    reel_session_on_node(s, NULL, NULL);
+    TAP_EQ_INT(reel_session_verify(s, REEL_FEEDS({"x", x}, {"w", w}), REEL_FETCHES("y"), NULL, NULL), 0);
+    expect_none("looked at");
+    reel_session_free(s);
+    reel_graph_free(g);
+}
+
 /* What was made of an input or a variable before the seam is read where a result goes over it: not in the same places. */
 static int turns(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
@@ -364,4 +412,4 @@ static void test_fed(void)
     reel_graph_free(g);
 }
 
-TAP_MAIN(test_bits, test_passes, test_training, test_memory, test_views, test_fed)
+TAP_MAIN(test_bits, test_passes, test_training, test_memory, test_views, test_fed, test_looked_at)
