@@ -12,7 +12,8 @@
 REEL_ALWAYS_INLINE float fall_f32(float x)
 {
     const float magic = 0x1.8p23f + 191;
-    const float c = x < -104.0f ? -104.0f : x;
+    const bool none = x < -104.0f; /* see reel_exp_f32_ */
+    const float c = none ? 0.0f : x;
     const float z = reel_fma_f32_(c, 0x1.715476p+0f, magic), n = z - magic;
     const float r = reel_fma_f32_(n, -0x1.7f7d1cp-20f, reel_fma_f32_(n, -0x1.62e4p-1f, c));
     float p = reel_fma_f32_(r, 0x1.a1256cp-13f, 0x1.6d43bp-10f);
@@ -22,7 +23,8 @@ REEL_ALWAYS_INLINE float fall_f32(float x)
     p = reel_fma_f32_(p, r, 0.5f);
     p = reel_fma_f32_(p, r, 1.0f);
     p = reel_fma_f32_(p, r, 1.0f);
-    return p * reel_from_bits_f32_(reel_bits_f32_(z) << 23) * 0x1p-64f;
+    const float y = p * reel_from_bits_f32_(reel_bits_f32_(z) << 23) * 0x1p-64f;
+    return none ? 0.0f : y;
 }
 
 #define T float

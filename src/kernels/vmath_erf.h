@@ -42,6 +42,10 @@ VM float reel_erfc_f32_(float x)
     const float y = (w + (w_low + w * (q - lost))) / d * s * 0x1p-64f;
     return a < 1.0f ? small : x < 0.0f ? 2.0f - y : y;
 }
+/* Right of 7 y is nothing beside x or 1, left of -14.5 it is 0: neither may underflow, which takes CPUs several times as long. As products,
+   since compilers take selects of constants apart and compute with a after all. */
+#define GELU_MOST(x) (14.5f - 7.5f * (float)((x) > 0.0f))
+#define GELU_SCALE(x) (0x1p-64f * (float)((x) >= -14.5f))
 /* With the normal distribution's Phi, x Phi(x) = x - x Phi(-x). From 1 on a Phi(-a) = e^(-a a / 2) V(t), t = (a - 3) / (a + 3);
    below 1 Phi(x) = 1/2 + x/2 - x P(x^2), the first sum with what it loses. */
 VM float reel_gelu_f32_(float x)
@@ -50,13 +54,13 @@ VM float reel_gelu_f32_(float x)
     const float u = 0x1.9deeb4p-4f + z * (P4(z, z2, 0x1.105822p-4f, -0x1.46cbaap-7f, 0x1.36cf7cp-10f, -0x1.d93fcp-14f) +
                                           z2 * z2 * 0x1.f22ce4p-18f);
     const float half = 0.5f * x, b = 0.5f + half, lost = half - (b - 0.5f), small = x * (b + (lost - x * u));
-    const float c = a > 14.5f ? 14.5f : a, t = (c - 3.0f) / (c + 3.0f), t2 = t * t;
+    const float most = GELU_MOST(x), c = a > most ? most : a, t = (c - 3.0f) / (c + 3.0f), t2 = t * t;
     float low, q;
     const float h = reel_square_f32_split_(c, &low), s = reel_exp_split_sum_f32_(0.5f * h, 0.5f * low, &q);
     const float p = t * (P4(t, t2, 0x1.c20d32p-4f, -0x1.1e04acp-3f, 0x1.76477ep-4f, -0x1.d8d0cep-6f) +
                          t2 * t2 * P4(t, t2, -0x1.c7a80cp-10f, 0x1.03e9fep-8f, -0x1.4b1428p-15f, -0x1.1e5f4ep-11f));
     const float w = p + 0x1.754a76p-2f, w_low = (p - (w - 0x1.754a76p-2f)) - 0x1.8dc198p-27f;
-    const float y = (w + (w_low + w * q)) * s * 0x1p-64f;
+    const float y = (w + (w_low + w * q)) * s * GELU_SCALE(x);
     return a < 1.0f ? small : x >= 0.0f ? x - y : -y;
 }
 /* Phi(x) + x phi(x) = 1 less the same of -x; from 1 on e^(-a a / 2) (W(t) / (a + 3) - a / sqrt(2 pi)) at -a */
@@ -65,12 +69,12 @@ VM float reel_gelu_slope_f32_(float x)
     const float a = fabsf(x), z = x * x, z2 = z * z;
     const float u = P4(z, z2, 0x1.3108a6p-2f, -0x1.10581cp-2f, 0x1.ea2fcp-5f, -0x1.36ba08p-7f) +
                     z2 * z2 * P2(z, 0x1.26f37p-10f, -0x1.6febf6p-14f);
-    const float c = a > 14.5f ? 14.5f : a, r = 1.0f / (c + 3.0f), t = (c - 3.0f) * r, t2 = t * t;
+    const float most = GELU_MOST(x), c = a > most ? most : a, r = 1.0f / (c + 3.0f), t = (c - 3.0f) * r, t2 = t * t;
     float low, q;
     const float h = reel_square_f32_split_(c, &low), s = reel_exp_split_sum_f32_(0.5f * h, 0.5f * low, &q);
     const float p = t * (P4(t, t2, -0x1.04c726p-1f, 0x1.d7130ap-3f, -0x1.8333b4p-5f, -0x1.564238p-7f) +
                          t2 * t2 * (P2(t, 0x1.c9f896p-8f, 0x1.dddb8p-11f) + t2 * -0x1.0e60eep-10f));
-    const float w = (p + 0x1.754a76p-1f) * r - c * 0x1.988454p-2f, y = (w + w * q) * s * 0x1p-64f;
+    const float w = (p + 0x1.754a76p-1f) * r - c * 0x1.988454p-2f, y = (w + w * q) * s * GELU_SCALE(x);
     return a < 1.0f ? (0.5f + 0.5f * x) + x * u : x < 0.0f ? y : 1.0f - y;
 }
 

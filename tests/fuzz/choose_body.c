@@ -198,7 +198,13 @@ bool choose_grad(fuzz_gen *g, fuzz_step *s)
 
 bool choose_train(fuzz_gen *g, fuzz_step *s)
 {
-    return g->assigns && g->orders == 0 && choose_grad(g, s);
+    fuzz_program *p = g->p;
+    const bool control = p->control, zeros = p->zeros, close = p->close;
+    if (!g->assigns || g->orders > 0 || !choose_grad(g, s)) return false;
+    if (!fuzz_has_control(s->block[0])) return true;
+    p->control = control, p->zeros = zeros,
+    p->close = close; /* the variables would have such gradients: it is dropped */
+    return false;
 }
 
 /* ---- control flow --------------------------------------------------------------------------------------- */

@@ -31,6 +31,39 @@ void fuzz_push(fuzz_gen *g, int value)
     g->pool[at] = value;
 }
 
+bool fuzz_has_control(const fuzz_block *b)
+{
+    for (int i = 0; b && i < b->n_steps; i++) {
+        const fuzz_kind k = b->steps[i].kind;
+        if (k == FUZZ_cond || k == FUZZ_while_count || k == FUZZ_while_data || k == FUZZ_scan || k == FUZZ_map)
+            return true;
+        for (int j = 0; j < FUZZ_BLOCKS; j++)
+            if (fuzz_has_control(b->steps[i].block[j])) return true;
+    }
+    return false;
+}
+
+/* Where a branch or loop leaves something unused, eagerly it has no gradient and in a trace one of zeros, perhaps -0, or NaN where the
+   derivative is infinite. Only results can be compared with that in mind: other steps would make anything of it. */
+static bool differentiates_control(const fuzz_step *s)
+{
+    const fuzz_kind k = s->kind;
+    return (k == FUZZ_grad || k == FUZZ_vjp || k == FUZZ_grad_persistent || k == FUZZ_grad_scoped) &&
+           fuzz_has_control(s->block[0]);
+}
+
+static void offer(fuzz_gen *g, const fuzz_step *s)
+{
+    const bool apart = differentiates_control(s);
+    for (int i = 0; i < s->n_out; i++) {
+        if (g->p->type[s->out + i].shape.rank < 0) continue;
+        if (!apart)
+            fuzz_push(g, s->out + i);
+        else if (g->depth == 0 && g->n_apart < (int)(sizeof g->apart / sizeof *g->apart))
+            g->apart[g->n_apart++] = s->out + i;
+    }
+}
+
 /* The types of what it made; false: none of it is of use. */
 static bool note_types(fuzz_program *p, const fuzz_step *s)
 {
@@ -61,8 +94,7 @@ int fuzz_append(fuzz_gen *g, fuzz_step *s)
     }
     p->n_values += s->n_out;
     (void)fuzz_add_step(g->b, s);
-    for (int i = 0; i < s->n_out; i++)
-        if (p->type[s->out + i].shape.rank >= 0) fuzz_push(g, s->out + i);
+    offer(g, s);
     return 0;
 }
 
@@ -170,6 +202,7 @@ static void write_body(fuzz_gen *g, int steps)
     p->body->n_out = FUZZ_RESULTS;
     for (int i = 0; i < FUZZ_RESULTS; i++)
         p->body->out[i] = i < 2 ? g->pool[g->n_pool - 1 - i] : g->pool[below(g, g->n_pool)];
+    for (int i = 0; i < g->n_apart; i++) p->body->out[FUZZ_RESULTS - 1 - i] = g->apart[i];
     (void)reel_take_error(NULL);
     (void)reel_graph_end(graph);
     reel_graph_free(graph);

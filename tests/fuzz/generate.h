@@ -9,7 +9,9 @@ typedef struct {
     fuzz_block *b;
     uint64_t rng;
     int pool[POOL], n_pool, fixed; /* values that steps may use; the first ones stay */
-    int depth, orders;             /* of blocks; of gradients around */
+    int apart[FUZZ_RESULTS - 2],
+        n_apart;       /* gradients through control flow: results, but no operands. See differentiates_control */
+    int depth, orders; /* of blocks; of gradients around */
     bool assigns, draws, custom, control;
     bool checkpoints; /* where nothing is assigned: they refuse a gradient then */
 } fuzz_gen;
@@ -25,6 +27,7 @@ void fuzz_fill(fuzz_gen *g, int n);
 int fuzz_append(fuzz_gen *g, fuzz_step *s); /* runs it in the open graph and keeps it: 0 or an error's code */
 void fuzz_push(fuzz_gen *g, int value);
 void fuzz_drop_block(fuzz_block *b);
+bool fuzz_has_control(const fuzz_block *b);
 
 int pick(fuzz_gen *g); /* a value */
 int pick_float(fuzz_gen *g);
