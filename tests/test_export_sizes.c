@@ -95,7 +95,7 @@ static void test_sizes(const char *passes, const char *name)
 {
     REEL_SCOPED;
     float x[ROWS * COLS];
-    char label[OUTS][8];
+    char label[OUTS][16];
     const char *names[OUTS], *in_name[] = {"x"};
     reel_type types[OUTS];
     int counted[OUTS];

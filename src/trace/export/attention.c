@@ -23,8 +23,7 @@ static void set_operand(reel_emit *e, const heads *h, const char *name, const ch
     } else {
         reel_text_fmt_(&at, "%s", reel_offset_(o->dims, o->strides, r - 2, "b", ~0u, buf));
     }
-    reel_set_text_(e, name, "%s", reel_text_of_(&at));
-    reel_text_free_(&at);
+    reel_set_built_(e, name, &at);
     reel_set_(e, row, o->strides[r - 2]);
     reel_set_(e, column, o->strides[r - 1]);
 }
@@ -128,7 +127,7 @@ static void begin_sums(reel_emit *e, bool narrow)
 {
     int64_t at = 0;
     for (int k = 0; k < 3; k++) {
-        char name[12];
+        char name[16];
         snprintf(name, sizeof name, "to%d", k);
         if (narrow)
             reel_set_text_(e, name, "(work + %lld)", (long long)at);

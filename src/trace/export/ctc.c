@@ -110,8 +110,7 @@ int reel_emit_ctc_(reel_emit *e)
     q.states = 2 * q.targets->dims[1] + 1;
     q.jet = (int64_t)1 << q.directions;
     if (q.n == 0) return 0;
-    e->fails = true;
-    e->refuses = "a length or a label is out of range";
+    reel_refuses_(e, "a length or a label is out of range");
     e->work = (size_t)(q.states * (1 + q.jet * (q.loss ? 2 : q.t + 2)) + (q.loss ? 0 : q.c));
     e->work_type = "double";
     reel_open_(e, "n", q.n);

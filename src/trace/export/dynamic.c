@@ -78,8 +78,7 @@ int reel_emit_uncompress_(reel_emit *e)
     const reel_eoperand *out = &e->out[0];
     const int axis = axis_of(e);
     if (out->count == 0) return 0;
-    e->fails = true;
-    e->refuses = "the condition does not hold as often as there are slices";
+    reel_refuses_(e, "the condition does not hold as often as there are slices");
     reel_emit_fill_(e, 0);
     reel_set_(e, "n", e->in[2].count);
     reel_set_(e, "slices", e->in[0].dims[axis]);
@@ -132,8 +131,7 @@ static void set_at(reel_emit *e, const char *name, const distinct *q, const reel
         if (inner * o->dims[i] != o->count) reel_text_fmt_(&t, " %% %lld", (long long)o->dims[i]);
         reel_text_fmt_(&t, " * %lld", (long long)o->strides[i]);
     }
-    reel_set_text_(e, name, "%s", t.n ? t.s : "0");
-    reel_text_free_(&t);
+    reel_set_built_(e, name, &t);
 }
 
 static int open_slice(reel_emit *e, const distinct *q)

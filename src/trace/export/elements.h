@@ -15,5 +15,11 @@ static inline int reel_emit_axis_(int axis, int rank)
 {
     return axis < 0 ? axis + rank : axis;
 }
+/* The body returns 1 where its data are no good, which is said in these words. */
+static inline void reel_refuses_(reel_emit *e, const char *what)
+{
+    e->fails = true;
+    e->refuses = what;
+}
 int reel_emit_fill_(reel_emit *e, double value); /* output 0 */
 #endif

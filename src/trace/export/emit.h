@@ -85,6 +85,7 @@ void reel_say_(reel_emit *e, const char *lines);
 void reel_sayf_(reel_emit *e, const char *fmt, ...) REEL_PRINTF(2, 3);
 void reel_set_(reel_emit *e, const char *name, int64_t value);
 void reel_set_text_(reel_emit *e, const char *name, const char *fmt, ...) REEL_PRINTF(3, 4);
+void reel_set_built_(reel_emit *e, const char *name, reel_text *t); /* to t, which is freed; empty: 0 */
 /* for (long v = 0; v < n; v++) { ... and the braces of the innermost n loops closed */
 void reel_open_(reel_emit *e, const char *v, int64_t n);
 void reel_close_(reel_emit *e, int n);

@@ -60,10 +60,8 @@ static int open_pixels(reel_emit *e, const sampling *s, const int64_t *strides, 
         reel_text_fmt_(&pixel, " + at%d[t%d] * %lld", k, k, (long long)strides[2 + k]);
         reel_text_fmt_(&weight, "%s%s%d[t%d]", k ? " * " : "", k == by ? "d" : "w", k, k);
     }
-    reel_set_text_(e, "pixel", "%s", reel_text_of_(&pixel));
-    reel_set_text_(e, "weight", "%s", reel_text_of_(&weight));
-    reel_text_free_(&pixel);
-    reel_text_free_(&weight);
+    reel_set_built_(e, "pixel", &pixel);
+    reel_set_built_(e, "weight", &weight);
     return s->axes;
 }
 

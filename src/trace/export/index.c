@@ -4,12 +4,6 @@
 #include "elements.h"
 #include "reel/index.h"
 
-static void may_refuse(reel_emit *e)
-{
-    e->fails = true;
-    e->refuses = "an index is out of range";
-}
-
 /* k: the index that input `which` has at $j, of an axis of n; negative ones count from the end. */
 static void say_index(reel_emit *e, int which, int64_t n, const char *v)
 {
@@ -116,14 +110,12 @@ static int open_rows(reel_emit *e, const reel_eoperand *t, const reel_eoperand *
         n++;
         reel_text_fmt_(&at, "%sc%d * %lld", at.n ? " + " : "", i, (long long)us[i - 1 + r]);
     }
-    reel_set_text_(e, "u", "%s", at.n ? at.s : "0");
-    reel_text_free_(&at);
+    reel_set_built_(e, "u", &at);
     reel_text_fmt_(&at, "(long)k * %lld", (long long)ts[axis]);
     if (axis > 0) reel_text_fmt_(&at, " + %s", reel_offset_(t->dims, ts, axis, "a", ~0u, buf));
     if (axis + 1 < t->rank)
         reel_text_fmt_(&at, " + %s", reel_offset_(t->dims, ts, t->rank, "c", ~((2u << axis) - 1), buf));
-    reel_set_text_(e, "t", "%s", reel_text_of_(&at));
-    reel_text_free_(&at);
+    reel_set_built_(e, "t", &at);
     return n;
 }
 
@@ -180,10 +172,8 @@ static int open_batched(reel_emit *e, const reel_eoperand *t, const reel_eoperan
         reel_text_fmt_(&at, " + c%d * %lld", i, (long long)ts[i]);
         reel_text_fmt_(&rest, " + c%d * %lld", i, (long long)us[lead + i - batch - m]);
     }
-    reel_set_text_(e, "t", "%s", reel_text_of_(&at));
-    reel_set_text_(e, "u", "%s", reel_text_of_(&rest));
-    reel_text_free_(&at);
-    reel_text_free_(&rest);
+    reel_set_built_(e, "t", &at);
+    reel_set_built_(e, "u", &rest);
     return n;
 }
 
@@ -218,10 +208,8 @@ static int open_ids(reel_emit *e, const reel_eoperand *t, const reel_eoperand *u
     reel_text_fmt_(&rows, "%s", reel_offset_(ids->dims, us, ids->rank, "j", ~0u, buf));
     reel_text_fmt_(&rows, " + %s", reel_offset_(t->dims, rest, t->rank, "c", ~1u, buf));
     reel_text_fmt_(&at, "(long)k * %lld + %s", (long long)ts[0], reel_offset_(t->dims, ts, t->rank, "c", ~1u, buf));
-    reel_set_text_(e, "u", "%s", reel_text_of_(&rows));
-    reel_set_text_(e, "t", "%s", reel_text_of_(&at));
-    reel_text_free_(&rows);
-    reel_text_free_(&at);
+    reel_set_built_(e, "u", &rows);
+    reel_set_built_(e, "t", &at);
     return n + 1 + reel_open_axes_(e, t, ~1u, "c");
 }
 
@@ -258,7 +246,7 @@ int reel_emit_by_index_(reel_emit *e)
     const reel_eoperand *t = reads ? &e->in[0] : &e->out[0], *u = reads ? &e->out[0] : &e->in[f->values];
     const int mode = f->how == PUT ? ((const reel_attr_axis *)e->attr)->index : REEL_SCATTER_ADD;
     const bool sums = !reads && mode == REEL_SCATTER_ADD;
-    may_refuse(e);
+    reel_refuses_(e, "an index is out of range");
     if (f->how == SUM) reel_emit_fill_(e, 0);
     if (f->how == PUT && e->out[0].count) begin_as_input(e);
     if (e->out[0].count == 0 || u->count == 0) return 0;
@@ -283,8 +271,7 @@ int reel_emit_reverse_sequence_(reel_emit *e)
     const reel_eoperand *x = &e->in[0];
     const int batch = reel_emit_axis_(a->axis, x->rank), time = reel_emit_axis_(a->index, x->rank);
     char buf[REEL_OFFSET_TEXT];
-    e->fails = true;
-    e->refuses = "a length is out of range";
+    reel_refuses_(e, "a length is out of range");
     if (x->count == 0) return 0;
     const int n = reel_open_all_(e, "i", x->dims, x->rank);
     reel_set_text_(e, "b", x->dims[batch] == 1 ? "0" : "i%d", batch);
@@ -310,7 +297,7 @@ static int open_updates(reel_emit *e, int n_state)
     const int64_t n = e->in[n_state + 1].count, cols = e->out[0].count / e->out[0].dims[0];
     char buf[REEL_OFFSET_TEXT];
     const int ids = n_state + 1;
-    may_refuse(e);
+    reel_refuses_(e, "an index is out of range");
     e->work = (size_t)cols;
     e->work_type = e->real == REEL_F64 ? "double" : "float";
     reel_set_(e, "n", n);

@@ -57,12 +57,6 @@ static const reel_attr_linalg *attr_of(const reel_emit *e)
     return e->attr;
 }
 
-static void refuses(reel_emit *e, const char *why)
-{
-    e->fails = true;
-    e->refuses = why;
-}
-
 /* $m by $n, the lesser $k; b has $cols columns. room: doubles of the workspace. */
 static int begin(reel_emit *e, int64_t *m, int64_t *n, int64_t *cols)
 {
@@ -92,7 +86,7 @@ int reel_emit_cholesky_(reel_emit *e)
     int64_t m, n, cols;
     const bool upper = attr_of(e)->upper != 0;
     const int loops = begin(e, &m, &n, &cols);
-    refuses(e, "a matrix is not positive definite");
+    reel_refuses_(e, "a matrix is not positive definite");
     load_as(e, 0, "f", upper);
     reel_say_(e, "if (matrix_cholesky(f, $n)) return 1;");
     reel_set_text_(e, "from", upper ? "f[c * $n + r]" : "f[r * $n + c]");
@@ -105,7 +99,7 @@ int reel_emit_triangular_solve_(reel_emit *e)
     int64_t m, n, cols;
     const reel_attr_linalg *a = attr_of(e);
     const int loops = begin(e, &m, &n, &cols);
-    refuses(e, "a matrix is singular");
+    reel_refuses_(e, "a matrix is singular");
     reel_say_(e, "double *g = f + $n * $n;");
     load_as(e, 0, "f", false);
     load_as(e, 1, "g", false);
@@ -149,7 +143,7 @@ int reel_emit_solve_(reel_emit *e)
     const int loops = begin(e, &m, &n, &cols);
     if (inverse) cols = n;
     reel_set_(e, "cols", cols);
-    refuses(e, "a matrix is singular");
+    reel_refuses_(e, "a matrix is singular");
     factorize(e);
     reel_say_(e, "double *g = perm + $n, *x = g + $n * $cols;\nif (matrix_lu(f, $m, $n, perm, &odd)) return 1;");
     if (inverse) {
@@ -209,7 +203,7 @@ int reel_emit_eigh_(reel_emit *e)
     int64_t m, n, cols;
     const bool vectors = e->n_out == 2;
     const int loops = begin(e, &m, &n, &cols);
-    refuses(e, "a matrix is not finite, or its iteration does not converge");
+    reel_refuses_(e, "a matrix is not finite, or its iteration does not converge");
     load_as(e, 0, "f", attr_of(e)->upper != 0);
     reel_set_(e, "vectors", vectors);
     reel_say_(e,
@@ -229,7 +223,7 @@ static int64_t decompose(reel_emit *e, int64_t m, int64_t n, bool vectors, int64
     reel_set_(e, "room", room);
     reel_set_(e, "vectors", vectors);
     reel_set_(e, "rows", rows);
-    refuses(e, "a matrix is not finite, or its iteration does not converge");
+    reel_refuses_(e, "a matrix is not finite, or its iteration does not converge");
     load_as(e, 0, "f", m > n);
     reel_say_(e, "double *values = f + $room, *z = values + $k, *rest = z + $k * $k;\nlong rank;\n"
                  "if (!matrix_finite(f, $k * $side)) return 1;\nrank = matrix_svd(f, $k, $side, values, z, $vectors);\n"

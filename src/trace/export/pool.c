@@ -27,8 +27,7 @@ static void set_place(reel_emit *e, const char *name, const windows *t, const re
     reel_text_fmt_(&at, "n * %lld + c * %lld", (long long)o->strides[0], (long long)o->strides[reel_channel_axis_(r)]);
     for (int i = 0; i < t->s; i++)
         reel_text_fmt_(&at, " + %c%d * %lld", v, i, (long long)o->strides[reel_spatial_axis_(r, i)]);
-    reel_set_text_(e, name, "%s", reel_text_of_(&at));
-    reel_text_free_(&at);
+    reel_set_built_(e, name, &at);
 }
 
 /* Loops n, c and the outputs q0 ... */
@@ -90,8 +89,7 @@ static void set_number(reel_emit *e, const windows *t)
         reel_text_free_(&at);
         at = one;
     }
-    reel_set_text_(e, "number", "%s", reel_text_of_(&at));
-    reel_text_free_(&at);
+    reel_set_built_(e, "number", &at);
 }
 
 static void say_best(reel_emit *e)
@@ -241,8 +239,7 @@ int reel_emit_pool_index_(reel_emit *e)
     const int channel = reel_channel_axis_(r);
     int64_t plane = 1;
     char buf[REEL_OFFSET_TEXT];
-    e->fails = true;
-    e->refuses = "an index is out of range";
+    reel_refuses_(e, "an index is out of range");
     for (int i = 0; i < r->spatial; i++) plane *= whole->dims[reel_spatial_axis_(r, i)];
     if (add) begin_zero(e);
     if (!gather && !add) reel_emit_fill_(e, 0);
@@ -260,8 +257,7 @@ int reel_emit_pool_index_(reel_emit *e)
                        (long long)whole->strides[axis]);
         behind *= whole->dims[axis];
     }
-    reel_set_text_(e, "t", "%s", reel_text_of_(&at));
-    reel_text_free_(&at);
+    reel_set_built_(e, "t", &at);
     const int n = reel_open_all_(e, "i", ix->dims, ix->rank);
     reel_say_(e, "{\n    const int64_t k = LD1($j);\n    if (k < 0 || k >= $plane) return 1;");
     reel_say_(e, gather ? "    WR0($u, RD0($t));\n}" : add ? "    $to[$t] += LD2($u);\n}" : "    WR0($t, RD0($u));\n}");

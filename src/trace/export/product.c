@@ -96,8 +96,7 @@ static void set_labels(reel_emit *e, const char *name, const reel_eoperand *o, c
     reel_text t = {0};
     for (int i = 0; i < o->rank; i++)
         if (o->dims[i] != 1) reel_text_fmt_(&t, "%sl%d * %lld", t.n ? " + " : "", label[i], (long long)o->strides[i]);
-    reel_set_text_(e, name, "%s", t.n ? t.s : "0");
-    reel_text_free_(&t);
+    reel_set_built_(e, name, &t);
 }
 
 static int open_labels(reel_emit *e, const sums *s, bool out)

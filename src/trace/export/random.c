@@ -162,8 +162,7 @@ int reel_emit_categorical_(reel_emit *e)
     const int64_t classes = x->dims[x->rank - 1], n = ((const reel_attr_categorical *)e->attr)->n;
     if (e->out[0].count == 0) return 0;
     draw(e, REEL_I64);
-    e->fails = true;
-    e->refuses = "a row of the logits has NaN, infinity, or nothing but -infinity";
+    reel_refuses_(e, "a row of the logits has NaN, infinity, or nothing but -infinity");
     e->work = (size_t)classes;
     e->work_type = "double";
     const int loops = reel_open_rows_(e, x, x->rank - 1);
@@ -192,8 +191,7 @@ int reel_emit_candidates_(reel_emit *e)
     int64_t slots = 0;
     if (a->unique && a->n > 0)
         for (slots = 2; slots < 2 * a->n;) slots *= 2;
-    e->fails = true;
-    e->refuses = "a class is out of range";
+    reel_refuses_(e, "a class is out of range");
     if (a->n > 0) draw(e, REEL_I64);
     reel_set_(e, "n", a->n);
     reel_set_(e, "range", a->range);

@@ -53,8 +53,7 @@ static void say_lengths(reel_emit *e, const layer *l)
 {
     const int k = l->at[4];
     if (k < 0) return;
-    e->fails = true;
-    e->refuses = "a length is out of range";
+    reel_refuses_(e, "a length is out of range");
     reel_set_text_(e, "length", "LD%d(b * %lld)", k, (long long)e->in[k].strides[0]);
     reel_say_(e, "for (long b = 0; b < $b; b++)\n    if ((int64_t)$length > $t) return 1;");
     if (e->in[k].dtype != REEL_U8)

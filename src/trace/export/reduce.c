@@ -314,8 +314,7 @@ static int open_labels(reel_emit *e)
     const int n = reel_open_rows_(e, x, axis);
     reel_set_text_(e, "label", "%s", reel_offset_(labels->dims, labels->strides, labels->rank, "i", ~0u, buf));
     reel_set_text_(e, "o", "%s", reel_offset_(e->out[0].dims, e->out[0].strides, e->out[0].rank, "i", ~0u, buf));
-    e->fails = true;
-    e->refuses = "a label is out of range";
+    reel_refuses_(e, "a label is out of range");
     return n;
 }
 

@@ -139,8 +139,7 @@ int reel_emit_roi_(reel_emit *e)
     q.y = q.back ? &e->in[0] : &e->out[0];
     e->real = q.x->dtype == REEL_F64 ? REEL_F64 : REEL_F32;
     if (e->in[q.x_in + 2].dims[0] == 0 && !q.back) return 0;
-    e->fails = true;
-    e->refuses = "the number of an image is out of range";
+    reel_refuses_(e, "the number of an image is out of range");
     reel_set_(e, "all", e->out[0].count);
     if (q.back && e->out[0].count) {
         e->work = (size_t)e->out[0].count;

@@ -163,8 +163,7 @@ int reel_emit_segment_(reel_emit *e)
     const int id = e->op->id;
     const bool real = reel_is_float_(x->dtype), least = id == REEL_OP_segment_min;
     char buf[REEL_OFFSET_TEXT];
-    e->fails = true;
-    e->refuses = "an id is out of range";
+    reel_refuses_(e, "an id is out of range");
     if (y->count) e->work = (size_t)y->count;
     e->work_type = real ? "double" : "int64_t";
     reel_set_(e, "all", y->count);
@@ -205,8 +204,7 @@ int reel_emit_segment_(reel_emit *e)
 
 int reel_emit_bincount_(reel_emit *e)
 {
-    e->fails = true;
-    e->refuses = "an id is out of range";
+    reel_refuses_(e, "an id is out of range");
     reel_set_(e, "size", e->out[0].count);
     if (e->out[0].count) reel_say_(e, "for (long i = 0; i < $size; i++) WR0(i, 0);");
     if (e->in[0].count == 0) return 0;

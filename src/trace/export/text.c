@@ -85,6 +85,12 @@ void reel_set_text_(reel_emit *e, const char *name, const char *fmt, ...)
     reel_text_free_(&t);
 }
 
+void reel_set_built_(reel_emit *e, const char *name, reel_text *t)
+{
+    reel_set_text_(e, name, "%s", t->n ? t->s : "0");
+    reel_text_free_(t);
+}
+
 /* ---- lines ----------------------------------------------------------------------------------------------- */
 
 /* Behind the bracket that closes the one before s. */
