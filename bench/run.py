@@ -39,6 +39,13 @@ class Asked:
             raise SystemExit(f"bench: {self.p.args[-1]}, row {row}: {answer['error']}")
         return answer["ns"]
 
+    def await_start(self):
+        """Python's imports take seconds of both cores, which the first rows would share."""
+        try:
+            self.ask("ready?", 0)
+        except NotThere:
+            pass
+
     def end(self):
         self.p.stdin.close()
         self.p.wait()
@@ -144,6 +151,8 @@ def main():
     if args.peers:
         more, versions = peers(build, args.venv)
         asked.update(more)
+    for process in asked.values():
+        process.await_start()
     results = []
     triad, absent = None, 0
     for shown, row, names, target, kind, *size in ROWS:
