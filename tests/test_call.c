@@ -632,5 +632,62 @@ static void test_explain(void)
     reel_function_free(inner);
 }
 
-TAP_MAIN(test_bits, test_runs, test_graph, test_statics_and_errors, test_errors_inside, test_assigns_under_tape,
-         test_explain)
+/* ---- more gradients than a node has outputs for ----------------------------------------------------------------- */
+
+enum { MANY = 34 };
+struct crowd {
+    reel_tensor *p[MANY], *table;
+    reel_function *layer;
+    reel_optimizer *opt;
+};
+static int crowd_layer(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const struct crowd *c = self;
+    reel_tensor *y = reel_mul(reel_embedding(c->table, reel_argmax(in[0], 1), NULL), in[0]);
+    for (int i = 0; i < MANY; i++) y = reel_tanh(reel_add(y, c->p[i]));
+    out[0] = y;
+    return reel_status();
+}
+static int crowd_step(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    const struct crowd *c = self;
+    reel_tape *t = reel_tape_begin(NULL);
+    reel_tensor *y[1];
+    if (reel_function_call(c->layer, REEL_LIST(in[0]), y)) return reel_status();
+    out[0] = reel_mean(reel_square(y[0]));
+    return reel_minimize(c->opt, t, out[0]);
+}
+
+static void test_crowd(void)
+{
+    REEL_SCOPED;
+    reel_tensor *x = reel_sin(reel_reshape(reel_arange(REEL_F32, 0, 2 * WIDTH, 1), REEL_SHAPE(2, WIDTH))), *r[1],
+                *end[2][2];
+    for (int call = 0; call < 2; call++) {
+        struct crowd c;
+        reel_vars *vars = reel_vars_new("crowd");
+        for (int i = 0; i < MANY; i++) {
+            char name[8];
+            snprintf(name, sizeof name, "p%d", i);
+            c.p[i] = reel_var(vars, name, reel_full(REEL_F32, REEL_SHAPE(WIDTH), 0.01 * i));
+        }
+        c.table =
+            reel_var(vars, "table",
+                     reel_cos(reel_reshape(reel_arange(REEL_F32, 0, WIDTH * WIDTH, 1), REEL_SHAPE(WIDTH, WIDTH))));
+        c.opt = reel_sgd(vars, NULL);
+        c.layer = reel_function_new(REEL_FN(crowd_layer, &c, 1, 1), REEL_OPTS(function, .call = call));
+        reel_function *step = reel_function_new(REEL_FN(crowd_step, &c, 1, 1), NULL);
+        for (int i = 0; i < 3; i++) reel_function_call(step, REEL_LIST(x), r);
+        end[call][0] = reel_value(c.table);
+        end[call][1] = reel_value(c.p[MANY - 1]);
+        reel_function_free(step);
+        reel_function_free(c.layer);
+        reel_optimizer_free(c.opt);
+        reel_vars_free(vars);
+    }
+    expect_none("34 parameters and a table");
+    TAP_OK(same_bits(end[0][0], end[1][0]) && same_bits(end[0][1], end[1][1]), "as a node and inlined train alike");
+}
+
+TAP_MAIN(test_bits, test_runs, test_crowd, test_graph, test_statics_and_errors, test_errors_inside,
+         test_assigns_under_tape, test_explain)

@@ -396,7 +396,8 @@ static void *run_shared(void *arg)
     void *work = reel_alloc_(s->workspace);
     void *const ptr[3] = {data(s->a), data(s->b), data(&s->out)};
     s->ok = true;
-    for (int i = 0; i < (tap_reduced ? 4 : 20); i++) {
+    for (int i = 0; i < (tap_reduced ? 4 : 20);
+         i++) { /* at baseline, without fma, 20 take 13 s, under ASan 2 minutes */
         memset(s->out.block, 0xff, s->out.bytes);
         s->ok = s->ok && reel_k_matmul_.run(s->plan, ptr, work) == 0 && same(&s->out, s->want);
     }

@@ -152,8 +152,9 @@ typedef struct reel_traced {
 } reel_traced;
 /* A kept sub-graph once more, on t->in. */
 int reel_control_call_(const reel_traced *t, reel_control *c, reel_tensor **out);
-int reel_control_trace_(const reel_traced *t, reel_tensor **out); /* control_trace.c; -1: a call that has to be inlined */
-bool reel_control_taped_(void);                                   /* does a tape listen? */
+int reel_control_trace_(const reel_traced *t,
+                        reel_tensor **out); /* control_trace.c; -1: a call that has to be inlined */
+bool reel_control_taped_(void);             /* does a tape listen? */
 bool reel_graded_(
     const reel_capture *c); /* may there be gradients of what c hears: a tape around it, or is it a graph's? */
 int reel_control_list_(const char *site, const char *fn, reel_list in, reel_tensor *const *out);

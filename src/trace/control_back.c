@@ -216,6 +216,7 @@ static int find_uses(joint *j, bool *good)
     if (!j->use || !j->copied) return REEL_ENOMEM;
     *good = !(j->rows && j->crowded) && !g->dynamic;
     for (size_t k = 0; k < g->n_summaries; k++) *good = *good && g->summaries[k].begin < (int32_t)j->n_forward;
+    if (!*good) return 0; /* crowded graphs have no outputs for rows */
     for (int i = 0; i < j->n_op; i++)
         for (int k = 0; k <= has(j->rows, i) && j->gives[i] >= 0 && has(j->p.need, i); k++)
             j->use[g->outputs[j->gives[i] + k * n_need]] = REEL_NEED_VALUE;

@@ -440,20 +440,22 @@ int reel_function_call_at(const char *site, reel_function *f, reel_list in, reel
     c.tapes = 0;
     c.first_id = reel_ctx_()->next_id;
     bool capturing = false;
+    int rc = 0;
     const uint64_t donate = f->donate; /* the body may free f */
     if (reel_ctx_()->listeners) {
-        const int rc = check_listeners(&c, &capturing);
+        rc = check_listeners(&c, &capturing);
         if (rc) return rc;
     }
     if (capturing) {
-        const int rc = inlined(&c, out);
-        return donate && !rc ? give_away(&c, donate, 0, n_out, out) : rc;
+        rc = inlined(&c, out);
+        if (donate && !rc) rc = give_away(&c, donate, 0, n_out, out);
+    } else {
+        rc = resolve(&c);
+        if (!rc) rc = run(&c, out);
+        for (int i = 0; i < c.n; i++)
+            if (c.arg[i]->flags & REEL_R_CELL) reel_release_rec_(c.rec[i]);
+        if (donate && (!rc || c.begun)) rc = give_away(&c, donate, rc, n_out, out);
     }
-    int rc = resolve(&c);
-    if (!rc) rc = run(&c, out);
-    for (int i = 0; i < c.n; i++)
-        if (c.arg[i]->flags & REEL_R_CELL) reel_release_rec_(c.rec[i]);
-    if (donate && (!rc || c.begun)) rc = give_away(&c, donate, rc, n_out, out);
     for (int j = 0; rc && j < n_out; j++) out[j] = NULL;
     return rc;
 }

@@ -63,7 +63,10 @@ const bool *reel_wants_gifts_(const reel_session *s, reel_wants *w)
 {
     bool any = false;
     for (int i = 0; i < w->n_feeds && s->n_donate; i++) {
+        const reel_rec *r = w->given[i];
         if (!is_donated(s, w->feed[i]) || reel_rec_of_(w->handle[i])->flags & REEL_R_CELL) continue;
+        if (!r->scope || r->owner != reel_ctx_()->thread)
+            continue; /* retained, or another thread's: reel_give_away_ leaves it, too */
         reel_release_rec_(w->given[i]);
         w->gives[i] = any = true;
     }

@@ -42,9 +42,13 @@ static int viewed_axis(const planner *p, int32_t in, int32_t out, const reel_siz
 {
     const pvalue *x = &p->v[in], *y = &p->v[out];
     const int64_t n = x->type.shape.dims[s->axis];
-    for (int i = 0; i < y->type.shape.rank; i++)
-        if (y->type.shape.dims[i] == n && (n <= 1 || y->strides[i] == x->strides[s->axis])) return i;
-    return -1;
+    int found = -1;
+    for (int i = 0; i < y->type.shape.rank; i++) {
+        if (y->type.shape.dims[i] != n || (n > 1 && y->strides[i] != x->strides[s->axis])) continue;
+        if (found >= 0) return -1; /* of two axes of one element either may be it */
+        found = i;
+    }
+    return found;
 }
 
 /* Does the emitter of that reduction go over as many as there are? */

@@ -56,8 +56,9 @@ static void keep_draws(const reel_rewriter *w, uint8_t *need)
 /* A call of which nothing is read that is only for its gradients. */
 static bool may_be_lean(const reel_rewriter *w, const reel_node *n)
 {
-    if (n->kind != REEL_NODE_OP || n->op < reel_call_ops_ || n->op > &reel_call_ops_[2] || !reel_node_attr_(w->from, n))
-        return false;
+    bool is_call = false;
+    for (int k = 0; k < 3; k++) is_call |= n->op == &reel_call_ops_[k];
+    if (n->kind != REEL_NODE_OP || !is_call || !reel_node_attr_(w->from, n)) return false;
     const reel_control_attr *a = reel_node_attr_(w->from, n);
     const reel_control *c = a->control;
     bool unread = c->n_kept > 0 && a->stored == REEL_CALL_WHOLE;
