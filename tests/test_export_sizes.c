@@ -183,7 +183,7 @@ static void test_readers(void)
                                            {"product", "reel_matmul has no"},   {"like", "reel_full_like has no"},
                                            {"flat", "reel_reshape has no"},     {"taken", "reel_gather has no"},
                                            {"again", "reel_unique_all has no"}, {"part", "reel_slice has no"},
-                                           {"later", "reel_abs has no"}};
+                                           {"later", "reel_abs has no"},        {"turned", "reel_add has no"}};
     REEL_SCOPED;
     reel_graph *g = reel_graph_begin();
     reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(4, 3), "x"), *m = reel_greater(x, reel_num(0));
@@ -200,6 +200,10 @@ static void test_readers(void)
     reel_output("again", reel_unique(few));
     reel_output("part", reel_slice(few, 1, REEL_RANGES({0, 2, 1})));
     reel_output("later", reel_abs(reel_reshape(at, REEL_SHAPE(-1))));
+    reel_tensor *one =
+        reel_nonzero(reel_placeholder(REEL_F32, REEL_SHAPE(1), "one")); /* [at most 1, 1]: which axis is counted? */
+    reel_output("turned",
+                reel_sum_axes(reel_add(reel_transpose(one, REEL_ALL_AXES), reel_num(1)), REEL_AXES(1), false));
     reel_output("grown", reel_bincount(reel_cast(x, REEL_I32), NULL, REEL_ANY));
     TAP_OK(reel_graph_end(g) == 0, "a graph of things that cannot be");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
