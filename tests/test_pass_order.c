@@ -32,7 +32,7 @@ static void order(int k, char list[128])
         snprintf(list + strlen(list), 128 - strlen(list), "%s,", names[left[i]]);
         left[i] = left[n - 1];
     }
-    snprintf(list + strlen(list), 128 - strlen(list), end);
+    snprintf(list + strlen(list), 128 - strlen(list), "%s", end);
 }
 
 static void test_orders(void)
