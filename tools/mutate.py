@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 
-COPIED = ["include", "src", "tests", "tools", "meson.build", "meson_options.txt", "meson.options"]
+COPIED = ["include", "src", "tests", "tools", "meson.build", "meson_options.txt", "meson.options", "examples/data/digits.csv", "docs/export.md"]
 TIMEOUT = 300
 
 
@@ -52,6 +52,7 @@ def make_copy(source, copy, faults):
         if (source / name).is_dir():
             shutil.copytree(source / name, copy / name, dirs_exist_ok=True, copy_function=shutil.copy)
         else:
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source / name, copy / name)
     texts = {}
     for f in faults:
