@@ -46,6 +46,7 @@ static bool want_portable(void)
    0.10 to 0.85 of its time (2.6, AVX2, EPYC: 64x1x28x28 to 32: 0.34 for 3.5 ms, 0.56 for 3.3 ms), with 8 more. Channels last: not so. */
 static bool few_channels(const conv_shape *s)
 {
+    if (reel_level_() == 0) return false; /* without fma our product is slow */
     return s->groups == 1 && !s->last &&
            ((s->kind == CONV_INPUT && s->c <= 4) || (s->kind == CONV_WEIGHTS && s->c == 1));
 }
