@@ -21,14 +21,16 @@
 
 #define T uint16_t
 #define NAME(f) f##_f16
-#define LOAD(x) reel_widen_f16_(x)
+#define NARROW(x) reel_widen_f16_(x)
+#define CALC(f) f##_f32
 #define STORE(v) reel_f64_to_f16_(v)
 #define TERMS 4
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_bf16
-#define LOAD(x) reel_widen_bf16_(x)
+#define NARROW(x) reel_widen_bf16_(x)
+#define CALC(f) f##_f32
 #define STORE(v) reel_f64_to_bf16_(v)
 #define TERMS 4
 #include "kernels/reduce_sum.h"

@@ -27,10 +27,21 @@ REEL_ALWAYS_INLINE float fall_f32(float x)
     return none ? 0.0f : y;
 }
 
+#define C float
+#define CALC(f) f##_in_f32
+#define FALL(v) fall_f32(v)
+#include "kernels/softmax_chunk.h"
+
+#define C double
+#define CALC(f) f##_in_f64
+#define FALL(v) reel_exp_f64_(v)
+#include "kernels/softmax_chunk.h"
+
 #define T float
 #define C float
 #define SAME 1
 #define NAME(f) f##_f32
+#define CALC(f) f##_in_f32
 #define LOAD(x) (x)
 #define STORE(v) (v)
 #define EXP(v) reel_exp_f32_(v)
@@ -41,6 +52,7 @@ REEL_ALWAYS_INLINE float fall_f32(float x)
 #define C double
 #define SAME 1
 #define NAME(f) f##_f64
+#define CALC(f) f##_in_f64
 #define LOAD(x) (x)
 #define STORE(v) (v)
 #define EXP(v) reel_exp_f64_(v)
@@ -51,6 +63,7 @@ REEL_ALWAYS_INLINE float fall_f32(float x)
 #define C float
 #define SAME 0
 #define NAME(f) f##_f16
+#define CALC(f) f##_in_f32
 #define LOAD(x) reel_widen_f16_(x)
 #define STORE(v) reel_narrow_f16_(v)
 #define EXP(v) reel_exp_f32_(v)
@@ -61,6 +74,7 @@ REEL_ALWAYS_INLINE float fall_f32(float x)
 #define C float
 #define SAME 0
 #define NAME(f) f##_bf16
+#define CALC(f) f##_in_f32
 #define LOAD(x) reel_bf16_to_f32_(x)
 #define STORE(v) reel_f32_to_bf16_(v)
 #define EXP(v) reel_exp_f32_(v)

@@ -28,14 +28,16 @@ REEL_ALWAYS_INLINE double squared(double x)
 
 #define T uint16_t
 #define NAME(f) f##_abs_f16
-#define LOAD(x) fabsf(reel_widen_f16_(x))
+#define NARROW(x) reel_widen_f16_(x)
+#define CALC(f) f##_abs_f32
 #define STORE(v) reel_f64_to_f16_(v)
 #define TERMS 4
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_abs_bf16
-#define LOAD(x) fabsf(reel_widen_bf16_(x))
+#define NARROW(x) reel_widen_bf16_(x)
+#define CALC(f) f##_abs_f32
 #define STORE(v) reel_f64_to_bf16_(v)
 #define TERMS 4
 #include "kernels/reduce_sum.h"
@@ -58,14 +60,16 @@ REEL_ALWAYS_INLINE double squared(double x)
 
 #define T uint16_t
 #define NAME(f) f##_square_f16
-#define LOAD(x) squared((double)reel_widen_f16_(x))
+#define NARROW(x) reel_widen_f16_(x)
+#define CALC(f) f##_square_f32
 #define STORE(v) reel_f64_to_f16_(v)
 #define TERMS 1
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_square_bf16
-#define LOAD(x) squared((double)reel_widen_bf16_(x))
+#define NARROW(x) reel_widen_bf16_(x)
+#define CALC(f) f##_square_f32
 #define STORE(v) reel_f64_to_bf16_(v)
 #define TERMS 1
 #include "kernels/reduce_sum.h"
@@ -88,14 +92,16 @@ REEL_ALWAYS_INLINE double squared(double x)
 
 #define T uint16_t
 #define NAME(f) f##_product_f16
-#define LOAD(x) ((double)reel_widen_f16_(x))
+#define NARROW(x) reel_widen_f16_(x)
+#define CALC(f) f##_product_f32
 #define STORE(v) reel_f64_to_f16_(v)
 #define TERMS 1
 #include "kernels/reduce_sum.h"
 
 #define T uint16_t
 #define NAME(f) f##_product_bf16
-#define LOAD(x) ((double)reel_widen_bf16_(x))
+#define NARROW(x) reel_widen_bf16_(x)
+#define CALC(f) f##_product_f32
 #define STORE(v) reel_f64_to_bf16_(v)
 #define TERMS 1
 #include "kernels/reduce_sum.h"

@@ -1,33 +1,8 @@
 /* norm_back.h: the gradient's part of norm_body.h, which includes it. */
 
 /* ---- backward: dx = rate (w - mean(w) - xhat mean(w xhat)), w = g scale --------------------------------------- */
-/* A chunk's sums of w and of w xhat; s may be NULL. */
-REEL_ALWAYS_INLINE void NAME(slopes)(const C *x, const C *g, const C *s, NAME(unit) u, int64_t n, double *w,
-                                     double *w_hat)
-{
-    LANES_BEGIN(a);
-    LANES_BEGIN(b);
-    if (s) {
-#define W(i) (g[i] * s[i])
-#define V(i) (W(i) * HAT(x[i], u))
-        LANES_ADD(a, n, W);
-        LANES_ADD(b, n, V);
-#undef W
-#undef V
-    } else {
-#define W(i) g[i]
-#define V(i) (W(i) * HAT(x[i], u))
-        LANES_ADD(a, n, W);
-        LANES_ADD(b, n, V);
-#undef W
-#undef V
-    }
-    *w = NAME(lanes)(a);
-    *w_hat = NAME(lanes)(b);
-}
-
 /* Adds a row's g xhat and g to the block's gradients of scale and bias. */
-static void NAME(add_gradients)(const reel_norm_plan *p, NAME(unit) u, const T *x, const T *g, double *ds, double *db)
+static void NAME(add_gradients)(const reel_norm_plan *p, CALC(unit) u, const T *x, const T *g, double *ds, double *db)
 {
     enum { X = REEL_NORM_X, DS = REEL_NORM_DS, G = REEL_NORM_G };
     C hat[REEL_RED_CHUNK], b[REEL_RED_CHUNK];
@@ -42,8 +17,8 @@ static void NAME(add_gradients)(const reel_norm_plan *p, NAME(unit) u, const T *
             for (int64_t j = 0; j < n; j++) hat[j] = HAT(LOAD(x[(i + j) * step[X]]), u);
             for (int64_t j = 0; j < n; j++) b[j] = LOAD(g[(i + j) * step[G]]);
             if (step[DS] == 0) {
-                *to_s += NAME(products)(b, hat, n);
-                *to_b += NAME(sum)(b, n);
+                *to_s += CALC(products)(b, hat, n);
+                *to_b += CALC(sum)(b, n);
             } else if (step[DS] == 1) {
                 for (int64_t j = 0; j < n; j++) to_s[j] += (double)b[j] * (double)hat[j];
                 for (int64_t j = 0; j < n; j++) to_b[j] += (double)b[j];
@@ -65,7 +40,7 @@ static void NAME(add_gradients)(const reel_norm_plan *p, NAME(unit) u, const T *
 
 /* What dx is made of: the row's unit, the means of w and w xhat, and the rate times a scale of the row. */
 typedef struct NAME(slope) {
-    NAME(unit) u;
+    CALC(unit) u;
     C mw, mwh, rate;
 } NAME(slope);
 #define SLOPE(x, w, d) (((w) - (d).mw) - HAT(x, (d).u) * (d).mwh) * (d).rate
@@ -102,7 +77,7 @@ static void NAME(back_row)(const reel_norm_plan *p, const reel_norm_io *io, int6
     const T *g = (const T *)io->g + reel_walk_offset_(&p->kept[G], r);
     const T *s = p->scale ? (const T *)io->scale + reel_walk_offset_(&p->kept[SC], r) : NULL;
     const double mean = p->rms ? 0 : (double)((const S *)io->mean)[r], var = (double)((const S *)io->var)[r];
-    NAME(slope) d = {.u = NAME(unit_of)(mean, var, p->eps)};
+    NAME(slope) d = {.u = CALC(unit_of)(mean, var, p->eps)};
     reel_pairwise a, b;
     a.n = b.n = 0, a.top = b.top = 0;
 #define FETCH(i, n)                                                           \
@@ -112,7 +87,7 @@ static void NAME(back_row)(const reel_norm_plan *p, const reel_norm_io *io, int6
         const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
         double sum_w, sum_wh;
         FETCH(i, n);
-        NAME(slopes)(fx, fg, fs, d.u, n, &sum_w, &sum_wh);
+        CALC(slopes)(fx, fg, fs, d.u, n, &sum_w, &sum_wh);
         reel_pairwise_push_(&a, sum_w);
         reel_pairwise_push_(&b, sum_wh);
     }
@@ -173,27 +148,10 @@ static void NAME(back_rows)(const reel_norm_plan *p, const reel_norm_io *io, int
     }
 }
 
-/* Joins a column's sum of a chunk to its tree: reel_pairwise_push_ of every column. */
-REEL_ALWAYS_INLINE int NAME(push_columns)(NAME(column) * tree, int top, int64_t chunk, double *v)
-{
-    for (int64_t k = chunk; k & 1; k >>= 1) {
-        top--;
-        for (int j = 0; j < REEL_NORM_COLS; j++) v[j] = tree[top][j] + v[j];
-    }
-    for (int j = 0; j < REEL_NORM_COLS; j++) tree[top][j] = v[j];
-    return top + 1;
-}
-REEL_ALWAYS_INLINE void NAME(end_columns)(NAME(column) * tree, int top, double *v)
-{
-    for (int j = 0; j < REEL_NORM_COLS; j++) v[j] = tree[top - 1][j];
-    for (int k = top - 2; k >= 0; k--)
-        for (int j = 0; j < REEL_NORM_COLS; j++) v[j] = tree[k][j] + v[j];
-}
-
 static void NAME(back_cols)(const reel_norm_plan *p, const reel_norm_io *io, int64_t begin, int64_t end)
 {
     enum { W = REEL_NORM_COLS, L = REEL_RED_LANES };
-    NAME(column) acc[REEL_RED_LANES], dot[REEL_RED_LANES], tree[REEL_RED_DEPTH], dot_tree[REEL_RED_DEPTH], sum, sum_dot;
+    CALC(column) acc[REEL_RED_LANES], dot[REEL_RED_LANES], tree[REEL_RED_DEPTH], dot_tree[REEL_RED_DEPTH], sum, sum_dot;
     C x[W], g[W], mean[W], rest[W], rate[W], s[W], mw[W], mwh[W], gs[4][W], xs[4][W];
     int64_t x_off[REEL_RED_CHUNK], g_off[REEL_RED_CHUNK];
     NAME(tile) t;
@@ -201,8 +159,8 @@ static void NAME(back_cols)(const reel_norm_plan *p, const reel_norm_io *io, int
         NAME(tile_of)(&t, p, task);
         for (int64_t j = 0; j < W; j++) {
             const int64_t r = t.first + (j < t.w ? j : 0);
-            const NAME(unit) u =
-                NAME(unit_of)(p->rms ? 0 : (double)((const S *)io->mean)[r], (double)((const S *)io->var)[r], p->eps);
+            const CALC(unit) u =
+                CALC(unit_of)(p->rms ? 0 : (double)((const S *)io->mean)[r], (double)((const S *)io->var)[r], p->eps);
             mean[j] = u.mean, rest[j] = u.rest, rate[j] = u.rate;
         }
         int top = 0, dot_top = 0;
@@ -222,8 +180,8 @@ static void NAME(back_cols)(const reel_norm_plan *p, const reel_norm_io *io, int
                 reel_place_next_(&xa, &p->red[REEL_NORM_X]);
                 reel_place_next_(&ga, &p->red[REEL_NORM_G]);
             }
-            NAME(zero_lanes)(acc);
-            NAME(zero_lanes)(dot);
+            CALC(zero_lanes)(acc);
+            CALC(zero_lanes)(dot);
             for (int64_t at = 0; at < n; at += 4 * L)
                 for (int64_t l = 0; l < L && at + l < n; l++) {
                     for (int64_t k = 0, i = at + l; k < 4; k++, i += L) {
@@ -237,13 +195,13 @@ static void NAME(back_cols)(const reel_norm_plan *p, const reel_norm_io *io, int
                         dot[l][j] += (double)((xs[0][j] + xs[1][j]) + (xs[2][j] + xs[3][j]));
                     }
                 }
-            NAME(join_lanes)(acc);
-            NAME(join_lanes)(dot);
-            top = NAME(push_columns)(tree, top, chunk, acc[0]);
-            dot_top = NAME(push_columns)(dot_tree, dot_top, chunk, dot[0]);
+            CALC(join_lanes)(acc);
+            CALC(join_lanes)(dot);
+            top = CALC(push_columns)(tree, top, chunk, acc[0]);
+            dot_top = CALC(push_columns)(dot_tree, dot_top, chunk, dot[0]);
         }
-        NAME(end_columns)(tree, top, sum);
-        NAME(end_columns)(dot_tree, dot_top, sum_dot);
+        CALC(end_columns)(tree, top, sum);
+        CALC(end_columns)(dot_tree, dot_top, sum_dot);
         for (int j = 0; j < W; j++) {
             mw[j] = p->rms ? 0 : (C)(sum[j] / (double)p->n);
             mwh[j] = (C)(sum_dot[j] / (double)p->n);

@@ -1,5 +1,5 @@
 /* norm_body.h: normalisation of one element type; included by level_norm.c with T, C (what it is computed in), S (mean and
-   variance), NAME(f), LOAD(x) -> C, STORE(C) -> T, SAME (is T C?) defined. */
+   variance), NAME(f), CALC(f) (norm_chunk.h of C), LOAD(x) -> C, STORE(C) -> T, SAME (is T C?) defined. */
 
 REEL_DEFINE_GATHER(NAME(gather), T)
 
@@ -28,98 +28,6 @@ REEL_ALWAYS_INLINE const C *NAME(fetch)(const reel_norm_plan *p, int k, const T 
     return b;
 }
 
-/* Adds up a chunk as reduce.h says: four terms of a lane as C, then as double. V: a macro of the element's number. */
-#define LANES_BEGIN(acc)        \
-    double acc[REEL_RED_LANES]; \
-    for (int l = 0; l < REEL_RED_LANES; l++) acc[l] = 0
-#define LANES_ADD(acc, n, V)                                                                                           \
-    do {                                                                                                               \
-        enum { L_ = REEL_RED_LANES };                                                                                  \
-        int64_t at_ = 0;                                                                                               \
-        for (; at_ + 4 * L_ <= (n); at_ += 4 * L_)                                                                     \
-            for (int l = 0; l < L_; l++)                                                                               \
-                acc[l] += (double)((V(at_ + l) + V(at_ + L_ + l)) + (V(at_ + 2 * L_ + l) + V(at_ + 3 * L_ + l)));      \
-        if (at_ < (n)) {                                                                                               \
-            C t_[4 * L_];                                                                                              \
-            for (int l = 0; l < 4 * L_; l++) t_[l] = -(C)0;                                                            \
-            for (int64_t j_ = 0; j_ < 4 * L_ && at_ + j_ < (n); j_++) t_[j_] = V(at_ + j_);                            \
-            for (int l = 0; l < L_; l++) acc[l] += (double)((t_[l] + t_[L_ + l]) + (t_[2 * L_ + l] + t_[3 * L_ + l])); \
-        }                                                                                                              \
-    } while (0)
-REEL_ALWAYS_INLINE double NAME(lanes)(double *acc)
-{
-    for (int h = REEL_RED_LANES / 2; h; h >>= 1)
-        for (int l = 0; l < h; l++) acc[l] += acc[l + h];
-    return acc[0];
-}
-
-REEL_ALWAYS_INLINE double NAME(sum)(const C *x, int64_t n)
-{
-    LANES_BEGIN(acc);
-#define V(i) x[i]
-    LANES_ADD(acc, n, V);
-#undef V
-    return NAME(lanes)(acc);
-}
-/* The sums of d and of d d, d what lies between an element and near. */
-REEL_ALWAYS_INLINE void NAME(around)(const C *x, int64_t n, C near, double *distances, double *squares)
-{
-    enum { L = REEL_RED_LANES };
-    LANES_BEGIN(a);
-    LANES_BEGIN(b);
-    int64_t i = 0;
-    for (; i + 4 * L <= n; i += 4 * L)
-        for (int l = 0; l < L; l++) {
-            const C d0 = x[i + l] - near, d1 = x[i + L + l] - near, d2 = x[i + 2 * L + l] - near;
-            const C d3 = x[i + 3 * L + l] - near;
-            a[l] += (double)((d0 + d1) + (d2 + d3));
-            b[l] += (double)((d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3));
-        }
-#define V(j) (x[i + (j)] - near)
-    LANES_ADD(a, n - i, V);
-#undef V
-#define V(j) ((x[i + (j)] - near) * (x[i + (j)] - near))
-    LANES_ADD(b, n - i, V);
-#undef V
-    *distances = NAME(lanes)(a);
-    *squares = NAME(lanes)(b);
-}
-REEL_ALWAYS_INLINE double NAME(products)(const C *x, const C *y, int64_t n)
-{
-    LANES_BEGIN(acc);
-#define V(i) (x[i] * y[i])
-    LANES_ADD(acc, n, V);
-#undef V
-    return NAME(lanes)(acc);
-}
-
-/* The moments of n elements, stride apart, in double throughout. */
-static reel_moments NAME(wide_moments)(const C *x, int64_t stride, int64_t n, bool rms)
-{
-    LANES_BEGIN(sum);
-    LANES_BEGIN(square);
-    for (int64_t i = 0; i < n && !rms; i++) sum[i % REEL_RED_LANES] += (double)x[i * stride];
-    const double mean = rms ? 0 : NAME(lanes)(sum) / (double)n;
-    for (int64_t i = 0; i < n; i++) {
-        const double d = (double)x[i * stride] - mean;
-        square[i % REEL_RED_LANES] += d * d;
-    }
-    return (reel_moments){(double)n, mean, NAME(lanes)(square)};
-}
-/* near is the mean of so many elements; of double, which nothing wider can improve, of all */
-enum { NAME(exact) = sizeof(C) == sizeof(double), NAME(few) = NAME(exact) ? REEL_RED_CHUNK : 64 };
-
-/* The moments of a chunk from the sums of d and d d, d an element's distance from near. Made again in double if near lies
-   too far off, or d d is too large or too small for a float. */
-REEL_ALWAYS_INLINE reel_moments NAME(moments_of)(const C *x, int64_t stride, int64_t n, bool rms, C near,
-                                                 double distances, double squares)
-{
-    const double off = distances / (double)n, m2 = squares - distances * off;
-    if (m2 > 0x1p-80 && m2 < (double)INFINITY && 4 * m2 >= squares)
-        return (reel_moments){(double)n, NAME(exact) ? (double)near : (double)near + off, m2};
-    return NAME(wide_moments)(x, stride, n, rms);
-}
-
 /* ---- forward, row by row --------------------------------------------------------------------------------- */
 static reel_moments NAME(moments)(const reel_norm_plan *p, const T *row, C *b)
 {
@@ -128,30 +36,16 @@ static reel_moments NAME(moments)(const reel_norm_plan *p, const T *row, C *b)
     for (int64_t i = 0; i < p->n; i += REEL_RED_CHUNK) {
         const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
         const C *x = NAME(fetch)(p, REEL_NORM_X, row, i, n, b);
-        const int64_t few = n < NAME(few) ? n : NAME(few);
-        const C near = p->rms ? 0 : (C)(NAME(sum)(x, few) / (double)few);
+        const int64_t few = n < CALC(few) ? n : CALC(few);
+        const C near = p->rms ? 0 : (C)(CALC(sum)(x, few) / (double)few);
         double distances, squares;
-        NAME(around)(x, n, near, &distances, &squares);
-        const reel_moments m = NAME(moments_of)(x, 1, n, p->rms, near, p->rms ? 0 : distances, squares);
+        CALC(around)(x, n, near, &distances, &squares);
+        const reel_moments m = CALC(moments_of)(x, 1, n, p->rms, near, p->rms ? 0 : distances, squares);
         if (p->n <= REEL_RED_CHUNK) return m;
         reel_moments_push_(&tree, m);
     }
     return reel_moments_end_(&tree);
 }
-
-/* Mean (in two parts, so that x - mean keeps what C has) and 1 / sqrt(var + eps). */
-typedef struct NAME(unit) {
-    C mean, rest, rate;
-} NAME(unit);
-REEL_ALWAYS_INLINE NAME(unit) NAME(unit_of)(double mean, double var, double eps)
-{
-    NAME(unit) u;
-    u.mean = (C)mean;
-    u.rest = mean - mean == 0 ? (C)(mean - (double)u.mean) : 0;
-    u.rate = (C)(1 / sqrt(var + eps));
-    return u;
-}
-#define HAT(v, u) ((((v) - (u).mean) - (u).rest) * (u).rate)
 
 /* n normalised elements of a run, in b, to y */
 REEL_ALWAYS_INLINE void NAME(affine)(const reel_norm_plan *p, C *REEL_RESTRICT b, T *REEL_RESTRICT y, int64_t ys,
@@ -177,7 +71,7 @@ REEL_ALWAYS_INLINE void NAME(affine)(const reel_norm_plan *p, C *REEL_RESTRICT b
 }
 
 /* One run where all that there is are neighbours. */
-REEL_ALWAYS_INLINE void NAME(whole)(const reel_norm_plan *p, NAME(unit) u, const T *REEL_RESTRICT x, T *REEL_RESTRICT y,
+REEL_ALWAYS_INLINE void NAME(whole)(const reel_norm_plan *p, CALC(unit) u, const T *REEL_RESTRICT x, T *REEL_RESTRICT y,
                                     const T *REEL_RESTRICT s, const T *REEL_RESTRICT o, int64_t n)
 {
     if (p->scale && p->bias)
@@ -188,7 +82,7 @@ REEL_ALWAYS_INLINE void NAME(whole)(const reel_norm_plan *p, NAME(unit) u, const
         for (int64_t i = 0; i < n; i++) y[i] = PUT(HAT(LOAD(x[i]), u));
 }
 /* The same with one scale and one bias. */
-REEL_ALWAYS_INLINE void NAME(level)(const reel_norm_plan *p, NAME(unit) u, const T *REEL_RESTRICT x, T *REEL_RESTRICT y,
+REEL_ALWAYS_INLINE void NAME(level)(const reel_norm_plan *p, CALC(unit) u, const T *REEL_RESTRICT x, T *REEL_RESTRICT y,
                                     C s, C o, int64_t n)
 {
     if (p->bias)
@@ -197,7 +91,7 @@ REEL_ALWAYS_INLINE void NAME(level)(const reel_norm_plan *p, NAME(unit) u, const
         for (int64_t i = 0; i < n; i++) y[i] = PUT(HAT(LOAD(x[i]), u) * s);
 }
 
-static void NAME(write)(const reel_norm_plan *p, NAME(unit) u, const T *x, T *y, const T *s, const T *o)
+static void NAME(write)(const reel_norm_plan *p, CALC(unit) u, const T *x, T *y, const T *s, const T *o)
 {
     enum { X = REEL_NORM_X, Y = REEL_NORM_Y, SC = REEL_NORM_SCALE, BI = REEL_NORM_BIAS };
     C b[REEL_RED_CHUNK];
@@ -246,7 +140,7 @@ static void NAME(rows)(const reel_norm_plan *p, const reel_norm_io *io, int64_t 
         const T *s = p->scale ? (const T *)io->scale + reel_walk_offset_(&p->kept[REEL_NORM_SCALE], r) : none;
         const T *o = p->bias ? (const T *)io->bias + reel_walk_offset_(&p->kept[REEL_NORM_BIAS], r) : none;
         T *y = (T *)io->y + reel_walk_offset_(&p->kept[REEL_NORM_Y], r);
-        NAME(write)(p, NAME(unit_of)(m.mean, var, p->eps), x, y, s, o);
+        NAME(write)(p, CALC(unit_of)(m.mean, var, p->eps), x, y, s, o);
     }
 }
 
@@ -283,33 +177,6 @@ REEL_ALWAYS_INLINE void NAME(store_line)(T *REEL_RESTRICT y, const NAME(tile) * 
     else
         for (int64_t j = 0; j < t->w; j++) y[t->at[k][j]] = PUT(b[j]);
 }
-typedef double NAME(column)[REEL_NORM_COLS];
-REEL_ALWAYS_INLINE void NAME(zero_lanes)(NAME(column) * acc)
-{
-    for (int l = 0; l < REEL_RED_LANES; l++)
-        for (int j = 0; j < REEL_NORM_COLS; j++) acc[l][j] = 0;
-}
-REEL_ALWAYS_INLINE void NAME(join_lanes)(NAME(column) * acc)
-{
-    for (int h = REEL_RED_LANES / 2; h; h >>= 1)
-        for (int l = 0; l < h; l++)
-            for (int j = 0; j < REEL_NORM_COLS; j++) acc[l][j] += acc[l + h][j];
-}
-
-/* LANES_ADD for columns; V: a macro of row and column */
-#define COLUMNS_ADD(acc, n, V)                                                                     \
-    for (int64_t at_ = 0; at_ < (n); at_ += 4 * REEL_RED_LANES)                                    \
-        for (int64_t l_ = 0; l_ < REEL_RED_LANES && at_ + l_ < (n); l_++) {                        \
-            C four_[4][REEL_NORM_COLS];                                                            \
-            for (int64_t k_ = 0, i_ = at_ + l_; k_ < 4; k_++, i_ += REEL_RED_LANES)                \
-                if (i_ < (n))                                                                      \
-                    for (int j = 0; j < REEL_NORM_COLS; j++) four_[k_][j] = V(i_, j);              \
-                else                                                                               \
-                    for (int j = 0; j < REEL_NORM_COLS; j++) four_[k_][j] = -(C)0;                 \
-            for (int j = 0; j < REEL_NORM_COLS; j++)                                               \
-                acc[l_][j] += (double)((four_[0][j] + four_[1][j]) + (four_[2][j] + four_[3][j])); \
-        }
-
 /* A chunk of the tile, packed: the rows of a wide matrix lie where caches have few places for them. */
 static void NAME(pack_tile)(const reel_norm_plan *p, const NAME(tile) * t, const T *x, int64_t first, int64_t n,
                             C (*to)[REEL_NORM_COLS])
@@ -326,44 +193,15 @@ static void NAME(pack_tile)(const reel_norm_plan *p, const NAME(tile) * t, const
 static void NAME(column_moments)(const reel_norm_plan *p, const NAME(tile) * t, const T *x, reel_moments *out,
                                  C (*packed)[REEL_NORM_COLS])
 {
-    enum { W = REEL_NORM_COLS };
-    NAME(column) acc[REEL_RED_LANES], distances;
-    C near[W];
-    reel_moments_tree tree[W];
-    for (int j = 0; j < W; j++) tree[j].n = 0, tree[j].top = 0;
+    reel_moments_tree tree[REEL_NORM_COLS];
+    for (int j = 0; j < REEL_NORM_COLS; j++) tree[j].n = 0, tree[j].top = 0;
     for (int64_t first = 0; first < p->n; first += REEL_RED_CHUNK) {
         const int64_t n = p->n - first < REEL_RED_CHUNK ? p->n - first : REEL_RED_CHUNK;
         NAME(pack_tile)(p, t, x, first, n, packed);
-        const int64_t few = n < NAME(few) ? n : NAME(few);
-        for (int j = 0; j < W; j++) near[j] = 0, distances[j] = 0;
-        if (!p->rms) {
-            NAME(zero_lanes)(acc);
-#define V(i, j) packed[i][j]
-            COLUMNS_ADD(acc, few, V);
-#undef V
-            NAME(join_lanes)(acc);
-            for (int j = 0; j < W; j++) near[j] = (C)(acc[0][j] / (double)few);
-            NAME(zero_lanes)(acc);
-#define V(i, j) (packed[i][j] - near[j])
-            COLUMNS_ADD(acc, n, V);
-#undef V
-            NAME(join_lanes)(acc);
-            for (int j = 0; j < W; j++) distances[j] = acc[0][j];
-        }
-        NAME(zero_lanes)(acc);
-#define V(i, j) ((packed[i][j] - near[j]) * (packed[i][j] - near[j]))
-        COLUMNS_ADD(acc, n, V);
-#undef V
-        NAME(join_lanes)(acc);
-        for (int j = 0; j < W; j++) {
-            const reel_moments m = NAME(moments_of)(&packed[0][j], W, n, p->rms, near[j], distances[j], acc[0][j]);
-            if (p->n <= REEL_RED_CHUNK)
-                out[j] = m;
-            else
-                reel_moments_push_(&tree[j], m);
-        }
+        CALC(chunk_moments)(packed, n, p->rms, out);
+        for (int j = 0; p->n > REEL_RED_CHUNK && j < REEL_NORM_COLS; j++) reel_moments_push_(&tree[j], out[j]);
     }
-    for (int j = 0; p->n > REEL_RED_CHUNK && j < W; j++) out[j] = reel_moments_end_(&tree[j]);
+    for (int j = 0; p->n > REEL_RED_CHUNK && j < REEL_NORM_COLS; j++) out[j] = reel_moments_end_(&tree[j]);
 }
 
 static void NAME(cols)(const reel_norm_plan *p, const reel_norm_io *io, int64_t begin, int64_t end)
@@ -377,7 +215,7 @@ static void NAME(cols)(const reel_norm_plan *p, const reel_norm_io *io, int64_t 
         NAME(column_moments)(p, &t, io->x, m, packed);
         for (int j = 0; j < W; j++) {
             const double var = m[j].m2 / m[j].n;
-            const NAME(unit) u = NAME(unit_of)(m[j].mean, var, p->eps);
+            const CALC(unit) u = CALC(unit_of)(m[j].mean, var, p->eps);
             mean[j] = u.mean, rest[j] = u.rest, rate[j] = u.rate;
             if (j >= t.w) continue;
             ((S *)io->mean)[t.first + j] = (S)(m[j].mean == m[j].mean ? m[j].mean : (double)NAN);
@@ -405,14 +243,11 @@ static void NAME(cols)(const reel_norm_plan *p, const reel_norm_io *io, int64_t 
 
 #include "kernels/norm_back.h"
 
-#undef COLUMNS_ADD
-#undef HAT
-#undef LANES_BEGIN
-#undef LANES_ADD
 #undef T
 #undef C
 #undef S
 #undef NAME
+#undef CALC
 #undef LOAD
 #undef STORE
 #undef SAME

@@ -1,7 +1,8 @@
 /* reduce_sum.h: the sum loops of one element type; included by level_reduce.c once a float type with
    T, NAME(f), LOAD(x), the term of the sum, STORE(double) -> T and TERMS defined: how many terms of a lane are added as
    floats before a double takes them. 4: LOAD gives a float; 1: a double, and with COMPENSATED the lanes are compensated.
-   PRODUCT (TERMS 1): products in the place of sums. */
+   PRODUCT (TERMS 1): products in the place of sums. NARROW(x) -> float: elements are made floats first, a chunk at a time, and
+   added by the loops of CALC(f), a NAME for floats that came before. */
 
 #ifdef PRODUCT
 #define JOIN(a, b) ((a) * (b))
@@ -17,6 +18,22 @@
 
 REEL_DEFINE_GATHER(NAME(gather), T)
 
+#ifdef NARROW
+typedef float NAME(wide);
+static double NAME(chunk)(const T *p, int64_t rs, int64_t n)
+{
+    float b[REEL_RED_CHUNK];
+    if (rs == 1)
+        for (int64_t i = 0; i < n; i++) b[i] = NARROW(p[i]);
+    else
+        for (int64_t i = 0; i < n; i++) b[i] = NARROW(p[i * rs]);
+    return CALC(chunk)(b, 1, n);
+}
+#else
+typedef T NAME(wide);
+#define NARROW(x) (x)
+#define CALC NAME
+#define WIDE
 #ifdef COMPENSATED
 /* s + x in s, what rounding lost in e (Knuth's TwoSum) */
 #define ADD(s, e, x)                                                 \
@@ -123,7 +140,7 @@ REEL_ALWAYS_INLINE void NAME(tree)(double *REEL_RESTRICT acc, double *REEL_RESTR
 #endif
 }
 
-REEL_ALWAYS_INLINE double NAME(chunk)(const T *p, int64_t rs, int64_t n)
+static REEL_NOINLINE double NAME(chunk)(const T *p, int64_t rs, int64_t n)
 {
     double acc[REEL_RED_LANES], err[REEL_RED_LANES];
     for (int l = 0; l < REEL_RED_LANES; l++) acc[l] = NEUTRAL, err[l] = 0;
@@ -137,6 +154,14 @@ REEL_ALWAYS_INLINE double NAME(chunk)(const T *p, int64_t rs, int64_t n)
         NAME(tree)(acc, err, n, 1);
     return acc[0];
 }
+
+/* step where nothing is known */
+static REEL_NOINLINE void NAME(step_any)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, const T *REEL_RESTRICT p,
+                                         int64_t rs, int64_t n, int64_t w)
+{
+    NAME(step)(acc, err, p, rs, n, w);
+}
+#endif
 
 static void NAME(rows)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin, int64_t end)
 {
@@ -167,7 +192,7 @@ static void NAME(rows)(const reel_reduce_plan *p, const void *x, void *out, void
     }
 }
 
-/* One chunk of a tile of w columns; rows that do not lie evenly are gathered first. */
+/* One chunk of a tile of w columns; rows that do not lie evenly, or are narrow, are gathered first. */
 static void NAME(tile)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, const T *base, const reel_walk *red,
                        int64_t first, int64_t n, int64_t w)
 {
@@ -176,27 +201,30 @@ static void NAME(tile)(double *REEL_RESTRICT acc, double *REEL_RESTRICT err, con
 #ifdef COMPENSATED
     for (int64_t k = 0; k < m * w; k++) err[k] = 0;
 #endif
+#ifdef WIDE
     if (red->n <= 1) {
         const int64_t rs = red->n ? red->stride[0] : 0;
         if (w == REEL_RED_COLS && rs != w)
             NAME(step)(acc, err, base + first * rs, rs, n, REEL_RED_COLS);
         else
-            NAME(step)(acc, err, base + first * rs, rs, n, w);
-    } else {
+            NAME(step_any)(acc, err, base + first * rs, rs, n, w);
+    } else
+#endif
+    {
         enum { SLAB = (TERMS == 4 ? 4 : 2) * REEL_RED_LANES };
-        T buf[SLAB * REEL_RED_COLS];
+        NAME(wide) buf[SLAB * REEL_RED_COLS];
         reel_place at;
         reel_place_set_(&at, red, first);
         for (int64_t i = 0; i < n; i += SLAB) {
             const int64_t rows = n - i < SLAB ? n - i : SLAB;
             for (int64_t r = 0; r < rows; r++) {
-                for (int64_t j = 0; j < w; j++) buf[r * w + j] = base[at.off + j];
+                for (int64_t j = 0; j < w; j++) buf[r * w + j] = NARROW(base[at.off + j]);
                 reel_place_next_(&at, red);
             }
-            NAME(step)(acc, err, buf, w, rows, w);
+            CALC(step_any)(acc, err, buf, w, rows, w);
         }
     }
-    NAME(tree)(acc, err, m, w);
+    CALC(tree)(acc, err, m, w);
 }
 
 static void NAME(cols)(const reel_reduce_plan *p, const void *x, void *out, void *partial, int64_t begin, int64_t end)
@@ -248,3 +276,6 @@ static void NAME(cols)(const reel_reduce_plan *p, const void *x, void *out, void
 #undef STORE
 #undef COMPENSATED
 #undef TERMS
+#undef NARROW
+#undef CALC
+#undef WIDE

@@ -1,5 +1,5 @@
 /* softmax_body.h: softmax, log-softmax, their gradients and cross entropy of one element type; included by level_softmax.c with
-   T, C (what it is computed in), SAME (is T C?), NAME(f), LOAD(x) -> C, STORE(C) -> T, EXP and FALL (EXP of no more than 0)
+   T, C (what it is computed in), SAME (is T C?), NAME(f), CALC(f) (softmax_chunk.h of C), LOAD(x) -> C, STORE(C) -> T, EXP and FALL (EXP of no more than 0)
    defined. */
 
 #define QUIET(v) ((v) == (v) ? (v) : (C)NAN) /* one pattern of NaN, whatever met what */
@@ -17,55 +17,6 @@ REEL_ALWAYS_INLINE const C *NAME(fetch)(C *b, const T *x, int64_t stride, int64_
     return b;
 }
 
-/* The largest of m0 and n elements. NaN is passed over here: it shows in the sum. */
-REEL_ALWAYS_INLINE C NAME(largest)(const C *x, int64_t n, C m0)
-{
-    enum { L = 32 };
-    C m[L];
-    int64_t i = 0;
-    for (int l = 0; l < L; l++) m[l] = m0;
-    for (; i + L <= n; i += L)
-        for (int l = 0; l < L; l++) m[l] = x[i + l] > m[l] ? x[i + l] : m[l];
-    for (int l = 0; i + l < n; l++) m[l] = x[i + l] > m[l] ? x[i + l] : m[l];
-    for (int h = L / 2; h; h >>= 1)
-        for (int l = 0; l < h; l++) m[l] = m[l + h] > m[l] ? m[l + h] : m[l];
-    return m[0];
-}
-
-REEL_ALWAYS_INLINE double NAME(join)(double *acc)
-{
-    for (int h = REEL_RED_LANES / 2; h; h >>= 1)
-        for (int l = 0; l < h; l++) acc[l] += acc[l + h];
-    return acc[0];
-}
-
-/* e = e^(x - m) of n elements, a chunk at most; returns their sum. */
-REEL_ALWAYS_INLINE double NAME(exponentials)(C *REEL_RESTRICT e, const C *REEL_RESTRICT x, int64_t n, C m)
-{
-    enum { L = REEL_RED_LANES };
-    double acc[L];
-    int64_t i = 0;
-    for (int l = 0; l < L; l++) acc[l] = 0;
-    for (; i + 4 * L <= n; i += 4 * L)
-        for (int l = 0; l < L; l++) {
-            const C e0 = FALL(x[i + l] - m), e1 = FALL(x[i + L + l] - m);
-            const C e2 = FALL(x[i + 2 * L + l] - m), e3 = FALL(x[i + 3 * L + l] - m);
-            e[i + l] = e0, e[i + L + l] = e1, e[i + 2 * L + l] = e2, e[i + 3 * L + l] = e3;
-            acc[l] += (double)((e0 + e1) + (e2 + e3));
-        }
-    if (i < n) { /* the last of the four may be missing: e^-inf = 0 */
-        C t[4 * L];
-        for (int l = 0; l < 4 * L; l++) t[l] = 0;
-        for (int64_t j = 0; i + j < n; j += L) {
-            for (int l = 0; l < L; l++) t[j + l] = i + j + l < n ? x[i + j + l] : -(C)INFINITY;
-            for (int l = 0; l < L; l++) t[j + l] = FALL(t[j + l] - m);
-        }
-        for (int64_t j = 0; j < 4 * L && i + j < n; j++) e[i + j] = t[j];
-        for (int l = 0; l < L; l++) acc[l] += (double)((t[l] + t[L + l]) + (t[2 * L + l] + t[3 * L + l]));
-    }
-    return NAME(join)(acc);
-}
-
 /* What a row needs: its largest element and the sum of e^(x - largest). b and e: a chunk each. The exponentials are left in
    e if they fit, or in whole, which has n places, if it is not NULL. */
 REEL_ALWAYS_INLINE double NAME(scan)(C *b, C *e, C *whole, const T *x, int64_t stride, int64_t n, C *largest)
@@ -73,19 +24,19 @@ REEL_ALWAYS_INLINE double NAME(scan)(C *b, C *e, C *whole, const T *x, int64_t s
     C m = -(C)INFINITY;
     if (n <= REEL_RED_CHUNK) {
         const C *from = NAME(fetch)(b, x, stride, n);
-        *largest = m = NAME(largest)(from, n, m);
-        return NAME(exponentials)(whole ? whole : e, from, n, m);
+        *largest = m = CALC(largest)(from, n, m);
+        return CALC(exponentials)(whole ? whole : e, from, n, m);
     }
     for (int64_t i = 0; i < n; i += REEL_RED_CHUNK) {
         const int64_t k = n - i < REEL_RED_CHUNK ? n - i : REEL_RED_CHUNK;
-        m = NAME(largest)(NAME(fetch)(b, x + i * stride, stride, k), k, m);
+        m = CALC(largest)(NAME(fetch)(b, x + i * stride, stride, k), k, m);
     }
     reel_pairwise tree;
     tree.n = 0, tree.top = 0;
     for (int64_t i = 0; i < n; i += REEL_RED_CHUNK) {
         const int64_t k = n - i < REEL_RED_CHUNK ? n - i : REEL_RED_CHUNK;
         const C *from = NAME(fetch)(b, x + i * stride, stride, k);
-        reel_pairwise_push_(&tree, NAME(exponentials)(whole ? whole + i : e, from, k, m));
+        reel_pairwise_push_(&tree, CALC(exponentials)(whole ? whole + i : e, from, k, m));
     }
     *largest = m;
     return reel_pairwise_end_(&tree);
@@ -205,7 +156,7 @@ static void NAME(rows)(const reel_softmax_plan *p, const void *x, const void *la
             const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
             const C *from = b;
             if (p->log || p->n > REEL_RED_CHUNK) from = NAME(fetch)(b, row + i * p->stride, p->stride, n);
-            if (!p->log && p->n > REEL_RED_CHUNK) (void)NAME(exponentials)(e, from, n, m);
+            if (!p->log && p->n > REEL_RED_CHUNK) (void)CALC(exponentials)(e, from, n, m);
             if (p->log)
                 for (int64_t j = 0; j < n; j++) e[j] = (from[j] - m) - s;
             else
@@ -257,49 +208,16 @@ REEL_ALWAYS_INLINE void NAME(store_line)(T *REEL_RESTRICT y, const C *REEL_RESTR
     else
         for (int64_t j = 0; j < w; j++) y[j] = STORE(QUIET(b[j]));
 }
-typedef double NAME(column)[REEL_SOFT_COLS];
-
 #define NEXT_FOUR(i) ((i) % L == L - 1 ? (i) + 3 * L + 1 : (i) + 1) /* i is the first of four terms of a lane */
-/* Up to four terms, added to their lane. Missing ones are -0. */
-REEL_ALWAYS_INLINE void NAME(add_four)(double *REEL_RESTRICT lane, C (*t)[REEL_SOFT_COLS])
-{
-    for (int j = 0; j < REEL_SOFT_COLS; j++) lane[j] += (double)((t[0][j] + t[1][j]) + (t[2][j] + t[3][j]));
-}
-REEL_ALWAYS_INLINE void NAME(zero_lanes)(NAME(column) * acc)
-{
-    for (int l = 0; l < REEL_RED_LANES; l++)
-        for (int j = 0; j < REEL_SOFT_COLS; j++) acc[l][j] = -0.0;
-}
-/* The lanes of a chunk to one, which joins the tree of chunks: reel_pairwise_push_ of every column. The lanes are left at -0. */
-static int NAME(push_chunk)(NAME(column) * acc, NAME(column) * tree, int top, int64_t chunk)
-{
-    enum { W = REEL_SOFT_COLS };
-    for (int h = REEL_RED_LANES / 2; h; h >>= 1)
-        for (int l = 0; l < h; l++)
-            for (int j = 0; j < W; j++) acc[l][j] += acc[l + h][j];
-    for (int64_t k = chunk; k & 1; k >>= 1) {
-        top--;
-        for (int j = 0; j < W; j++) acc[0][j] = tree[top][j] + acc[0][j];
-    }
-    for (int j = 0; j < W; j++) tree[top][j] = acc[0][j];
-    NAME(zero_lanes)(acc);
-    return top + 1;
-}
-static void NAME(end_chunks)(NAME(column) * tree, int top)
-{
-    for (; top > 1; top--)
-        for (int j = 0; j < REEL_SOFT_COLS; j++) tree[top - 2][j] = tree[top - 2][j] + tree[top - 1][j];
-}
-
 static void NAME(cols)(const reel_softmax_plan *p, const void *x, const void *labels, void *out, int64_t begin,
                        int64_t end)
 {
     enum { W = REEL_SOFT_COLS, L = REEL_RED_LANES };
-    NAME(column) acc[L], tree[REEL_RED_DEPTH];
+    CALC(column) acc[L], tree[REEL_RED_DEPTH];
     C m[W], b[W], s[W], four[4][W];
     NAME(tile) t;
     (void)labels;
-    NAME(zero_lanes)(acc);
+    CALC(zero_lanes)(acc);
     for (int64_t task = begin; task < end; task++) {
         const int64_t outer = task / p->n_tiles, col = (task - outer * p->n_tiles) * W;
         const int64_t w = p->inner - col < W ? p->inner - col : W;
@@ -323,11 +241,11 @@ static void NAME(cols)(const reel_softmax_plan *p, const void *x, const void *la
                     if (!p->log) NAME(store_line)(y + at * p->inner, four[k], w);
 #endif
                 }
-                NAME(add_four)(acc[i % L], four);
+                CALC(add_four)(acc[i % L], four);
             }
-            top = NAME(push_chunk)(acc, tree, top, chunk);
+            top = CALC(push_chunk)(acc, tree, top, chunk);
         }
-        NAME(end_chunks)(tree, top);
+        CALC(end_chunks)(tree, top);
         for (int j = 0; j < W; j++) s[j] = p->log ? (C)reel_log_f64_(tree[0][j]) : (C)(1 / tree[0][j]);
         for (int64_t i = 0; i < p->n; i++) {
             T *to = y + i * p->inner;
@@ -347,36 +265,7 @@ static void NAME(cols)(const reel_softmax_plan *p, const void *x, const void *la
 }
 
 /* ---- gradients: y (g - sum y g); of log-softmax g - e^y sum g --------------------------------------------------- */
-#define TERM(y, g) (log ? (g) : (y) * (g))
 #define SLOPE(y, g, sum) (log ? (g)-EXP(y) * (sum) : (y) * ((g) - (sum)))
-
-/* The sum of the terms of a chunk. */
-REEL_ALWAYS_INLINE double NAME(dot)(const C *y, const C *g, int64_t n, bool log)
-{
-    enum { L = REEL_RED_LANES };
-    double acc[L];
-    int64_t i = 0;
-    if (n <= L) {
-        for (int64_t l = 0; l < n; l++) acc[l] = (double)TERM(y[l], g[l]);
-        for (int64_t h = L / 2; h; h >>= 1)
-            for (int64_t l = 0; l < h && l + h < n; l++) acc[l] += acc[l + h];
-        return acc[0];
-    }
-    for (int l = 0; l < L; l++) acc[l] = -0.0;
-    for (; i + 4 * L <= n; i += 4 * L)
-        for (int l = 0; l < L; l++) {
-            const C *const v = y + i + l, *const w = g + i + l;
-            const C a = TERM(v[0], w[0]) + TERM(v[L], w[L]);
-            acc[l] += (double)(a + (TERM(v[2 * L], w[2 * L]) + TERM(v[3 * L], w[3 * L])));
-        }
-    if (i < n) {
-        C t[4 * L];
-        for (int l = 0; l < 4 * L; l++) t[l] = -(C)0;
-        for (int64_t j = 0; j < 4 * L && i + j < n; j++) t[j] = TERM(y[i + j], g[i + j]);
-        for (int l = 0; l < L; l++) acc[l] += (double)((t[l] + t[L + l]) + (t[2 * L + l] + t[3 * L + l]));
-    }
-    return NAME(join)(acc);
-}
 
 REEL_ALWAYS_INLINE void NAME(back_row)(const reel_softmax_plan *p, T *REEL_RESTRICT to, const T *y, const T *g,
                                        bool log)
@@ -389,7 +278,7 @@ REEL_ALWAYS_INLINE void NAME(back_row)(const reel_softmax_plan *p, T *REEL_RESTR
         const int64_t n = p->n - i < REEL_RED_CHUNK ? p->n - i : REEL_RED_CHUNK;
         v = NAME(fetch)(by, y + i * p->stride, p->stride, n);
         w = NAME(fetch)(bg, g + i * p->g_stride, p->g_stride, n);
-        reel_pairwise_push_(&tree, NAME(dot)(v, w, n, log));
+        reel_pairwise_push_(&tree, CALC(dot)(v, w, n, log));
     }
     const C sum = (C)reel_pairwise_end_(&tree);
     for (int64_t i = 0; i < p->n; i += REEL_RED_CHUNK) {
@@ -422,11 +311,11 @@ static void NAME(back_cols)(const reel_softmax_plan *p, const void *y, const voi
                             int64_t end)
 {
     enum { W = REEL_SOFT_COLS, L = REEL_RED_LANES };
-    NAME(column) acc[L], tree[REEL_RED_DEPTH];
+    CALC(column) acc[L], tree[REEL_RED_DEPTH];
     C b[W], c[W], sum[W], four[4][W];
     NAME(tile) ty, tg;
     const bool log = p->log;
-    NAME(zero_lanes)(acc);
+    CALC(zero_lanes)(acc);
     for (int64_t task = begin; task < end; task++) {
         const int64_t outer = task / p->n_tiles, col = (task - outer * p->n_tiles) * W;
         const int64_t w = p->inner - col < W ? p->inner - col : W;
@@ -443,11 +332,11 @@ static void NAME(back_cols)(const reel_softmax_plan *p, const void *y, const voi
                     if (!log) NAME(line)(b, &ty, (const T *)y + at * p->stride);
                     for (int j = 0; j < W; j++) four[k][j] = log ? c[j] : b[j] * c[j];
                 }
-                NAME(add_four)(acc[i % L], four);
+                CALC(add_four)(acc[i % L], four);
             }
-            top = NAME(push_chunk)(acc, tree, top, chunk);
+            top = CALC(push_chunk)(acc, tree, top, chunk);
         }
-        NAME(end_chunks)(tree, top);
+        CALC(end_chunks)(tree, top);
         for (int j = 0; j < W; j++) sum[j] = (C)tree[0][j];
         T *to = (T *)out + outer * p->n * p->inner + col;
         for (int64_t i = 0; i < p->n; i++, to += p->inner) {
@@ -461,7 +350,6 @@ static void NAME(back_cols)(const reel_softmax_plan *p, const void *y, const voi
         }
     }
 }
-#undef TERM
 #undef SLOPE
 #undef NEXT_FOUR
 #undef QUIET
@@ -469,6 +357,7 @@ static void NAME(back_cols)(const reel_softmax_plan *p, const void *y, const voi
 #undef C
 #undef SAME
 #undef NAME
+#undef CALC
 #undef LOAD
 #undef STORE
 #undef EXP
