@@ -480,6 +480,11 @@ static void routes(void)
 {
     static const char *const wish[3] = {"portable", "blas", "onednn"}, *const levels[3] = {"baseline", "x86-64-v3",
                                                                                            "x86-64-v4"};
+#ifdef REEL_HAVE_LEVELS
+    const int n_levels = 3;
+#else
+    const int n_levels = 1; /* the others would be the baseline again */
+#endif
     uint64_t print[3] = {0};
     if (getenv("REEL_TEST_MATMUL_CHILD")) {
         printf("fingerprint %llx\n", (unsigned long long)fingerprint());
@@ -489,11 +494,12 @@ static void routes(void)
         uint64_t unused;
         TAP_OK(child("REEL_MATMUL", wish[i], "", &unused) == 0, "all of it with REEL_MATMUL=%s", wish[i]);
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < n_levels; i++) {
         TAP_OK(child("REEL_MATMUL", "portable", levels[i], &print[i]) == 0, "all of it, portable, level %s", levels[i]);
-    TAP_OK(print[0] && print[0] == print[1] && print[1] == print[2],
-           "portable results have the same bits at every level");
-    for (int i = 1; i < 3; i++) {
+        TAP_OK(print[i] && print[i] == print[0], "portable results at level %s have the bits of the baseline",
+               levels[i]);
+    }
+    for (int i = 1; i < n_levels; i++) {
         uint64_t unused;
         TAP_OK(child("REEL_MATMUL", "auto", levels[i], &unused) == 0, "all of it, level %s", levels[i]);
     }

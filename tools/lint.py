@@ -15,8 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # What gcc's command lines have and clang does not know.
 EXTRA = ["--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-ignored-optimization-argument"]
 # How far the analyzer follows the paths of one function. Its own limit, 225000, takes up to five times as long where functions
-# are that large (conv_onednn.c: 14.0 s, and 2.7 s with this one); `--nodes 225000` has it.
-NODES = 50000
+# are that large (conv_onednn.c: 14.0 s, and 2.7 s with 50000; 20000 takes 0.63 of that again over all files); `--nodes 225000` has it.
+NODES = 20000
 
 
 def tidy(build, nodes, path):
