@@ -189,7 +189,7 @@ static int random_group(void *self, reel_tensor *const in[], reel_tensor *out[])
     for (int i = 0; i < r->length; i++) {
         reel_tensor *a = have[next() % 3 ? n - 1 : (int)(next() % (uint64_t)n)], *b = have[next() % (uint64_t)n];
         if (next() % 4 == 0) b = reel_num((double)(next() % 7) / 2 - 1);
-        switch (next() % 18) {
+        switch (next() % 21) {
         case 0: a = reel_neg(a); break;
         case 1: a = reel_abs(a); break;
         case 2: a = reel_square(a); break;
@@ -207,6 +207,9 @@ static int random_group(void *self, reel_tensor *const in[], reel_tensor *out[])
         case 14: a = reel_div(a, b); break;
         case 15: a = reel_add(a, reel_neg(a)); break;
         case 16: a = reel_sub(a, reel_max_axes(have[0], REEL_AXES(-1), true)); break;
+        case 17: a = reel_mul(reel_mean_axes(a, REEL_AXES(-1), true), a); break;
+        case 18: a = reel_sub(reel_sum_axes(reel_square(a), REEL_AXES(-1), true), a); break;
+        case 19: a = reel_div(a, reel_min_axes(a, REEL_AXES(-1), true)); break;
         default: a = reel_clip(reel_mul(a, reel_num(0.25)), -9, 9); break;
         }
         have[n++] = a;
@@ -225,21 +228,23 @@ static reel_tensor *some(int64_t rows, int64_t cols, int often)
 
 static void test_groups(void)
 {
-    static const int64_t shape[][2] = {{3, 7}, {40, 33}, {9, 300}, {1, 4096}, {2, 4500}, {1, 1}};
-    int bad = 0, groups = 0;
+    static const int64_t shape[][2] = {{3, 7}, {40, 33}, {9, 300}, {1, 4096}, {2, 4500}, {1, 1}, {5, 1000}, {7, 256}};
+    int bad = 0, groups = 0, rows_groups = 0;
     for (int i = 0; i < (tap_reduced ? 60 : 240); i++) {
         REEL_SCOPED;
         recipe r = {(uint64_t)i * 7919 + 13, 9 + i % 20};
-        const int64_t rows = shape[i % 6][0], cols = shape[i % 6][1];
+        const int64_t rows = shape[i % 8][0], cols = shape[i % 8][1];
         const int often = i % 5 ? 900 : 9;
         reel_tensor *x = some(rows, cols, often), *y = some(i % 4 ? rows : 1, cols, often),
                     *z = some(rows, i % 3 ? cols : 1, often);
         replayed got;
         const bool ok = replays(REEL_FN(random_group, &r, 3, 4), REEL_LIST(x, y, z), "default", &got);
         groups += got.found[REEL_STEPS_FUSE] > 0;
+        rows_groups += got.found[REEL_STEPS_REDUCE] > 0;
         if (!ok && !bad++) TAP_NOTE("recipe %d differs", i);
     }
-    TAP_OK(!bad && groups > 20, "random groups, %d of them fused, have eager's bits", groups);
+    TAP_OK(!bad && groups > 20 && rows_groups > 20,
+           "random groups, in %d some are fused, in %d by rows, have eager's bits", groups, rows_groups);
     expect_none("random groups");
 }
 

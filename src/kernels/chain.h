@@ -44,6 +44,21 @@ typedef struct reel_chain_table {
 REEL_DECLARE_LEVELS(reel_chain_table, reel_chain_table);
 enum { REEL_CHAIN_BLOCK = 128 }; /* at most */
 
+/* ---- chains of a plan: its operands have registers, which are numbers of places ------------------------------ */
+
+/* Where a register lies. step: is there an element for each of the results (1), or one for all (0)? Of chains only: bytes from
+   element to element, and from one row of the results to the next. */
+typedef struct reel_spot {
+    char *at;
+    uint8_t step, move;
+    int64_t row;
+} reel_spot;
+/* A part with its op's own loop. */
+typedef struct reel_own {
+    reel_inner_fn *fn;
+    const void *extra;
+    uint8_t n_in, in[REEL_FUSED_ARGS], out; /* registers */
+} reel_own;
 /* A stage of a plan. */
 typedef struct reel_link {
     reel_stage_fn *fn[2]; /* by the operand's step */
@@ -51,13 +66,26 @@ typedef struct reel_link {
     uint8_t reg;
 } reel_link;
 enum { REEL_CHAIN_LINKS = 3 * REEL_FUSED_PARTS };
+/* In a plan's lists. n_parts 1: one part with its own loop, no chain. */
+typedef struct reel_chain {
+    uint8_t part, n_parts, link, n_links;
+} reel_chain;
 
-/* The last part of the longest chain of a plain group that begins with this part; first: there is none. Nothing but the last part of a chain
-   writes an output of the group, as that may lie over an input which the chain wants again when it gives up. */
+/* The last part of the longest chain that begins with this part; first: there is none. Nothing but the last part of a chain
+   writes an output of the group, as that may lie over an input which the chain wants again when it gives up. In a group by rows all parts
+   of a chain are of the whole. */
 int reel_chain_end_(const reel_fused *f, int first);
 /* Has the value of a chain's part to be in memory (besides that of the last)? *kept: it is read behind the chain. */
 bool reel_chain_stores_(const reel_fused *f, int part, int last, bool *kept);
+/* Does a part of the chain read what has one element a row? */
+bool reel_chain_by_row_(const reel_fused *f, int first, int last);
 /* The stages of parts [first, last]; reg: by operand, op: by part. Returns how many. */
 int reel_chain_links_(const reel_fused *f, int first, int last, const int16_t *reg, const reel_loop_op *op,
                       reel_link *link);
+
+/* Elements [at, at + n) of a row. */
+void reel_own_run_(const reel_own *o, const reel_spot *reg, int64_t row, int64_t at, int64_t n);
+/* rows rows of n elements: block by block, the rest, and blocks that were given up, by the parts' own loops. part and link: the plan's. */
+void reel_chain_run_(const reel_chain *c, const reel_own *part, const reel_link *link, const reel_spot *reg,
+                     int64_t rows, int64_t n);
 #endif

@@ -16,16 +16,7 @@ REEL_SMALL_LOOPS
 /* Tiles live on the stack; what an op reads and writes should fit the first-level cache. */
 enum { TEMPS = REEL_FUSED_PARTS + REEL_FUSED_NUMBERS };
 enum { TILE_MAX = 1024, TILE_MIN = 64, TILE_BYTES = TILE_MIN * 8 * TEMPS, TILE_CACHE = 16 * 1024 };
-enum { ARGS = REEL_FUSED_ARGS, OPERANDS = REEL_FUSED_IN + REEL_FUSED_NUMBERS + REEL_FUSED_PARTS };
-
-typedef struct instr {
-    reel_inner_fn *fn;
-    const void *extra;
-    uint8_t n_in;
-    uint8_t in[ARGS], out; /* registers */
-    uint8_t n_chain, link,
-        n_links; /* of how many instructions, from this one on, is there a chain? 1: none; its stages */
-} instr;
+enum { OPERANDS = REEL_FUSED_IN + REEL_FUSED_NUMBERS + REEL_FUSED_PARTS };
 
 /* One element that a loop wants spread over a tile. */
 typedef struct spread {
@@ -36,14 +27,14 @@ typedef struct spread {
    otherwise needs no memory. */
 enum { REGS = REEL_FUSED_IN + REEL_FUSED_OUT + REEL_FUSED_NUMBERS + REEL_FUSED_PARTS + TEMPS };
 typedef struct program {
-    reel_loop loop;                                         /* over the inputs and outputs */
-    reel_loop whole;                                        /* the same for the compiled form, */
-    _Atomic(reel_group_fn *) compiled;                      /* NULL: there is none (yet) */
-    int n_instrs, n_numbers, n_temps, n_spread, tile, unit; /* unit: bytes of a temporary's element */
-    int n_regs, n_links, first_slot, n_slots, block;        /* of chains; elements of a block */
-    reel_chain_fn *begin[2];
+    reel_loop loop;                                        /* over the inputs and outputs */
+    reel_loop whole;                                       /* the same for the compiled form, */
+    _Atomic(reel_group_fn *) compiled;                     /* NULL: there is none (yet) */
+    int n_parts, n_numbers, n_temps, n_spread, tile, unit; /* unit: bytes of a temporary's element */
+    int n_chains, n_links, n_slots;
     uint8_t size[REEL_FUSED_IN + REEL_FUSED_OUT];
-    instr code[REEL_FUSED_PARTS];
+    reel_own part[REEL_FUSED_PARTS];
+    reel_chain chain[REEL_FUSED_PARTS];
     reel_group_call call[REEL_FUSED_PARTS];
     reel_loop_op op[REEL_FUSED_PARTS];
     spread spreads[REEL_FUSED_NUMBERS];
@@ -76,51 +67,10 @@ static void fill(char *to, const char *from, int size, int64_t n)
     reel_gather_(to, from, 1, 0, n, 0, size);
 }
 
-/* Where a register lies; step: does it hold as many elements as the tile (1), or one (0)? */
-typedef struct place {
-    char *at;
-    uint8_t step;
-} place;
-
-static void run_instr(const instr *f, const place *reg, int64_t n)
+/* Chains are of f32. */
+static reel_spot spot(void *at, int step)
 {
-    void *arg[ARGS + 1];
-    uint8_t steps[ARGS];
-    for (int j = 0; j < f->n_in; j++) {
-        arg[j] = reg[f->in[j]].at;
-        steps[j] = reg[f->in[j]].step;
-    }
-    arg[f->n_in] = reg[f->out].at;
-    f->fn(arg, steps, n, f->extra);
-}
-
-/* Elements [at, at + n) of a chain by its ops' own loops: at most a block. */
-static void run_apart(const program *p, const instr *f, const place *reg, int64_t at, int64_t n)
-{
-    place part[REGS];
-    for (int k = 0; k < p->n_regs; k++) { /* those of chains are f32 */
-        const bool slot = k >= p->first_slot && k < p->first_slot + p->n_slots;
-        part[k] = reg[k];
-        part[k].at += slot ? 0 : at * reg[k].step * (int64_t)sizeof(float);
-    }
-    for (int i = 0; i < f->n_chain; i++) run_instr(f + i, part, n);
-}
-
-static void run_chain(const program *p, const instr *f, const place *reg, int64_t n)
-{
-    const reel_link *link = p->link + f->link;
-    reel_stage stage[REEL_CHAIN_LINKS];
-    int64_t at = 0;
-    if (n >= p->block) {
-        for (int k = 0; k < f->n_links; k++) {
-            const place *r = &reg[link[k].reg];
-            stage[k] = (reel_stage){link[k].fn[r->step], (float *)(void *)r->at, link[k].extra};
-        }
-        reel_chain_fn *const begin = p->begin[reg[link->reg].step];
-        for (; at + p->block <= n; at += p->block)
-            if (begin(stage, at)) run_apart(p, f, reg, at, p->block);
-    }
-    if (at < n) run_apart(p, f, reg, at, n - at);
+    return (reel_spot){at, (uint8_t)step, (uint8_t)(step ? sizeof(float) : 0), 0};
 }
 
 static void inner(void *const *ptr, const uint8_t *step, int64_t n, const void *extra)
@@ -129,24 +79,24 @@ static void inner(void *const *ptr, const uint8_t *step, int64_t n, const void *
     const program *p = r->p;
     _Alignas(64) char temps[TILE_BYTES];
     _Alignas(64) float slots[REEL_FUSED_PARTS][REEL_CHAIN_BLOCK];
-    place reg[REGS];
+    reel_spot reg[REGS];
     const int n_io = p->loop.n_in + p->loop.n_out;
     int k = 0;
-    for (; k < n_io; k++) reg[k] = (place){ptr[k], k < p->loop.n_in ? step[k] : 1};
+    for (; k < n_io; k++) reg[k] = spot(ptr[k], k < p->loop.n_in ? step[k] : 1);
     for (int i = 0; i < p->n_numbers; i++, k++)
-        reg[k] = (place){r->numbers[i], p->loop.n == 1}; /* as the ops one by one have it */
-    for (int i = 0; i < p->n_slots; i++, k++) reg[k] = (place){(char *)slots[i], 1};
-    for (int i = 0; i < p->n_temps; i++, k++)
-        reg[k] = (place){temps + (size_t)i * (size_t)p->tile * (size_t)p->unit, 1};
+        reg[k] = spot(r->numbers[i], p->loop.n == 1); /* as the ops one by one have it */
+    for (int i = 0; i < p->n_slots; i++, k++) reg[k] = (reel_spot){(char *)slots[i], 1, 0, 0};
+    for (int i = 0; i < p->n_temps; i++, k++) reg[k] = spot(temps + (size_t)i * (size_t)p->tile * (size_t)p->unit, 1);
     for (int i = 0; i < p->n_spread; i++)
         fill(reg[p->spreads[i].to].at, reg[p->spreads[i].from].at, p->spreads[i].size, n < p->tile ? n : p->tile);
     for (int64_t at = 0; at < n; at += p->tile) {
         const int64_t len = n - at < p->tile ? n - at : p->tile;
-        for (int i = 0; i < p->n_instrs; i += p->code[i].n_chain) {
-            if (p->code[i].n_chain > 1)
-                run_chain(p, &p->code[i], reg, len);
+        for (int i = 0; i < p->n_chains; i++) {
+            const reel_chain *c = &p->chain[i];
+            if (c->n_parts > 1)
+                reel_chain_run_(c, p->part, p->link, reg, 1, len);
             else
-                run_instr(&p->code[i], reg, len);
+                reel_own_run_(&p->part[c->part], reg, 0, 0, len);
         }
         for (int i = 0; i < n_io; i++) reg[i].at += len * p->size[i] * reg[i].step;
     }
@@ -199,8 +149,7 @@ static void number_registers(registers *r)
             for (int j = 0; j < r->unit[i].n_in; j++) r->last[r->unit[i].in[j]] = (int16_t)last;
         }
     }
-    r->p->first_slot = f->n_in + f->n_out + f->n_numbers;
-    r->first_temp = r->p->first_slot + r->p->n_slots;
+    r->first_temp = f->n_in + f->n_out + f->n_numbers + r->p->n_slots;
 }
 
 /* Numbers that some loop wants spread get a register for good, before any other: it is filled before the first tile. */
@@ -244,12 +193,12 @@ static void result_temp(registers *r, int i)
 }
 
 /* Its registers are there. */
-static void add_instr(registers *r, int i)
+static void add_part(registers *r, int i)
 {
     const reel_unit *u = &r->unit[i];
     program *p = r->p;
-    instr *to = &p->code[p->n_instrs++];
-    *to = (instr){.fn = p->op[i].fn, .extra = &p->op[i].extra, .n_in = (uint8_t)u->n_in, .n_chain = 1};
+    reel_own *to = &p->part[p->n_parts++];
+    *to = (reel_own){.fn = p->op[i].fn, .extra = &p->op[i].extra, .n_in = (uint8_t)u->n_in};
     for (int j = 0; j < u->n_in; j++)
         to->in[j] = (uint8_t)(u->op.spread || r->wide[u->in[j]] < 0 ? r->reg[u->in[j]] : r->wide[u->in[j]]);
     to->out = (uint8_t)r->reg[u->out];
@@ -259,7 +208,8 @@ static void place_unit(registers *r, int i)
 {
     free_read(r, i, true);
     if (is_inside(r->f, r->unit[i].out)) result_temp(r, i);
-    add_instr(r, i);
+    r->p->chain[r->p->n_chains++] = (reel_chain){.part = (uint8_t)r->p->n_parts, .n_parts = 1};
+    add_part(r, i);
     free_read(r, i, false);
 }
 
@@ -268,21 +218,20 @@ static void place_chain(registers *r, int first, int last)
 {
     const reel_fused *f = r->f;
     program *p = r->p;
-    instr *const to = &p->code[p->n_instrs];
+    reel_chain c = {(uint8_t)p->n_parts, (uint8_t)(last - first + 1), (uint8_t)p->n_links, 0};
     for (int i = first; i < last; i++) {
         bool kept;
         if (reel_chain_stores_(f, i, last, &kept))
             result_temp(r, i);
         else
-            r->reg[f->part[i].out] = (int16_t)(p->first_slot + i - first);
+            r->reg[f->part[i].out] = (int16_t)(f->n_in + f->n_out + f->n_numbers + i - first);
     }
     for (int i = first; i <= last; i++) free_read(r, i, true);
     if (is_inside(f, f->part[last].out)) result_temp(r, last);
-    for (int i = first; i <= last; i++) add_instr(r, i);
-    to->n_chain = (uint8_t)(last - first + 1);
-    to->link = (uint8_t)p->n_links;
-    to->n_links = (uint8_t)reel_chain_links_(f, first, last, r->reg, p->op, p->link + p->n_links);
-    p->n_links += to->n_links;
+    for (int i = first; i <= last; i++) add_part(r, i);
+    c.n_links = (uint8_t)reel_chain_links_(f, first, last, r->reg, p->op, p->link + p->n_links);
+    p->n_links += c.n_links;
+    p->chain[p->n_chains++] = c;
 }
 
 /* ---- the kernel -------------------------------------------------------------------------------------- */
@@ -308,7 +257,6 @@ static int compile(const reel_ksig *sig, program *p)
 {
     const reel_fused *f = sig->attr;
     reel_unit unit[REEL_FUSED_PARTS];
-    const reel_chain_table *const chains = REEL_PICK(reel_chain_table);
     registers r = {.f = f, .unit = unit, .p = p};
     const int rc = reel_units_(f, unit);
     if (rc) return rc;
@@ -329,9 +277,6 @@ static int compile(const reel_ksig *sig, program *p)
         else
             place_unit(&r, i);
     }
-    p->n_regs = r.first_temp + p->n_temps;
-    p->block = chains->block;
-    memcpy(p->begin, chains->begin, sizeof p->begin);
     reel_ksig whole = *sig; /* the numbers stand between the inputs and the outputs */
     whole.n_in = f->n_in;
     p->n_numbers = f->n_numbers;

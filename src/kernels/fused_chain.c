@@ -1,4 +1,4 @@
-/* fused_chain.c: which parts of a fused group go through registers together, and by which stages (see chain.h). */
+/* fused_chain.c: which parts of a fused group go through registers together, by which stages (see chain.h), and their run. */
 #include "kernels/chain.h"
 #include "kernels/cpu_table.h"
 #include "kernels/kernels.h"
@@ -15,9 +15,16 @@ static const uint8_t number_of[REEL_N_OPS] = {
 #undef BINARY
 #undef TERNARY
 
-static bool is_number(const reel_fused *f, int operand)
+/* One a row? Numbers are not. */
+static bool is_row(const reel_fused *f, int operand)
 {
-    return operand >= f->n_in && operand < f->n_in + f->n_numbers;
+    return f->rows.n > 0 && !f->rows.whole[operand] && !(operand >= f->n_in && operand < f->n_in + f->n_numbers);
+}
+
+/* Is it one element for all, or for a row? */
+static bool is_one(const reel_fused *f, int operand)
+{
+    return (operand >= f->n_in && operand < f->n_in + f->n_numbers) || is_row(f, operand);
 }
 
 static bool is_output(const reel_fused *f, int operand)
@@ -30,7 +37,7 @@ static bool chains(const reel_fused *f, const reel_fused_part *part)
 {
     return reel_kernel_(&reel_cpu_device_, part->op) == &reel_k_elementwise_ && part->in_dtype[0] == REEL_F32 &&
            number_of[part->op->id] && part->op->id != REEL_OP_copysign &&
-           !(is_number(f, part->in[0]) && is_number(f, part->in[part->n_in - 1]));
+           !(is_one(f, part->in[0]) && is_one(f, part->in[part->n_in - 1]));
 }
 
 int reel_chain_end_(const reel_fused *f, int first)
@@ -62,6 +69,13 @@ bool reel_chain_stores_(const reel_fused *f, int part, int last, bool *kept)
     return stores;
 }
 
+bool reel_chain_by_row_(const reel_fused *f, int first, int last)
+{
+    for (int i = first; i <= last; i++)
+        if (is_row(f, f->part[i].in[0]) || is_row(f, f->part[i].in[f->part[i].n_in - 1])) return true;
+    return false;
+}
+
 static reel_link link_of(reel_stage_pair fn, const void *extra, int reg)
 {
     return (reel_link){{fn[0], fn[1]}, extra, (uint8_t)reg};
@@ -73,7 +87,7 @@ static int do_part(const reel_fused *f, const reel_fused_part *part, int made, c
 {
     const reel_chain_table *t = REEL_PICK(reel_chain_table);
     const int a = part->in[0], b = part->in[part->n_in - 1];
-    const bool from = a != made && (b == made || is_number(f, a)); /* the registers are, or get, b */
+    const bool from = a != made && (b == made || is_one(f, a)); /* the registers are, or get, b */
     const int first = from ? b : a, other = from ? a : b;
     int n = 0;
     if (first != made) link[n++] = link_of(t->load, NULL, reg[first]);
@@ -97,4 +111,44 @@ int reel_chain_links_(const reel_fused *f, int first, int last, const int16_t *r
         if (stores) link[n++] = (reel_link){{stores, stores}, NULL, (uint8_t)reg[out]};
     }
     return n;
+}
+
+/* ---- the run ------------------------------------------------------------------------------------------------- */
+
+void reel_own_run_(const reel_own *o, const reel_spot *reg, int64_t row, int64_t at, int64_t n)
+{
+    void *arg[REEL_FUSED_ARGS + 1];
+    uint8_t steps[REEL_FUSED_ARGS];
+    for (int j = 0; j <= o->n_in; j++) {
+        const reel_spot *r = &reg[j < o->n_in ? o->in[j] : o->out];
+        arg[j] = r->at + row * r->row + at * r->move;
+        if (j < o->n_in) steps[j] = r->step;
+    }
+    o->fn(arg, steps, n, o->extra);
+}
+
+/* At most a block. */
+static void run_apart(const reel_chain *c, const reel_own *part, const reel_spot *reg, int64_t row, int64_t at,
+                      int64_t n)
+{
+    for (int i = 0; i < c->n_parts; i++) reel_own_run_(&part[c->part + i], reg, row, at, n);
+}
+
+void reel_chain_run_(const reel_chain *c, const reel_own *part, const reel_link *link, const reel_spot *reg,
+                     int64_t rows, int64_t n)
+{
+    const reel_chain_table *t = REEL_PICK(reel_chain_table);
+    reel_chain_fn *const begin = t->begin[reg[link[c->link].reg].step];
+    reel_stage stage[REEL_CHAIN_LINKS];
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t at = 0;
+        for (int k = 0; k < c->n_links && n >= t->block; k++) {
+            const reel_link *l = &link[c->link + k];
+            const reel_spot *r = &reg[l->reg];
+            stage[k] = (reel_stage){l->fn[r->step], (float *)(void *)(r->at + row * r->row), l->extra};
+        }
+        for (; at + t->block <= n; at += t->block)
+            if (begin(stage, at)) run_apart(c, part, reg, row, at, t->block);
+        if (at < n) run_apart(c, part, reg, row, at, n - at);
+    }
 }

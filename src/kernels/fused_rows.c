@@ -60,8 +60,19 @@ typedef struct tile {
     const rows_reg *r;
     void *const *ptr;
     void *reg[ROWS_REGS];
+    /* of the program: as parts have it whose results [0] have one element a row, [1] are whole */
+    reel_spot spot[2][ROWS_REGS];
     int64_t row, rows, col, len;
+    float (*blocks)[REEL_CHAIN_BLOCK]; /* a part of a chain each */
 } tile;
+
+static reel_spot spot(const tile *t, int k, bool whole)
+{
+    const rows_reg *r = &t->r[k];
+    const bool step = r->kind == (whole ? OF_WHOLE : OF_ROW) || (!whole && t->p->n == 1), block = r->place == BLOCK;
+    const int64_t row = r->kind == OF_WHOLE ? t->p->len * r->size : r->kind == OF_ROW ? r->size : 0;
+    return (reel_spot){t->reg[k], step, step && !block ? r->size : 0, block ? 0 : row};
+}
 
 static size_t whole_bytes(const job *j)
 {
@@ -80,10 +91,13 @@ static void begin_tiles(tile *t, const job *j, char *whole, char *row, int64_t r
         const rows_reg *r = &t->r[k];
         if (r->place == AT_POINTER || r->place == ALONG_ROW)
             t->reg[k] = j->ptr[k];
+        else if (r->place == BLOCK)
+            t->reg[k] = t->blocks ? t->blocks[r->slot] : NULL;
         else
             t->reg[k] = r->kind != OF_WHOLE ? row + (size_t)r->slot * ((size_t)rows * 8)
                         : whole             ? whole + (size_t)r->slot * p->whole_bytes
                                             : NULL;
+        for (int w = 0; w < 2 && !j->form; w++) t->spot[w][k] = spot(t, k, w);
         if (r->place == REPEATED && whole) gather(t->reg[k], j->ptr[k], &p->walk[k], 0, rows * p->len, r->size);
     }
     for (int i = 0; i < p->n_once && !j->form; i++) {
@@ -108,32 +122,20 @@ static void point(tile *t)
             t->reg[k] = (char *)t->ptr[k] + t->col * r->size;
         else if (r->place == GATHERED)
             gather(t->reg[k], t->ptr[k], &p->walk[k], at, r->kind == OF_WHOLE ? t->rows * t->len : t->rows, r->size);
+        t->spot[false][k].at = t->spot[true][k].at = t->reg[k];
     }
 }
 
 static void elementwise(const tile *t, const rows_instr *c)
 {
     const rows_program *p = t->p;
-    const reel_loop_op *op = &p->op[c->op];
+    const reel_chain *chain = &p->chain[c->op];
     const bool whole = p->r[c->out].kind == OF_WHOLE;
-    void *arg[REEL_FUSED_ARGS + 1];
-    uint8_t step[REEL_FUSED_ARGS + 1] = {0};
-    int64_t move[REEL_FUSED_ARGS + 1]; /* bytes to the next row */
-    for (int j = 0; j <= c->n_in; j++) {
-        const int k = j < c->n_in ? c->in[j] : c->out;
-        const rows_reg *r = &p->r[k];
-        arg[j] = t->reg[k];
-        move[j] = r->kind == OF_WHOLE ? t->len * r->size : r->kind == OF_ROW ? r->size : 0;
-        if (j < c->n_in) step[j] = r->kind == (whole ? OF_WHOLE : OF_ROW) || (!whole && p->n == 1);
-    }
-    if (!c->by_row) {
-        op->fn(arg, step, whole ? t->rows * t->len : t->rows, &op->extra);
-        return;
-    }
-    for (int64_t r = 0; r < t->rows; r++) {
-        op->fn(arg, step, t->len, &op->extra);
-        for (int j = 0; j <= c->n_in; j++) arg[j] = (char *)arg[j] + move[j];
-    }
+    const int64_t rows = c->by_row ? t->rows : 1, n = c->by_row ? t->len : whole ? t->rows * t->len : t->rows;
+    if (chain->n_parts > 1)
+        reel_chain_run_(chain, p->part, p->link, t->spot[whole], rows, n);
+    else
+        for (int64_t r = 0; r < rows; r++) reel_own_run_(&p->part[chain->part], t->spot[whole], r, 0, n);
 }
 
 /* Each row of a tile at once. */
@@ -190,10 +192,10 @@ static void run_instr(const tile *t, const rows_instr *c)
     switch (c->what) {
     case ROWS_ELEMENTWISE: elementwise(t, c); break;
     case ROWS_REDUCTION:
-        reel_reduce_tile_((void *[]){t->reg[c->in[0]], t->reg[c->out]}, NULL, t->rows, &p->reduction[c->op]);
+        reel_reduce_tile_((void *[]){t->reg[c->in], t->reg[c->out]}, NULL, t->rows, &p->reduction[c->op]);
         break;
     case ROWS_SPREAD:
-        spread_out(t->reg[c->out], t->reg[c->in[0]], t->rows, 1, whole ? t->len : 1, p->r[c->out].size);
+        spread_out(t->reg[c->out], t->reg[c->in], t->rows, 1, whole ? t->len : 1, p->r[c->out].size);
         break;
     }
 }
@@ -205,7 +207,9 @@ static void short_rows(void *arg, int64_t begin, int64_t end)
     const job *j = arg;
     const rows_program *p = j->p;
     _Alignas(64) char temps[ROWS_TILE_BYTES];
+    _Alignas(64) float blocks[REEL_FUSED_PARTS][REEL_CHAIN_BLOCK];
     tile t;
+    t.blocks = blocks;
     t.col = 0;
     t.len = p->cols;
     begin_tiles(&t, j, temps, temps + whole_bytes(j), p->rows);
@@ -233,7 +237,7 @@ static void do_piece(const tile *t, char *work)
     for (int k = 0; k < p->n_code; k++) {
         const rows_instr *c = &p->code[k];
         if (c->what == ROWS_REDUCTION)
-            reduce_piece((void *[]){t->reg[c->in[0]]}, NULL, 1, &pieces[c->op]);
+            reduce_piece((void *[]){t->reg[c->in]}, NULL, 1, &pieces[c->op]);
         else if (p->r[c->out].kind == OF_WHOLE)
             run_instr(t, c);
     }
@@ -245,7 +249,9 @@ static void long_rows(void *arg, int64_t begin, int64_t end)
     const rows_program *p = j->p;
     const int64_t slabs = (p->cols + ROWS_SLAB - 1) / ROWS_SLAB;
     _Alignas(64) char temps[ROWS_TILE_BYTES];
+    _Alignas(64) float blocks[REEL_FUSED_PARTS][REEL_CHAIN_BLOCK];
     tile t;
+    t.blocks = blocks;
     t.rows = 1;
     begin_tiles(&t, j, temps, temps + whole_bytes(j), 1);
     for (int64_t i = begin; i < end; i++) {
@@ -276,6 +282,7 @@ static void finish_long(const job *j)
 {
     const rows_program *p = j->p;
     tile t;
+    t.blocks = NULL;
     begin_tiles(&t, j, NULL, j->work + p->row_temps_at, p->n);
     t.row = t.col = 0;
     t.rows = p->n;

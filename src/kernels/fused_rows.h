@@ -3,7 +3,7 @@
 #define REEL_KERNELS_FUSED_ROWS_H
 #include <stdatomic.h>
 #include "core/printing.h"
-#include "kernels/elementwise.h"
+#include "kernels/chain.h"
 #include "kernels/reduce.h"
 
 enum {
@@ -23,7 +23,8 @@ typedef enum {
     ALONG_ROW,  /* the same for all rows, which come one at a time */
     REPEATED,   /* the same for all rows: gathered for a tile, once a thread */
     GATHERED,   /* for each tile */
-    TEMPORARY
+    TEMPORARY,
+    BLOCK /* what a chain needs memory for only where its ops' own loops do a block of it */
 } rows_place;
 typedef struct rows_reg {
     uint8_t kind, place, size;
@@ -32,8 +33,8 @@ typedef struct rows_reg {
 
 typedef struct rows_instr {
     enum { ROWS_ELEMENTWISE, ROWS_SPREAD, ROWS_REDUCTION } what;
-    uint8_t n_in, in[REEL_FUSED_ARGS], out; /* registers */
-    uint8_t op;                             /* which of the loops or reductions */
+    uint8_t in, out; /* registers: of chains the last result */
+    uint8_t op;      /* which of the chains or reductions */
     bool by_row;
 } rows_instr;
 
@@ -58,11 +59,14 @@ typedef struct rows_program {
     int64_t chunks;            /* of a long row; 0: rows are not long */
     size_t whole_bytes;        /* of a temporary */
     size_t row_temps_at;       /* of long rows: where in the workspace */
-    int n_regs, n_io, n_code, n_reductions, n_whole, n_row, n_once;
+    int n_regs, n_io, n_code, n_parts, n_chains, n_links, n_reductions, n_whole, n_row, n_once;
     rows_reg r[ROWS_REGS];
     rows_instr code[ROWS_CODE];
     rows_once once[REEL_FUSED_NUMBERS * 2]; /* numbers that loops want spread */
     reel_loop_op op[REEL_FUSED_PARTS];
+    reel_own part[REEL_FUSED_PARTS];
+    reel_chain chain[REEL_FUSED_PARTS];
+    reel_link link[REEL_CHAIN_LINKS];
     reel_reduce_plan reduction[REEL_FUSED_REDUCTIONS];
     size_t part_bytes[REEL_FUSED_REDUCTIONS], part_at[REEL_FUSED_REDUCTIONS];
     reel_walk walk[REEL_FUSED_IN];

@@ -16,6 +16,7 @@ typedef struct compiler {
     int16_t last[REEL_FUSED_OPERANDS];   /* the last unit, or reduction, that reads it */
     int16_t wide[REEL_FUSED_NUMBERS][2]; /* of a number spread over a tile: over its rows, over all of it */
     bool busy[SLOTS];                    /* temporaries of the whole */
+    bool chains;                         /* may there be any? */
 } compiler;
 
 /* ---- registers ----------------------------------------------------------------------------------------- */
@@ -151,20 +152,20 @@ static int16_t operand(compiler *c, int i, int j, rows_kind kind, bool *by_row, 
         return reg;
     }
     *spread = new_temp(c, OF_WHOLE, c->p->r[reg].size);
-    add(c, (rows_instr){.what = ROWS_SPREAD, .n_in = 1, .in = {(uint8_t)reg}, .out = (uint8_t)*spread});
+    add(c, (rows_instr){.what = ROWS_SPREAD, .in = (uint8_t)reg, .out = (uint8_t)*spread});
     return *spread;
 }
 
 /* Where a unit's result goes: over an operand that nobody reads later, if that has its size. */
-static int16_t result(compiler *c, int i, const rows_instr *code)
+static int16_t result(compiler *c, int i, const reel_own *part)
 {
     const reel_unit *u = &c->unit[i];
     const rows_kind kind = kind_of(c->f, u->out);
     const int size = reel_dtype_bytes_[u->out_dtype];
     for (int j = 0; j < u->n_in && kind == OF_WHOLE; j++) {
-        const rows_reg *r = &c->p->r[code->in[j]];
+        const rows_reg *r = &c->p->r[part->in[j]];
         if (r->place != TEMPORARY || r->kind != OF_WHOLE || r->size != size || c->last[u->in[j]] != i ||
-            code->in[j] != c->reg[u->in[j]])
+            part->in[j] != c->reg[u->in[j]])
             continue;
         const int16_t k = new_reg(c, kind, TEMPORARY, size);
         c->p->r[k].slot = r->slot;
@@ -173,18 +174,28 @@ static int16_t result(compiler *c, int i, const rows_instr *code)
     return new_temp(c, kind, size);
 }
 
+static reel_own *add_part(compiler *c, int i)
+{
+    rows_program *p = c->p;
+    reel_own *part = &p->part[p->n_parts++];
+    *part = (reel_own){.fn = p->op[i].fn, .extra = &p->op[i].extra, .n_in = (uint8_t)c->unit[i].n_in};
+    if (kind_of(c->f, c->unit[i].out) == OF_WHOLE) c->cost += 1.0 / (double)p->op[i].grain;
+    return part;
+}
+
 static void elementwise(compiler *c, int i)
 {
     const reel_unit *u = &c->unit[i];
     const rows_kind kind = kind_of(c->f, u->out);
     rows_program *p = c->p;
-    rows_instr code = {.what = ROWS_ELEMENTWISE, .n_in = (uint8_t)u->n_in, .op = (uint8_t)i};
+    rows_instr code = {.what = ROWS_ELEMENTWISE, .op = (uint8_t)p->n_chains};
     int16_t spread[REEL_FUSED_ARGS];
-    for (int j = 0; j < u->n_in; j++) code.in[j] = (uint8_t)operand(c, i, j, kind, &code.by_row, &spread[j]);
-    if (c->reg[u->out] < 0) c->reg[u->out] = result(c, i, &code);
-    code.out = (uint8_t)c->reg[u->out];
+    p->chain[p->n_chains++] = (reel_chain){.part = (uint8_t)p->n_parts, .n_parts = 1};
+    reel_own *part = add_part(c, i);
+    for (int j = 0; j < u->n_in; j++) part->in[j] = (uint8_t)operand(c, i, j, kind, &code.by_row, &spread[j]);
+    if (c->reg[u->out] < 0) c->reg[u->out] = result(c, i, part);
+    code.out = part->out = (uint8_t)c->reg[u->out];
     add(c, code);
-    if (kind == OF_WHOLE) c->cost += 1.0 / (double)p->op[i].grain;
     for (int j = 0; j < u->n_in; j++) {
         if (spread[j] >= 0) free_temp(c, spread[j]);
         if (c->last[u->in[j]] != i) continue;
@@ -193,6 +204,45 @@ static void elementwise(compiler *c, int i)
             p->r[code.out].kind != p->r[reg].kind)
             free_temp(c, reg);
     }
+}
+
+/* The last part of the chain that begins with part i, i: there is none. By rows there must be blocks in them. */
+static int end_of_chain(const compiler *c, int i)
+{
+    const int last = c->chains ? reel_chain_end_(c->f, i) : i;
+    const bool by_row = last > i && c->p->rows > 1 && reel_chain_by_row_(c->f, i, last);
+    return by_row && c->p->cols < 2 * REEL_PICK(reel_chain_table)->block ? i : last;
+}
+
+/* What a chain stores before its end has temporaries that hold nothing that it reads, for it may give up and begin again. */
+static void chain(compiler *c, int first, int last)
+{
+    const reel_fused *f = c->f;
+    rows_program *p = c->p;
+    reel_chain to = {(uint8_t)p->n_parts, (uint8_t)(last - first + 1), (uint8_t)p->n_links, 0};
+    for (int i = first; i < last; i++) {
+        bool kept;
+        const bool stores = reel_chain_stores_(f, i, last, &kept);
+        const int16_t k = stores ? new_temp(c, OF_WHOLE, sizeof(float)) : new_reg(c, OF_WHOLE, BLOCK, sizeof(float));
+        if (!stores) p->r[k].slot = (int16_t)(i - first);
+        c->reg[f->part[i].out] = k;
+    }
+    for (int i = first; i <= last; i++)
+        for (int j = 0; j < f->part[i].n_in; j++)
+            if (c->last[f->part[i].in[j]] <= last) free_temp(c, c->reg[f->part[i].in[j]]);
+    if (c->reg[f->part[last].out] < 0) c->reg[f->part[last].out] = new_temp(c, OF_WHOLE, sizeof(float));
+    for (int i = first; i <= last; i++) {
+        reel_own *part = add_part(c, i);
+        for (int j = 0; j < part->n_in; j++) part->in[j] = (uint8_t)c->reg[f->part[i].in[j]];
+        part->out = (uint8_t)c->reg[f->part[i].out];
+    }
+    to.n_links = (uint8_t)reel_chain_links_(f, first, last, c->reg, p->op, p->link + p->n_links);
+    p->n_links += to.n_links;
+    add(c, (rows_instr){.what = ROWS_ELEMENTWISE,
+                        .op = (uint8_t)p->n_chains,
+                        .out = (uint8_t)c->reg[f->part[last].out],
+                        .by_row = reel_chain_by_row_(f, first, last)});
+    p->chain[p->n_chains++] = to;
 }
 
 static int reduction(compiler *c, int i)
@@ -204,8 +254,7 @@ static int reduction(compiler *c, int i)
     if (rc) return rc;
     if (c->reg[part->out] < 0) c->reg[part->out] = new_temp(c, OF_ROW, reel_dtype_bytes_[part->out_dtype]);
     add(c, (rows_instr){.what = ROWS_REDUCTION,
-                        .n_in = 1,
-                        .in = {(uint8_t)c->reg[part->in[0]]},
+                        .in = (uint8_t)c->reg[part->in[0]],
                         .out = (uint8_t)c->reg[part->out],
                         .op = (uint8_t)k});
     c->cost += 1.0 / REEL_GRAIN_LIGHT;
@@ -233,17 +282,20 @@ static int widest(const reel_fused *f)
 }
 
 /* With tiles of that many rows, or of that length; *fits: have they room? */
-static int try_tile(const reel_fused *f, rows_program *p, int64_t rows, int64_t len, bool *fits)
+static int try_tile(const reel_fused *f, rows_program *p, int64_t rows, int64_t len, bool chains, bool *fits)
 {
-    compiler c = {.f = f, .p = p};
+    compiler c = {.f = f, .p = p, .chains = chains};
     *p = (rows_program){.n = f->rows.n, .cols = f->rows.cols, .rows = rows, .len = len};
     if (p->cols > REEL_FUSED_COLS) p->chunks = (p->cols + REEL_RED_CHUNK - 1) / REEL_RED_CHUNK;
     int rc = reel_units_(f, c.unit);
     if (rc) return rc;
     number_registers(&c);
     take_loops(&c);
-    for (int i = 0; i < f->n_parts && !rc; i++) {
-        if (f->part[i].reduces)
+    for (int i = 0, last = 0; i < f->n_parts && !rc; i = last + 1) {
+        last = end_of_chain(&c, i);
+        if (last > i)
+            chain(&c, i, last);
+        else if (f->part[i].reduces)
             rc = reduction(&c, i);
         else if (c.unit[i].n_in)
             elementwise(&c, i);
@@ -254,7 +306,8 @@ static int try_tile(const reel_fused *f, rows_program *p, int64_t rows, int64_t 
     return rc;
 }
 
-static int compile(const reel_fused *f, rows_program *p, bool *fits)
+/* Tiles as large as have room. */
+static int find_tile(const reel_fused *f, rows_program *p, bool chains, bool *fits)
 {
     const int64_t cols = f->rows.cols;
     const bool is_long = cols > REEL_FUSED_COLS;
@@ -262,13 +315,20 @@ static int compile(const reel_fused *f, rows_program *p, bool *fits)
     if (rows > ROWS_MAX) rows = ROWS_MAX;
     if (rows > f->rows.n) rows = f->rows.n;
     for (;;) {
-        const int rc = try_tile(f, p, rows, len, fits);
+        const int rc = try_tile(f, p, rows, len, chains, fits);
         if (rc || *fits || (rows == 1 && (!is_long || len == REEL_RED_CHUNK))) return rc;
         if (rows > 1)
             rows = (rows + 1) / 2;
         else
             len /= 2;
     }
+}
+
+/* Chains may want a temporary more, as their results lie over nothing that they read. */
+static int compile(const reel_fused *f, rows_program *p, bool *fits)
+{
+    const int rc = find_tile(f, p, true, fits);
+    return rc || *fits ? rc : find_tile(f, p, false, fits);
 }
 
 /* Of long rows: partial results, then what has one element a row. */
