@@ -84,7 +84,7 @@ static void export_main(const char *name, const export_side *in, const export_si
     snprintf(path, sizeof path, "%s/main_%s.c", export_folder, name);
     FILE *f = fopen(path, "w");
     if (!f) return;
-    fprintf(f, "#include <stdio.h>\n#include <stdlib.h>\n#include \"%s.h\"\n", name);
+    fprintf(f, "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"%s.h\"\n", name);
     export_arrays(f, "x", in);
     export_arrays(f, "y", out);
     for (int i = 0; i < out->n && out->counted; i++)
@@ -104,6 +104,7 @@ static void export_main(const char *name, const export_side *in, const export_si
             "        bytes[n / 2] ^= 1;\n        if (%s_load(bytes, n) == 0) return 7;\n        bytes[n / 2] ^= 1;\n"
             "        if (%s_load(bytes, n)) return 8;\n    }\n",
             name, name, name, name);
+    for (int i = 0; i < out->n; i++) fprintf(f, "    memset(y%d, 165, sizeof y%d); /* all of it is written */\n", i, i);
     for (int i = 0; i < in->n; i++) fprintf(f, "    in.%s = x%d;\n", in->name[i], i);
     for (int i = 0; i < out->n; i++) fprintf(f, "    out.%s = y%d;\n", out->name[i], i);
     for (int i = 0; i < out->n && out->counted; i++)

@@ -44,8 +44,9 @@ typedef struct nd {
 typedef struct samples {
     const sample *good;
     int n_good, n_out;
-    unsigned dtypes; /* 0: the row's */
-    double scale;    /* error allowed, in 4 units of last place at max(1, |value|); 0: 1 */
+    const sample *exported; /* NULL, or one more, without a reference: eager is that of exported C */
+    unsigned dtypes;        /* 0: the row's */
+    double scale;           /* error allowed, in 4 units of last place at max(1, |value|); 0: 1 */
     int (*apply)(const sample *s, reel_dtype d, reel_tensor *const in[], reel_tensor *out[]);
     void (*reference)(const sample *s, reel_dtype d, const nd *in, nd *out);
     bool (*accept)(const sample *s, reel_dtype d, const nd *out); /* instead of reference, for random numbers */

@@ -238,7 +238,7 @@ static ctc_call ctc_of(const sample *s, reel_tensor *const in[])
     long long t = 0, n = 0, c = 0;
     sscanf(s->in[0], "[%lld,%lld,%lld]", &t, &n, &c);
     const ctc_call call = {{.blank = c - 1, .zero_infinity = s->p[2] != 0},
-                           {in[0], in[1], reel_sub(reel_num((double)t), in[2]), in[3], in[4], in[5]}};
+                           {in[0], in[1], reel_sub(reel_num((double)t), in[2]), in[3], in[4], in[5], in[6]}};
     return call;
 }
 
@@ -264,7 +264,7 @@ static int ctc_curve_apply(const sample *s, reel_dtype d, reel_tensor *const in[
 {
     const ctc_call c = ctc_of(s, in);
     UNUSED;
-    out[0] = reel_ctc_curve_at_(REEL_HERE, c.in, s->in[5] ? 6 : 5, &c.a);
+    out[0] = reel_ctc_curve_at_(REEL_HERE, c.in, s->in[6] ? 7 : s->in[5] ? 6 : 5, &c.a);
     return reel_status();
 }
 
@@ -453,9 +453,9 @@ const samples samples_ctc_grad = {GOOD(ctc_grad_good),
                                   .dtypes = REEL_BIT(REEL_F64),
                                   .reference = ctc_grad_reference,
                                   .bad = ctc_grad_bad};
-const samples samples_ctc_curve = {GOOD(ctc_curve_good),
-                                   .scale = 1e8,
-                                   .apply = ctc_curve_apply,
-                                   .dtypes = REEL_BIT(REEL_F64),
-                                   .reference = ctc_curve_reference,
-                                   .bad = all_ctc_curve_bad};
+static const sample ctc_curve_exported = {
+    IN("[4,2,3]", "[2,2]L2", "[2]L1", "[2]L3", "[4,2,3]", "[4,2,3]t", "[4,2,3]r")};
+const samples samples_ctc_curve = {
+    GOOD(ctc_curve_good),     .exported = &ctc_curve_exported, .scale = 1e8,
+    .apply = ctc_curve_apply, .dtypes = REEL_BIT(REEL_F64),    .reference = ctc_curve_reference,
+    .bad = all_ctc_curve_bad};

@@ -239,11 +239,21 @@ static bool runs_in(const reel_op *op, const samples *set, const sample *s, int 
     return (dtypes & REEL_BIT(d)) && (!has(s, '!') || reel_is_float_((reel_dtype)d));
 }
 
+static int n_samples(const samples *set)
+{
+    return set->begin ? 0 : set->n_good + (set->exported != NULL);
+}
+
+static const sample *sample_of(const samples *set, int k)
+{
+    return k < set->n_good ? &set->good[k] : set->exported;
+}
+
 /* f32, where there is one, and one more in turn. */
 static int dtypes_of(const reel_op *op, const samples *set, int k, int d[2])
 {
     int n = 0, able[REEL_N_DTYPES], n_able = 0;
-    const sample *s = &set->good[k];
+    const sample *s = sample_of(set, k);
     for (int i = 1; i < REEL_N_DTYPES; i++)
         if (runs_in(op, set, s, i)) able[n_able++] = i;
     if (!n_able) return 0;
@@ -276,7 +286,8 @@ static void one_file(int *id, const char *only)
                 strcat(b.rows, " ");
                 strcat(b.rows, op->name);
             }
-            for (int k = 0; k < sets[i]->n_good && !sets[i]->begin; k++) {
+            for (int k = 0; k < n_samples(sets[i]); k++) {
+                const sample *s = sample_of(sets[i], k);
                 int d[2];
                 const int n_d = dtypes_of(op, sets[i], k, d);
                 for (int j = 0; j < n_d; j++) {
@@ -284,12 +295,11 @@ static void one_file(int *id, const char *only)
                     n++;
                     bool ok = true;
                     if (pass == 0) {
-                        ok = note_sample(op, sets[i], &sets[i]->good[k], (reel_dtype)d[j], k % 2 == 1);
-                        for (int m = 0; m < SAMPLE_IN && sets[i]->good[k].in[m]; m++)
-                            b.n_in += sets[i]->good[k].in[m][0] != '#';
+                        ok = note_sample(op, sets[i], s, (reel_dtype)d[j], k % 2 == 1);
+                        for (int m = 0; m < SAMPLE_IN && s->in[m]; m++) b.n_in += s->in[m][0] != '#';
                         b.n_out += sets[i]->n_out;
                     } else {
-                        ok = add_sample(op, sets[i], &sets[i]->good[k], (reel_dtype)d[j], k % 2 == 1);
+                        ok = add_sample(op, sets[i], s, (reel_dtype)d[j], k % 2 == 1);
                     }
                     reel_error e;
                     if (!ok) TAP_OK(false, "%s sample %d", op->name, k);

@@ -178,12 +178,19 @@ static bool refused(const char *fetch, reel_graph *g, const char *a, const char 
 
 static void test_readers(void)
 {
-    static const char *const names[][2] = {{"highest", "reel_max has no"},      {"spread", "has no exported form here"},
-                                           {"own", "reel_add has no"},          {"two", "reel_add has no"},
-                                           {"product", "reel_matmul has no"},   {"like", "reel_full_like has no"},
-                                           {"flat", "reel_reshape has no"},     {"taken", "reel_gather has no"},
-                                           {"again", "reel_unique_all has no"}, {"part", "reel_slice has no"},
-                                           {"later", "reel_abs has no"},        {"turned", "reel_add has no"}};
+    static const char *const names[][2] = {{"highest", "reel_max has no"},
+                                           {"spread", "has no exported form here"},
+                                           {"own", "reel_add has no"},
+                                           {"two", "reel_add has no"},
+                                           {"product", "reel_matmul has no"},
+                                           {"like", "reel_full_like has no"},
+                                           {"flat", "reel_reshape has no"},
+                                           {"taken", "reel_gather has no"},
+                                           {"again", "reel_unique_all has no"},
+                                           {"part", "reel_slice has no"},
+                                           {"later", "reel_abs has no"},
+                                           {"turned", "reel_add has no"},
+                                           {"filled", "reel_broadcast_like has no"}};
     REEL_SCOPED;
     reel_graph *g = reel_graph_begin();
     reel_tensor *x = reel_placeholder(REEL_F32, REEL_SHAPE(4, 3), "x"), *m = reel_greater(x, reel_num(0));
@@ -196,6 +203,7 @@ static void test_readers(void)
                 reel_matmul(reel_compress(x, reel_select(m, 1, 0), 0), reel_ones(REEL_F32, REEL_SHAPE(3, 2))));
     reel_output("like", reel_zeros_like(few));
     reel_output("flat", reel_reshape(at, REEL_SHAPE(-1)));
+    reel_output("filled", reel_broadcast_like(reel_placeholder(REEL_F32, REEL_SHAPE(1), "f"), few));
     reel_output("taken", reel_gather(few, reel_cast(reel_select(m, 0, 0), REEL_I32), 0));
     reel_output("again", reel_unique(few));
     reel_output("part", reel_slice(few, 1, REEL_RANGES({0, 2, 1})));

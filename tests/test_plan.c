@@ -355,6 +355,55 @@ static void test_donation(void)
     reel_vars_free(vars);
 }
 
+/* The old value of one variable is read behind the step that makes its new one, for another. */
+static int read_late(void *self, reel_tensor *const x[], reel_tensor *y[])
+{
+    (void)self;
+    (void)y;
+    reel_tensor *twice = reel_mul(v, x[0]), *more = reel_add(w, v);
+    reel_assign(v, twice);
+    return reel_assign(w, more);
+}
+
+static void test_read_late(void)
+{
+    REEL_SCOPED;
+    vars = reel_vars_new("m");
+    w = reel_var(vars, "w", reel_ones(REEL_F32, REEL_SHAPE(8, 8)));
+    v = reel_var(vars, "v", reel_ones(REEL_F32, REEL_SHAPE(8)));
+    reel_function *f = reel_function_new(REEL_FN(read_late, NULL, 1, 0), NULL);
+    double ww = 1, vv = 1;
+    int different = 0;
+    for (int i = 0; i < 6; i++) {
+        reel_function_call(f, REEL_LIST(reel_full(REEL_F32, REEL_SHAPE(8), 2)), NULL);
+        ww += vv;
+        vv *= 2;
+        different += element(w) != ww || reel_item(reel_sum(v)) != 8 * vv;
+    }
+    TAP_EQ_INT(different, 0);
+    expect_none("read late");
+    reel_function_free(f);
+    reel_vars_free(vars);
+}
+
+/* A step that reads a tensor and, all over it, its first row: nothing may be written over the tensor while that is read. */
+static void test_part_read(void)
+{
+    REEL_SCOPED;
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *x = reel_cumsum(reel_placeholder(REEL_F32, REEL_SHAPE(6, 16), "x"), 0, NULL);
+    reel_output("y", reel_cumsum(reel_add(x, reel_slice(x, 1, REEL_RANGES({0, 1, 1}))), 0, NULL));
+    reel_graph_end(g);
+    reel_session *s = reel_session_new(g, NULL);
+    reel_tensor *given = reel_randn(REEL_F32, REEL_SHAPE(6, 16)), *got[1], *a = reel_cumsum(given, 0, NULL);
+    reel_session_run(s, REEL_FEEDS({"x", given}), REEL_FETCHES("y"), got);
+    TAP_OK(same_bits(got[0], reel_cumsum(reel_add(a, reel_slice(a, 1, REEL_RANGES({0, 1, 1}))), 0, NULL)),
+           "a tensor and its first row");
+    expect_none("part read");
+    reel_session_free(s);
+    reel_graph_free(g);
+}
+
 /* Both variables are always assigned the same; readers must see so. */
 static int both(void *self, reel_tensor *const x[], reel_tensor *y[])
 {
@@ -542,4 +591,5 @@ static void test_explain(void)
     reel_graph_free(g);
 }
 
-TAP_MAIN(test_models, test_order, test_draws, test_broken, test_donation, test_consistent, test_pool, test_explain)
+TAP_MAIN(test_models, test_order, test_draws, test_broken, test_donation, test_read_late, test_part_read,
+         test_consistent, test_pool, test_explain)

@@ -12,6 +12,14 @@ static char *explained(reel_function *f)
     return text;
 }
 
+static bool says_quietly(reel_function *f, const char *a)
+{
+    char *text = explained(f);
+    const bool ok = text && strstr(text, a);
+    free(text);
+    return ok;
+}
+
 static bool says(reel_function *f, const char *a, const char *b)
 {
     char *text = explained(f);
@@ -133,9 +141,24 @@ static void test_two_dimensions(void)
     expect_none("two dimensions");
 }
 
+/* Two sizes that change at once, each by itself: neither is taken for the one that varies. */
+static void test_two_at_once(void)
+{
+    REEL_SCOPED;
+    reel_function *f = reel_function_new(REEL_FN(both, NULL, 1, 2), NULL);
+    for (int i = 0; i < 6; i++) {
+        reel_tensor *out[2];
+        reel_function_call(f, REEL_LIST(reel_ones(REEL_F32, REEL_SHAPE(2 + i, 9 - i % 5))), out);
+    }
+    TAP_EQ_INT(reel_function_traces(f), 6);
+    TAP_OK(!says_quietly(f, "unknown from now on"), "nothing is unknown");
+    reel_function_free(f);
+    expect_none("two at once");
+}
+
 static int asks(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
-    (void)self;
+    if (self) ++*(int *)self;
     out[0] = reel_dim(in[0], 0) > 5 ? reel_neg(in[0]) : reel_exp(in[0]);
     return reel_status();
 }
@@ -185,8 +208,13 @@ static void test_sizes_asked_for(void)
     }
     TAP_EQ_INT(reel_function_traces(f), 5);
     TAP_EQ_INT(reel_function_traces(g), 2);
+    int runs = 0;
+    reel_function *h = reel_function_new(REEL_FN(asks, &runs, 1, 1), NULL);
+    for (int n = 1; n <= 10; n++) reel_function_call(h, REEL_LIST(reel_ones(REEL_F32, REEL_SHAPE(n, 3))), out);
+    TAP_EQ_INT(runs, 11); /* once each, and one trial, whose refusal is kept */
     reel_function_free(f);
     reel_function_free(g);
+    reel_function_free(h);
     expect_none("sizes asked for");
 }
 
@@ -330,5 +358,5 @@ static void test_check(void)
     expect_none("check");
 }
 
-TAP_MAIN(test_sizes_vary, test_two_dimensions, test_sizes_asked_for, test_errors, test_reasons, test_bounded,
-         test_check)
+TAP_MAIN(test_sizes_vary, test_two_dimensions, test_two_at_once, test_sizes_asked_for, test_errors, test_reasons,
+         test_bounded, test_check)

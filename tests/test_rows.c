@@ -307,6 +307,21 @@ static int trained(reel_tensor *const in[], reel_tensor *out[])
     return reel_status();
 }
 
+/* What each row has is read by another row. */
+static int crossed(reel_tensor *const in[], reel_tensor *out[])
+{
+    reel_tensor *m = reel_max_axes(reel_exp(in[0]), REEL_AXES(-1), true);
+    out[0] = reel_mul(reel_add(in[0], in[1]), reel_transpose(m, REEL_AXES(1, 0, 2)));
+    return reel_status();
+}
+static void test_crossed(void)
+{
+    REEL_SCOPED;
+    reel_tensor *x = reel_randn(REEL_F32, REEL_SHAPE(6, 6, 5)), *y = reel_randn(REEL_F32, REEL_SHAPE(5));
+    TAP_OK(agrees(crossed, 1, x, y) && info.steps > 1, "rows that read what others have: %d steps", info.steps);
+    expect_none("crossed");
+}
+
 static void test_gradient(void)
 {
     REEL_SCOPED;
@@ -319,4 +334,4 @@ static void test_gradient(void)
     }
 }
 
-TAP_MAIN(test_shapes, test_before_and_after, test_reductions, test_layouts, test_apart, test_gradient)
+TAP_MAIN(test_shapes, test_before_and_after, test_reductions, test_layouts, test_apart, test_crossed, test_gradient)

@@ -191,6 +191,29 @@ static void test_feed_anything(void)
     reel_vars_free(vars);
 }
 
+/* The same feeds in another order. */
+static void test_feed_order(void)
+{
+    REEL_SCOPED;
+    reel_graph *g = reel_graph_begin();
+    reel_tensor *a = reel_placeholder(REEL_F32, REEL_SHAPE(4), "a"),
+                *b = reel_placeholder(REEL_F32, REEL_SHAPE(4), "b");
+    reel_output("y", reel_sub(a, b));
+    reel_graph_end(g);
+    reel_session *s = reel_session_new(g, NULL);
+    reel_tensor *x = reel_randn(REEL_F32, REEL_SHAPE(4)), *y = reel_randn(REEL_F32, REEL_SHAPE(4)),
+                *want = reel_sub(x, y), *out[1];
+    for (int i = 0; i < 4; i++) {
+        TAP_EQ_INT(i % 2 ? reel_session_run(s, REEL_FEEDS({"b", y}, {"a", x}), REEL_FETCHES("y"), out)
+                         : reel_session_run(s, REEL_FEEDS({"a", x}, {"b", y}), REEL_FETCHES("y"), out),
+                   0);
+        TAP_OK(same_bits(out[0], want), "feeds in %s order", i % 2 ? "another" : "one");
+    }
+    expect_none("the order of feeds");
+    reel_session_free(s);
+    reel_graph_free(g);
+}
+
 static void test_plans_are_bounded(void)
 {
     REEL_SCOPED;
@@ -516,5 +539,6 @@ static void test_no_memory(void)
     expect_none("no memory");
 }
 
-TAP_MAIN(test_batches, test_long_chain, test_no_bad_in_place, test_feed_anything, test_plans_are_bounded, test_buckets,
-         test_effects, test_failing_run, test_random, test_inside, test_threads, test_no_memory)
+TAP_MAIN(test_batches, test_long_chain, test_no_bad_in_place, test_feed_anything, test_feed_order,
+         test_plans_are_bounded, test_buckets, test_effects, test_failing_run, test_random, test_inside, test_threads,
+         test_no_memory)

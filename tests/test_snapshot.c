@@ -329,13 +329,14 @@ static void test_assigned(void)
 
 /* ---- a variable and what was assigned to it, side by side ------------------------------------------------------ */
 
-/* kind: 1 reel_value instead of the tensor itself, 2 the variable is read first, 4 inside control flow, else beside it */
+/* kind: 1 reel_value instead of the tensor itself, 2 the variable is read first, 4 in a loop, 16 reel_value in the body, too */
 static int pair(void *self, reel_tensor *const in[], reel_tensor *out[])
 {
     const struct self *s = self;
     reel_tensor *first = s->kind & 2 ? reel_tanh(s->w) : NULL;
     reel_tensor *given = reel_mul(in[0], s->kept), *var = first ? first : reel_tanh(s->w);
     out[0] = reel_add(given, var);
+    if (s->kind & 16) out[0] = reel_mul(out[0], reel_sin(reel_value(s->w)));
     if (s->kind & 8) out[0] = given; /* the reading is there, and nobody uses it */
     return reel_status();
 }
@@ -364,7 +365,7 @@ static int triples(void *self, reel_tensor *const in[], reel_tensor *out[])
 /* Gradients of the variable: to a tape its reading is the variable, what was assigned is three times what it was. */
 static void test_pairs(void)
 {
-    for (int kind = 0; kind < 16; kind++) {
+    for (int kind = 0; kind < 32; kind++) {
         REEL_SCOPED;
         struct self s;
         reel_tensor *e[3], *r[3];
@@ -426,6 +427,7 @@ static void test_variable_to_variable(void)
         }
         expect_none("from a variable");
         TAP_OK(different == 0, "kind %d: %d differ from eager", kind, different);
+        TAP_EQ_INT(reel_function_traces(f), 1);
         reel_function_free(f);
         reel_vars_free(s.vars);
     }

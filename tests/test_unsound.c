@@ -1,4 +1,4 @@
-/* What a trace cannot know. 41 deliberately unsound functions, each with what becomes of it: refused while it is traced, traced
+/* What a trace cannot know. 43 deliberately unsound functions, each with what becomes of it: refused while it is traced, traced
    again, right all the same, caught by .check, or frozen in silence (docs/tracing.md says so). test_sound.c has those that are not. */
 #include <time.h>
 #include "trace_help.h"
@@ -12,7 +12,7 @@ enum outcome {
 struct state {
     reel_vars *vars, *more;
     reel_tensor *a, *b, *active; /* variables */
-    reel_tensor *outside, *kept, *wrapped;
+    reel_tensor *outside, *kept, *wrapped, *other;
     reel_function *inner;
     reel_fn fn;
     reel_tensor *(*op)(reel_tensor *x);
@@ -227,6 +227,19 @@ BODY(swaps_outputs)
     out[s->flag ? 0 : 1] = reel_exp(in[0]);
     DONE;
 }
+BODY(swaps_operands)
+{
+    S;
+    reel_tensor *a = reel_neg(in[0]), *b = reel_exp(in[0]);
+    out[0] = s->flag ? reel_sub(b, a) : reel_sub(a, b);
+    DONE;
+}
+BODY(which_constant)
+{
+    S;
+    out[0] = reel_add(in[0], s->flag ? s->other : s->wrapped);
+    DONE;
+}
 BODY(reads_variable)
 {
     S;
@@ -418,6 +431,8 @@ static const struct unsound {
     CASE(global_variable, FROZEN, NULL, "a number is 2, which was 1"),
     CASE(momentum_in_c, FROZEN, NULL, "a number is 1.9, which was 1"),
     {swaps_outputs, "swaps_outputs", 2, FROZEN, NULL, "is another tensor", false, false},
+    CASE(swaps_operands, FROZEN, NULL, "reel_sub takes another tensor as a"),
+    MORE(which_constant, FROZEN, "a constant has other values", true, false),
     CASE(reads_variable, REFUSED, "reel_item", NULL),
     MORE(undeclared_field, FROZEN, "a number is 5, which was 2", false, true),
     MORE(pointer_in_statics, FROZEN, "a number is 3, which was 0", false, true),
@@ -457,11 +472,13 @@ static int run_case(const struct unsound *u, int check, bool *right, int *traces
     state_init(&t);
     s.wrapped = reel_wrap((reel_type){REEL_F32, REEL_SHAPE(4)}, s.buf, sizeof s.buf, NULL, NULL);
     t.wrapped = reel_wrap((reel_type){REEL_F32, REEL_SHAPE(4)}, t.buf, sizeof t.buf, NULL, NULL);
+    s.other = t.other = reel_arange(REEL_F32, 2, 6, 1);
     reel_fn fn = {u->body, &s, 1, u->n_out, u->name}, eager = {u->body, &t, 1, u->n_out, u->name};
     if (u->body == nested_state) eager.body = inner_body; /* a function inside would freeze it by itself */
     const void *statics = u->statics ? statics_of(u, &s, &n) : NULL;
-    reel_function *f = reel_function_new(fn, REEL_OPTS(function, .check = check, .statics = statics, .statics_size = n,
-                                                       .constants = {u->constants, &s.wrapped}));
+    reel_function *f =
+        reel_function_new(fn, REEL_OPTS(function, .check = check, .statics = statics, .statics_size = n,
+                                        .constants = {2 * u->constants, (reel_tensor *[]){s.wrapped, s.other}}));
     s.inner = u->body == calls_itself ? f : reel_function_new(REEL_FN(inner_body, &s, 1, 1), NULL);
     t.inner = u->body == calls_itself ? NULL : reel_function_new(REEL_FN(inner_body, &t, 1, 1), NULL);
     srand(1);
