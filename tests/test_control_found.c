@@ -1,5 +1,6 @@
 /* test_control_found.c: what random programs (./dev fuzz) have found in control flow, made small. Each function gives the same bits
    eagerly, captured, replayed and by a tape around its call. */
+#include "bits.h"
 #include "expect.h"
 
 struct self {
@@ -223,4 +224,47 @@ static void test_custom(void)
     reel_function_free(f);
 }
 
-TAP_MAIN(test_gradients, test_results, test_custom)
+/* The gradient of a variable's gradient, where the variable is the branch's operand and taken from around it as well: to the gradient's own
+   branch it comes twice from around, and only one of the two may go on with the sum. */
+static int times_around(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_mul(reel_mul(in[0], now.var), reel_num(3));
+    return reel_status();
+}
+static int grad_of_variable(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    reel_tensor *y[1] = {NULL};
+    reel_tape *t = reel_tape_begin(NULL);
+    (void)reel_cond(reel_greater(reel_sum(in[0]), reel_num(0)), REEL_FN(times_around, NULL, 1, 1),
+                    REEL_FN(same_again, NULL, 1, 1), REEL_LIST(now.var), y);
+    out[0] = reel_grad1(t, reel_sum(y[0]), now.var);
+    reel_tape_end(t);
+    return reel_status();
+}
+static void test_operand_and_around(void)
+{
+    REEL_SCOPED;
+    reel_vars *vars = reel_vars_new("v");
+    now.var = reel_var(vars, "w", ramp());
+    reel_tensor *x = ramp(), *y[1] = {NULL};
+    reel_function *f = reel_function_new(REEL_FN(grad_of_variable, NULL, 1, 1), NULL);
+    for (int i = 0; i < 3; i++) { /* eagerly, captured, replayed */
+        reel_tape *t = reel_tape_begin(NULL);
+        (void)reel_watch(t, REEL_LIST(x));
+        if (i)
+            (void)reel_function_call(f, REEL_LIST(x), y);
+        else
+            (void)reel_invoke(REEL_FN(grad_of_variable, NULL, 1, 1), REEL_LIST(x), y);
+        reel_tensor *d = reel_grad1(t, reel_sum(y[0]), now.var);
+        TAP_OK(same_bits(y[0], reel_mul(now.var, reel_num(6))) && same_bits(d, reel_full_like(d, 6)),
+               "3 w^2 by a branch: 6 w, and 6");
+        reel_tape_end(t);
+    }
+    CLEAN("operand and around");
+    reel_function_free(f);
+    reel_vars_free(vars);
+}
+
+TAP_MAIN(test_gradients, test_results, test_custom, test_operand_and_around)

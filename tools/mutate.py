@@ -68,8 +68,10 @@ def put_faults(source, faults):
         code, _, after = rest.rpartition("]]") if mark else (before, "", "")
         before = before if mark else ""
         whole = before + code + after
-        if (source / f["file"]).read_text(encoding="utf-8").count(whole) != 1 or whole not in text:
+        if (source / f["file"]).read_text(encoding="utf-8").count(whole) != 1:
             sys.exit(f"tests/faults.txt:{f['line']}: {whole!r} does not occur just once in {f['file']}")
+        if whole not in text:
+            sys.exit(f"tests/faults.txt:{f['line']}: {whole!r} is, in part, another fault's")
         texts[f["file"]] = text.replace(whole, f"{before}(reel_fault_ == {f['n']} ? ({f['fault']}) : ({code})){after}")
     return texts
 
