@@ -267,4 +267,67 @@ static void test_operand_and_around(void)
     reel_vars_free(vars);
 }
 
-TAP_MAIN(test_gradients, test_results, test_custom, test_operand_and_around)
+/* ---- gradients of gradients through what is run again ------------------------------------------------------------ */
+static struct {
+    bool view;
+    reel_function *call; /* NULL: a checkpoint */
+} way;
+static int forward_of_way(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = way.view ? reel_transpose(in[0], REEL_AXES(1, 0)) : reel_mul(in[0], in[0]);
+    return reel_status();
+}
+static int gives_its_output(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = in[1];
+    return reel_status();
+}
+static int body_of_way(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    return reel_custom_grad(REEL_FN(forward_of_way, NULL, 1, 1), REEL_FN(gives_its_output, NULL, 3, 1),
+                            REEL_LIST(in[0]), out);
+}
+static int gradient_of_way(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    reel_tensor *y[1] = {NULL};
+    reel_tape *t = reel_tape_begin(NULL);
+    (void)reel_watch(t, REEL_LIST(in[0]));
+    if (way.call)
+        (void)reel_function_call(way.call, REEL_LIST(in[0]), y);
+    else
+        (void)reel_checkpoint(REEL_FN(body_of_way, NULL, 1, 1), REEL_LIST(in[0]), y);
+    out[0] = reel_grad1(t, reel_sum(y[0]), in[0]);
+    reel_tape_end(t);
+    return reel_status();
+}
+
+/* The gradient holds the forward's output, whose gradient is the custom one again: f(x), whatever comes from above. Two by two of 3. */
+static void test_custom_again(void)
+{
+    REEL_SCOPED;
+    reel_tensor *x = reel_full(REEL_F64, REEL_SHAPE(2, 2), 3);
+    for (int k = 0; k < 4; k++) {
+        way.view = k & 1;
+        way.call =
+            k & 2 ? reel_function_new(REEL_FN(body_of_way, NULL, 1, 1), REEL_OPTS(function, .call = true)) : NULL;
+        reel_function *f = reel_function_new(REEL_FN(gradient_of_way, NULL, 1, 1), NULL);
+        for (int run = 0; run < 3; run++) {
+            reel_tensor *out[1] = {NULL};
+            reel_tape *t = reel_tape_begin(NULL);
+            (void)reel_watch(t, REEL_LIST(x));
+            (void)(run ? reel_function_call(f, REEL_LIST(x), out)
+                       : reel_invoke(REEL_FN(gradient_of_way, NULL, 1, 1), REEL_LIST(x), out));
+            TAP_CLOSE(reel_item(reel_sum(reel_grad1(t, reel_sum(out[0]), x))), way.view ? 12 : 36, 0, 0,
+                      "%s, %s, run %d", way.call ? "a call" : "a checkpoint", way.view ? "a view" : "a square", run);
+        }
+        reel_function_free(f);
+        reel_function_free(way.call);
+    }
+    CLEAN("custom gradients of gradients");
+}
+
+TAP_MAIN(test_gradients, test_results, test_custom, test_operand_and_around, test_custom_again)

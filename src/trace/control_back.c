@@ -185,6 +185,14 @@ static bool is_shape(const joint *j, int32_t v)
     return j->use[v] == REEL_NEED_SHAPE && reel_shape_known_(&j->g->values[v].type.shape);
 }
 
+/* Of a call with a gradient of its own, which a copy would not have. */
+static bool is_summarized(const joint *j, size_t i)
+{
+    for (size_t k = 0; k < j->g->n_summaries; k++)
+        if (j->g->summaries[k].begin <= (int32_t)i && (int32_t)i < j->g->summaries[k].end) return true;
+    return false;
+}
+
 /* False: it cannot stand in another graph. */
 static bool mark_node(joint *j, size_t i)
 {
@@ -199,6 +207,7 @@ static bool mark_node(joint *j, size_t i)
     if (n->kind == REEL_NODE_VAR) return false;
     if (!is_made_again(j, i) && value) return !shape;
     if (n->op && n->op->flags & (REEL_OPF_EFFECT | REEL_OPF_RANDOM | REEL_OPF_DYNAMIC)) return false;
+    if (n->kind == REEL_NODE_OP && is_summarized(j, i)) return false;
     j->copied[i] = true;
     for (int k = 0; k < n->n_in; k++)
         j->use[j->g->ins[n->first_in + k]] |=

@@ -70,8 +70,15 @@ static bool all_there(const reel_graph *g, const reel_summary *s, reel_tensor *c
     return true;
 }
 
-/* The call as it was made, to those tapes. */
-static int tell(const reel_graph *g, const reel_summary *s, reel_tensor *const *tensors, const reel_hush *tapes)
+static bool any_given(const reel_graph *g, const reel_summary *s, reel_tensor *const *tensors)
+{
+    for (int k = s->n_in; k < s->n_in + s->n_out; k++)
+        if (tensors[g->ins[s->first + k]]) return true;
+    return false;
+}
+
+/* The call as it was made, to tapes, and to a trace that has heard its ops: its nodes may be differentiated, too. */
+static int tell(const reel_graph *g, const reel_summary *s, reel_tensor *const *tensors, bool traces)
 {
     reel_rec *arg[REEL_MAX_IN], *in[REEL_MAX_IN], *out[REEL_MAX_OUT];
     for (int k = 0; k < s->n_in; k++) {
@@ -88,7 +95,8 @@ static int tell(const reel_graph *g, const reel_summary *s, reel_tensor *const *
                             .in = in,
                             .out = out};
     int rc = 0;
-    for (int i = 0; i < tapes->n && !rc; i++) rc = tapes->l[i]->hear(tapes->l[i], &call);
+    for (reel_listener *l = reel_ctx_()->listeners; l && !rc; l = l->next)
+        if (!l->paused && (traces || !reel_is_capture_(l))) rc = l->hear(l, &call);
     return rc;
 }
 
@@ -99,10 +107,15 @@ static int rerun_summary(const reel_graph *g, const reel_summary *s, const uint8
     reel_hush tapes = {.n = 0};
     for (reel_listener *l = reel_ctx_()->listeners; l; l = l->next)
         if (!l->paused && !reel_is_capture_(l) && tapes.n < REEL_HUSH_MAX) tapes.l[tapes.n++] = l;
+    const bool traces = !any_given(g, s, tensors);
+    int rc = reel_listeners_region_(true);
+    if (rc) return rc;
     for (int i = 0; i < tapes.n; i++) tapes.l[i]->paused = true;
-    const int rc = rerun_range(g, (size_t)s->begin, (size_t)s->end, need, tensors, again);
+    rc = rerun_range(g, (size_t)s->begin, (size_t)s->end, need, tensors, again);
     for (int i = 0; i < tapes.n; i++) tapes.l[i]->paused = false;
-    return rc || !all_there(g, s, tensors) ? rc : tell(g, s, tensors, &tapes);
+    if (!rc && all_there(g, s, tensors)) rc = tell(g, s, tensors, traces);
+    (void)reel_listeners_region_(false);
+    return rc;
 }
 
 static int rerun_all(const reel_graph *g, const uint8_t *need, reel_tensor **tensors, reel_redraw *again)
