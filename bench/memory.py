@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Memory of the six training steps, and the time until they are compiled, beside PyTorch's: memory.py BUILD [PYTHON] [ROUNDS]. Every figure
 is of a fresh process; ours and theirs in turn; medians. Memory: what ru_maxrss grows by from a process that has run a product (and,
-theirs, an optimizer) to the tenth step: weights, state, activations, and whatever the library keeps."""
+theirs, an optimizer) to the tenth step: weights, state, activations, and whatever the library keeps. `./dev bench --peers` asks it, too."""
 import json
 import os
 import pathlib
@@ -18,12 +18,8 @@ def ask(command):
     return json.loads(out.strip().splitlines()[-1])
 
 
-def main():
-    build = pathlib.Path(sys.argv[1]).resolve()
-    python = sys.argv[2] if len(sys.argv) > 2 else None
-    rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
-    print(f"load {os.getloadavg()[0]:.1f}, {rounds} rounds")
-    print(f"{'model':10} {'ours MB':>9} {'handed out':>10} {'eager MB':>9} {'ratio':>6} {'ready ms':>9} {'compile s':>9} {'ratio':>7}")
+def rows(build, python, rounds):
+    """A model each: MB and seconds; without Python only ours."""
     for model in MODELS:
         got = {"reel": [], "eager": [], "compile": []}
         for _ in range(rounds):
@@ -36,9 +32,33 @@ def main():
         def of(who, what):
             return statistics.median(x[what] for x in got[who]) if got[who] else float("nan")
 
-        ours, theirs, ready, compiled = of("reel", "resident"), of("eager", "resident"), of("reel", "ready"), of("compile", "ready")
-        print(f"{model:10} {ours / 1e6:9.2f} {of('reel', 'peak') / 1e6:10.2f} {theirs / 1e6:9.2f} {ours / theirs:6.2f} {1e3 * ready:9.2f}"
-              f" {compiled:9.2f} {ready / compiled:7.4f}", flush=True)
+        yield {"model": model, "ours": of("reel", "resident") / 1e6, "handed_out": of("reel", "peak") / 1e6, "eager": of("eager", "resident") / 1e6,
+               "ready": of("reel", "ready"), "compile": of("compile", "ready")}
 
 
-main()
+def show(r):
+    return (f"{r['model']:10} {r['ours']:9.2f} MB, torch {r['eager']:9.2f} MB: {r['ours'] / r['eager']:.2f} (target 0.8); ready after"
+            f" {1e3 * r['ready']:8.2f} ms, torch.compile {r['compile']:7.2f} s: {r['ready'] / r['compile']:.4f} (target 0.1)")
+
+
+def table(measured, names):
+    lines = ["| training step | memory, MB | PyTorch eager | ratio | target | until traced and compiled | `torch.compile` | ratio | target |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for r in measured:
+        memory, ready = r["ours"] / r["eager"], r["ready"] / r["compile"]
+        lines.append(f"| {names[r['model']]} | {r['ours']:.1f} | {r['eager']:.1f} | {memory:.2f} | <= 0.8 {'met' if memory <= 0.8 else 'missed'} |"
+                     f" {1e3 * r['ready']:.1f} ms | {r['compile']:.1f} s | {ready:.4f} | <= 0.1 {'met' if ready <= 0.1 else 'missed'} |")
+    return lines
+
+
+def main():
+    build = pathlib.Path(sys.argv[1]).resolve()
+    python = sys.argv[2] if len(sys.argv) > 2 else None
+    rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+    print(f"load {os.getloadavg()[0]:.1f}, {rounds} rounds")
+    for r in rows(build, python, rounds):
+        print(show(r) + f"; handed out {r['handed_out']:.2f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

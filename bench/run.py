@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 
-from rows import QUICK, ROWS
+import memory
+from rows import QUICK, ROWS, STEPS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -201,7 +202,10 @@ def main():
         process.end()
     if args.peers and not args.rows and not args.quick:
         record = {"date": datetime.date.today().isoformat(), "machine": cpu(), "cores": len(os.sched_getaffinity(0)), "system": platform.platform(),
-                  "versions": versions, "rounds": args.rounds, "rows": results}
+                  "versions": versions, "rounds": args.rounds, "rows": results, "memory": []}
+        for r in memory.rows(build, args.venv.resolve() / "bin/python", args.rounds):
+            print(memory.show(r), flush=True)
+            record["memory"].append(r)
         (ROOT / "bench/results.json").write_text(json.dumps(record, indent=1) + "\n")
         print("==> bench/results.json written")
         if args.readme:
@@ -211,7 +215,8 @@ def main():
             head, rest = text.split(begin)
             tail = rest.split(end)[1]
             note = f"{record['machine']}, {record['cores']} cores, {record['date']}; PyTorch {versions.get('torch')}, JAX {versions.get('jax')}."
-            readme.write_text(head + begin + "\n" + "\n".join(table(results)) + "\n\n" + note + "\n" + end + tail)
+            readme.write_text(head + begin + "\n" + "\n".join(table(results)) + "\n\n"
+                              + "\n".join(memory.table(record["memory"], {name: shown for name, shown, _ in STEPS})) + "\n\n" + note + "\n" + end + tail)
             print("==> README.md: table written")
     return 1 if absent else 0
 
