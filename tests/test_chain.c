@@ -12,15 +12,13 @@
 
 enum { N = 3 * REEL_CHAIN_BLOCK + 11 };
 static const int op_of[REEL_N_CHAIN] = {
-#define EW_GROUP EW_ARITH
-#define UNARY(name, ...) [REEL_CHAIN_##name] = REEL_OP_##name,
-#define BINARY(name, ...) [REEL_CHAIN_##name] = REEL_OP_##name,
-#define TERNARY(...)
-#include "ops/elementwise.def"
-#undef UNARY
-#undef BINARY
-#undef TERNARY
-#undef EW_GROUP
+#define ONE(name, formula) [REEL_CHAIN_##name] = REEL_OP_##name,
+#define TWO(name, formula) [REEL_CHAIN_##name] = REEL_OP_##name,
+#define THREE(name, formula) [REEL_CHAIN_##name] = REEL_OP_##name,
+#include "kernels/chain_ops.def"
+#undef ONE
+#undef TWO
+#undef THREE
 };
 static const reel_attr_scalars attr = {{0.25, 0.75, 1.5, 0.5}};
 static float given[3][N];
@@ -44,26 +42,45 @@ static float value(int often)
     return x;
 }
 
-static void part(reel_fused *f, int op, int a, int b, int out)
+/* Comparisons and tests stand between arithmetic and where. */
+static bool is_bool(int op)
+{
+    int k = 0;
+    while (k < REEL_N_CHAIN && op_of[k] != op) k++;
+    return k >= REEL_CHAIN_equal && k < REEL_CHAIN_where;
+}
+
+static void part3(reel_fused *f, int op, const int in[3], int out)
 {
     reel_fused_part *p = &f->part[f->n_parts++];
-    *p = (reel_fused_part){.op = &reel_rows_[op], .attr = &attr, .in = {(int16_t)a, (int16_t)b}, .out = (int16_t)out};
+    *p = (reel_fused_part){.op = &reel_rows_[op], .attr = &attr, .out = (int16_t)out};
     p->n_in = p->op->n_in;
-    p->in_dtype[0] = p->in_dtype[1] = p->out_dtype = REEL_F32;
+    for (int j = 0; j < p->n_in; j++) {
+        p->in[j] = (int16_t)in[j];
+        p->in_dtype[j] = op == REEL_OP_where && j == 0 ? REEL_BOOL : REEL_F32;
+    }
+    p->out_dtype = is_bool(op) ? REEL_BOOL : REEL_F32;
+}
+
+static void part(reel_fused *f, int op, int a, int b, int out)
+{
+    part3(f, op, (int[]){a, b, 0}, out);
 }
 
 /* What the parts' own loops make of the operands, one part after the other over all elements. */
 static void one_by_one(const reel_fused *f, float *const at[], int64_t n)
 {
+    static float numbers[N];
+    for (int i = 0; i < n; i++) numbers[i] = *at[f->n_in];
     for (int i = 0; i < f->n_parts; i++) {
         const reel_fused_part *p = &f->part[i];
-        void *arg[3];
-        uint8_t step[2];
+        void *arg[4];
+        uint8_t step[3];
         reel_loop_op op;
         if (reel_loop_op_(&op, p)) return;
         for (int j = 0; j < p->n_in; j++) {
-            arg[j] = at[p->in[j]];
-            step[j] = p->in[j] != f->n_in; /* the number */
+            step[j] = p->in[j] != f->n_in || !op.spread;
+            arg[j] = p->in[j] == f->n_in ? numbers : at[p->in[j]];
         }
         arg[p->n_in] = at[p->out];
         op.fn(arg, step, n, &op.extra);
@@ -92,35 +109,40 @@ static bool agrees(const reel_fused *f, int64_t n, bool over)
     return memcmp(want, got, (size_t)n * sizeof *got) == 0 && got[n] == 77;
 }
 
-/* op in the middle of a chain. */
-static reel_fused around(int op, int a, int b)
+/* op in the middle of a chain, in bools with where. */
+static reel_fused around(int op, const int in[3])
 {
-    reel_fused f = {.n_in = 2, .n_numbers = 1, .n_out = 1, .n_operands = 6};
+    reel_fused f = {.n_in = 2, .n_numbers = 1, .n_out = 1, .n_operands = 8};
     part(&f, REEL_OP_mul, 0, 1, 4);
-    part(&f, op, a, b, 5);
-    part(&f, REEL_OP_sub, 0, 5, 3);
+    if (op == REEL_OP_where) part(&f, REEL_OP_less_equal, 4, 1, 6);
+    part3(&f, op, op == REEL_OP_where ? (int[]){6, in[0], in[1]} : in, 5);
+    if (is_bool(op)) part3(&f, REEL_OP_where, (int[]){5, in[1], 4}, 7);
+    part(&f, REEL_OP_sub, 0, is_bool(op) ? 7 : 5, 3);
     return f;
 }
 
 static void test_ops(void)
 {
-    static const int ways[][2] = {{4, 1}, {1, 4}, {4, 2}, {2, 4}, {4, 4}, {0, 1}, {2, 1}, {1, 2}};
+    static const int ways[][3] = {{4, 1, 0}, {1, 4, 0}, {4, 2, 1}, {2, 4, 1}, {4, 4, 1}, {0, 1, 2},
+                                  {2, 1, 0}, {1, 2, 4}, {1, 0, 4}, {0, 2, 2}, {4, 1, 4}};
     static const int64_t sizes[] = {N, 3 * REEL_CHAIN_BLOCK, 5};
     int bad = 0, n = 0;
     for (int often = 3; often <= 3000; often *= 10)
         for (int op = 0; op < REEL_N_CHAIN; op++)
-            for (int k = 0; k < 8; k++) {
-                const reel_fused f = around(op_of[op], ways[k][0], ways[k][1]);
+            for (int k = 0; k < 11; k++) {
+                const reel_fused f = around(op_of[op], ways[k]);
                 for (int j = 0; j < 3; j++)
                     for (int i = 0; i < N; i++) given[j][i] = value(often);
                 if (k && reel_rows_[op_of[op]].n_in == 1) break;
                 n++;
+                if (op_of[op] != REEL_OP_copysign && reel_chain_end_(&f, 0) != f.n_parts - 1 && !bad++)
+                    TAP_NOTE("%s is in no chain", reel_rows_[op_of[op]].name);
                 for (int j = 0; j < 6; j++)
                     if (!agrees(&f, sizes[j / 2], j % 2) && !bad++)
-                        TAP_NOTE("%s of operands %d and %d differs", reel_rows_[op_of[op]].name, ways[k][0],
-                                 ways[k][1]);
+                        TAP_NOTE("%s of operands %d, %d and %d differs", reel_rows_[op_of[op]].name, ways[k][0],
+                                 ways[k][1], ways[k][2]);
             }
-    TAP_OK(!bad && n > 400, "%d ops and ways have the bits of their own loops", n);
+    TAP_OK(!bad && n > 800, "%d ops and ways have the bits of their own loops", n);
 }
 
 /* The chain's end has no NaN where what it keeps has one, whose sign is read behind it. */
@@ -150,20 +172,25 @@ static int end_of(reel_fused f)
 
 static void test_ends(void)
 {
-    reel_fused f = around(REEL_OP_add, 4, 2);
+    reel_fused f = around(REEL_OP_add, (int[]){4, 2, 0});
     TAP_OK(end_of(f) == 2, "three light ops are one");
     f.part[1].op = &reel_rows_[REEL_OP_copysign];
     TAP_OK(end_of(f) == 0, "what makes a number of a NaN's sign stays apart");
     f.part[1].op = &reel_rows_[REEL_OP_pow];
     TAP_OK(end_of(f) == 0, "so does what is not light");
-    f = around(REEL_OP_add, 2, 2);
+    f = around(REEL_OP_add, (int[]){2, 2, 0});
     TAP_OK(end_of(f) == 0, "and what is one element");
-    f = around(REEL_OP_add, 4, 2);
+    f = around(REEL_OP_add, (int[]){4, 2, 0});
     f.part[1].in_dtype[0] = REEL_F64;
     TAP_OK(end_of(f) == 0, "and another dtype");
-    f = around(REEL_OP_add, 4, 2);
+    f = around(REEL_OP_add, (int[]){4, 2, 0});
     f.n_out = 2; /* 3 and 4: may lie over input 0, which a chain that gives up wants again */
     TAP_OK(end_of(f) == 0, "a chain ends where it writes an output");
+    f = around(REEL_OP_less, (int[]){4, 1, 0});
+    TAP_OK(end_of(f) == 3, "a comparison is in it with its where");
+    part3(&f, REEL_OP_where, (int[]){5, 0, 1}, 3);
+    f.part[4].in_dtype[1] = f.part[4].in_dtype[2] = f.part[4].out_dtype = REEL_F64;
+    TAP_OK(end_of(f) == 0, "but not where somebody else reads its bool");
 }
 
 /* ---- whole groups ------------------------------------------------------------------------------------------------ */
@@ -186,10 +213,11 @@ static int random_group(void *self, reel_tensor *const in[], reel_tensor *out[])
     reel_tensor *have[48] = {in[0], in[1], in[2]};
     int n = 3;
     state = r->seed;
+    reel_tensor *mask = reel_less(in[0], in[1]);
     for (int i = 0; i < r->length; i++) {
         reel_tensor *a = have[next() % 3 ? n - 1 : (int)(next() % (uint64_t)n)], *b = have[next() % (uint64_t)n];
         if (next() % 4 == 0) b = reel_num((double)(next() % 7) / 2 - 1);
-        switch (next() % 21) {
+        switch (next() % 25) {
         case 0: a = reel_neg(a); break;
         case 1: a = reel_abs(a); break;
         case 2: a = reel_square(a); break;
@@ -210,6 +238,10 @@ static int random_group(void *self, reel_tensor *const in[], reel_tensor *out[])
         case 17: a = reel_mul(reel_mean_axes(a, REEL_AXES(-1), true), a); break;
         case 18: a = reel_sub(reel_sum_axes(reel_square(a), REEL_AXES(-1), true), a); break;
         case 19: a = reel_div(a, reel_min_axes(a, REEL_AXES(-1), true)); break;
+        case 20: a = reel_lerp(a, b, have[1]); break;
+        case 21: a = reel_where(reel_less(a, b), b, reel_abs(a)); break;
+        case 22: a = reel_where(mask, a, b); break;
+        case 23: a = reel_where(mask = reel_isfinite(a), a, reel_num(2)); break;
         default: a = reel_clip(reel_mul(a, reel_num(0.25)), -9, 9); break;
         }
         have[n++] = a;

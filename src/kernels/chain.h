@@ -16,29 +16,28 @@ typedef struct reel_stage {
     reel_stage_fn *fn;
     float *p;          /* what it reads beside the registers, or where it writes */
     const void *extra; /* its op's attributes, as for loops */
+    bool block; /* p of a third operand, which stands in a stage of its own: is it a block, or one element for all? */
 } reel_stage;
 /* Elements [at, at + block) of all operands. true: given up, nothing that is seen outside has been stored. */
 typedef bool reel_chain_fn(const reel_stage *s, int64_t at);
 
 /* Functions in pairs: [0] reads one element for all, [1] a block. */
 typedef reel_stage_fn *const reel_stage_pair[2];
-#define EW_GROUP EW_ARITH
-#define UNARY(name, ...) REEL_CHAIN_##name,
-#define BINARY(name, ...) REEL_CHAIN_##name,
-#define TERNARY(...)
+#define ONE(name, formula) REEL_CHAIN_##name,
+#define TWO(name, formula) REEL_CHAIN_##name,
+#define THREE(name, formula) REEL_CHAIN_##name,
 typedef enum reel_chain_op {
-#include "ops/elementwise.def"
+#include "kernels/chain_ops.def"
     REEL_N_CHAIN
 } reel_chain_op;
-#undef UNARY
-#undef BINARY
-#undef TERNARY
-#undef EW_GROUP
+#undef ONE
+#undef TWO
+#undef THREE
 typedef struct reel_chain_table {
     int block;
     reel_chain_fn *begin[2]; /* stage 0 is theirs: loads */
     reel_stage_pair load;
-    reel_stage_pair op[REEL_N_CHAIN][2];  /* [1]: the registers are the second operand */
+    reel_stage_pair op[REEL_N_CHAIN][3];  /* by the operand that the registers are */
     reel_stage_fn *store, *keep, *finish; /* keep: looks for NaN; finish: that, and is the last stage */
 } reel_chain_table;
 REEL_DECLARE_LEVELS(reel_chain_table, reel_chain_table);
@@ -65,7 +64,7 @@ typedef struct reel_link {
     const void *extra;
     uint8_t reg;
 } reel_link;
-enum { REEL_CHAIN_LINKS = 3 * REEL_FUSED_PARTS };
+enum { REEL_CHAIN_LINKS = 4 * REEL_FUSED_PARTS };
 /* In a plan's lists. n_parts 1: one part with its own loop, no chain. */
 typedef struct reel_chain {
     uint8_t part, n_parts, link, n_links;
@@ -73,7 +72,7 @@ typedef struct reel_chain {
 
 /* The last part of the longest chain that begins with this part; first: there is none. Nothing but the last part of a chain
    writes an output of the group, as that may lie over an input which the chain wants again when it gives up. In a group by rows all parts
-   of a chain are of the whole. */
+   of a chain are of the whole. A bool is read by nobody else: its memory has the room of f32 for that, and the stages keep it as such. */
 int reel_chain_end_(const reel_fused *f, int first);
 /* Has the value of a chain's part to be in memory (besides that of the last)? *kept: it is read behind the chain. */
 bool reel_chain_stores_(const reel_fused *f, int part, int last, bool *kept);

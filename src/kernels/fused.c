@@ -168,16 +168,26 @@ static void widen_numbers(registers *r)
         }
 }
 
-/* Temporaries that unit i, or its chain, is the last to read are free: those of the result's size for the result, too. */
+/* Temporaries that unit i is the last to read are free: those of the result's size for the result, too. */
 static void free_read(registers *r, int i, bool same_size)
 {
     const reel_unit *u = &r->unit[i];
     for (int j = 0; j < u->n_in; j++) {
         const int reg = r->reg[u->in[j]];
         const bool same = reel_dtype_bytes_[u->in_dtype[j]] == reel_dtype_bytes_[u->out_dtype];
-        if (reg >= r->first_temp && r->last[u->in[j]] == r->end[i] && same == same_size)
-            r->busy[reg - r->first_temp] = false;
+        if (reg >= r->first_temp && r->last[u->in[j]] == i && same == same_size) r->busy[reg - r->first_temp] = false;
     }
+}
+
+/* Those that the chain is the last to read: bools when its result has a place, as a loop that writes f32 over them would find some gone. */
+static void free_chained(registers *r, int first, int last, reel_dtype dtype)
+{
+    for (int i = first; i <= last; i++)
+        for (int j = 0; j < r->unit[i].n_in; j++) {
+            const int operand = r->unit[i].in[j], reg = r->reg[operand];
+            if (r->unit[i].in_dtype[j] == dtype && reg >= r->first_temp && r->last[operand] == last)
+                r->busy[reg - r->first_temp] = false;
+        }
 }
 
 static bool is_inside(const reel_fused *f, int operand)
@@ -218,6 +228,7 @@ static void place_chain(registers *r, int first, int last)
 {
     const reel_fused *f = r->f;
     program *p = r->p;
+    if (p->unit < (int)sizeof(float)) p->unit = sizeof(float);
     reel_chain c = {(uint8_t)p->n_parts, (uint8_t)(last - first + 1), (uint8_t)p->n_links, 0};
     for (int i = first; i < last; i++) {
         bool kept;
@@ -226,12 +237,13 @@ static void place_chain(registers *r, int first, int last)
         else
             r->reg[f->part[i].out] = (int16_t)(f->n_in + f->n_out + f->n_numbers + i - first);
     }
-    for (int i = first; i <= last; i++) free_read(r, i, true);
+    free_chained(r, first, last, REEL_F32);
     if (is_inside(f, f->part[last].out)) result_temp(r, last);
     for (int i = first; i <= last; i++) add_part(r, i);
     c.n_links = (uint8_t)reel_chain_links_(f, first, last, r->reg, p->op, p->link + p->n_links);
     p->n_links += c.n_links;
     p->chain[p->n_chains++] = c;
+    free_chained(r, first, last, REEL_BOOL);
 }
 
 /* ---- the kernel -------------------------------------------------------------------------------------- */

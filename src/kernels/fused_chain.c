@@ -1,19 +1,16 @@
 /* fused_chain.c: which parts of a fused group go through registers together, by which stages (see chain.h), and their run. */
 #include "kernels/chain.h"
-#include "kernels/cpu_table.h"
-#include "kernels/kernels.h"
 
 /* By op: its number in chains and one more; 0: it has none. */
-#define EW_GROUP EW_ARITH
-#define UNARY(name, ...) [REEL_OP_##name] = REEL_CHAIN_##name + 1,
-#define BINARY(name, ...) [REEL_OP_##name] = REEL_CHAIN_##name + 1,
-#define TERNARY(...)
+#define ONE(name, formula) [REEL_OP_##name] = REEL_CHAIN_##name + 1,
+#define TWO(name, formula) [REEL_OP_##name] = REEL_CHAIN_##name + 1,
+#define THREE(name, formula) [REEL_OP_##name] = REEL_CHAIN_##name + 1,
 static const uint8_t number_of[REEL_N_OPS] = {
-#include "ops/elementwise.def"
+#include "kernels/chain_ops.def"
 };
-#undef UNARY
-#undef BINARY
-#undef TERNARY
+#undef ONE
+#undef TWO
+#undef THREE
 
 /* One a row? Numbers are not. */
 static bool is_row(const reel_fused *f, int operand)
@@ -32,22 +29,6 @@ static bool is_output(const reel_fused *f, int operand)
     return operand >= f->n_in + f->n_numbers && operand < f->n_in + f->n_numbers + f->n_out;
 }
 
-/* A light f32 op of something that is not one element. copysign gives a number the sign of a NaN. */
-static bool chains(const reel_fused *f, const reel_fused_part *part)
-{
-    return reel_kernel_(&reel_cpu_device_, part->op) == &reel_k_elementwise_ && part->in_dtype[0] == REEL_F32 &&
-           number_of[part->op->id] && part->op->id != REEL_OP_copysign &&
-           !(is_one(f, part->in[0]) && is_one(f, part->in[part->n_in - 1]));
-}
-
-int reel_chain_end_(const reel_fused *f, int first)
-{
-    int last = first;
-    if (!chains(f, &f->part[first])) return first;
-    while (!is_output(f, f->part[last].out) && last + 1 < f->n_parts && chains(f, &f->part[last + 1])) last++;
-    return last;
-}
-
 /* How often part reads the operand. */
 static int reads(const reel_fused_part *part, int operand)
 {
@@ -56,11 +37,64 @@ static int reads(const reel_fused_part *part, int operand)
     return n;
 }
 
+static bool is_read(const reel_fused *f, int operand, int first, int end)
+{
+    for (int i = first; i < end; i++)
+        if (reads(&f->part[i], operand)) return true;
+    return false;
+}
+
+/* f32, or a bool of parts [first, i). */
+static bool has_stage_for(const reel_fused *f, int first, int i, int j)
+{
+    const reel_fused_part *part = &f->part[i];
+    if (part->in_dtype[j] == REEL_F32) return true;
+    for (int k = first; k < i && part->op->id == REEL_OP_where && j == 0; k++)
+        if (f->part[k].out == part->in[j]) return true;
+    return false;
+}
+
+/* A light op of f32, of something that is not one element, in a chain with parts [first, i). copysign gives a number the sign of a
+   NaN; loops of three operands have none that is one a row, but where's. */
+static bool chains(const reel_fused *f, int first, int i)
+{
+    const reel_fused_part *part = &f->part[i];
+    const bool where = part->op->id == REEL_OP_where;
+    int ones = 0, rows = 0;
+    if (part->reduces || !number_of[part->op->id] || part->op->id == REEL_OP_copysign) return false;
+    for (int j = 0; j < part->n_in; j++) {
+        if (!has_stage_for(f, first, i, j)) return false;
+        ones += is_one(f, part->in[j]);
+        rows += is_row(f, part->in[j]);
+    }
+    return ones < part->n_in && (part->n_in < 3 || where || !rows);
+}
+
+/* Parts [first, last] without those from the first bool on that is read by others. */
+static int without_bools(const reel_fused *f, int first, int last)
+{
+    for (int i = first; i <= last; i++) {
+        const reel_fused_part *part = &f->part[i];
+        if (part->out_dtype != REEL_F32 && (is_output(f, part->out) || is_read(f, part->out, last + 1, f->n_parts)))
+            return i > first ? without_bools(f, first, i - 1) : first;
+    }
+    return last;
+}
+
+int reel_chain_end_(const reel_fused *f, int first)
+{
+    int last = first;
+    if (!chains(f, first, first)) return first;
+    while (!is_output(f, f->part[last].out) && last + 1 < f->n_parts && chains(f, first, last + 1)) last++;
+    last = without_bools(f, first, last);
+    return f->part[last].out_dtype == REEL_F32 ? last : first;
+}
+
 bool reel_chain_stores_(const reel_fused *f, int part, int last, bool *kept)
 {
     const int made = f->part[part].out;
     *kept = false;
-    bool stores = reads(&f->part[part + 1], made) == 2;
+    bool stores = reads(&f->part[part + 1], made) > 1;
     for (int i = part + 2; i < f->n_parts; i++) {
         const bool reader = reads(&f->part[i], made) > 0;
         stores = stores || reader;
@@ -72,11 +106,12 @@ bool reel_chain_stores_(const reel_fused *f, int part, int last, bool *kept)
 bool reel_chain_by_row_(const reel_fused *f, int first, int last)
 {
     for (int i = first; i <= last; i++)
-        if (is_row(f, f->part[i].in[0]) || is_row(f, f->part[i].in[f->part[i].n_in - 1])) return true;
+        for (int j = 0; j < f->part[i].n_in; j++)
+            if (is_row(f, f->part[i].in[j])) return true;
     return false;
 }
 
-static reel_link link_of(reel_stage_pair fn, const void *extra, int reg)
+static reel_link link_of(reel_stage_fn *const *fn, const void *extra, int reg)
 {
     return (reel_link){{fn[0], fn[1]}, extra, (uint8_t)reg};
 }
@@ -86,12 +121,17 @@ static int do_part(const reel_fused *f, const reel_fused_part *part, int made, c
                    const reel_loop_op *op, reel_link *link)
 {
     const reel_chain_table *t = REEL_PICK(reel_chain_table);
-    const int a = part->in[0], b = part->in[part->n_in - 1];
-    const bool from = a != made && (b == made || is_one(f, a)); /* the registers are, or get, b */
-    const int first = from ? b : a, other = from ? a : b;
-    int n = 0;
-    if (first != made) link[n++] = link_of(t->load, NULL, reg[first]);
-    link[n++] = link_of(t->op[number_of[part->op->id] - 1][from], &op->extra, part->n_in == 1 ? 0 : reg[other]);
+    int held = 0, n = 0; /* the operand that the registers are, or get */
+    while (held < part->n_in && part->in[held] != made) held++;
+    if (held == part->n_in) {
+        for (held = 0; is_one(f, part->in[held]);) held++;
+        link[n++] = link_of(t->load, NULL, reg[part->in[held]]);
+    }
+    reel_stage_fn *const *fn = t->op[number_of[part->op->id] - 1][held];
+    const int at = n;
+    for (int j = 0; j < part->n_in; j++)
+        if (j != held) link[n++] = link_of(fn, &op->extra, reg[part->in[j]]);
+    if (n == at) link[n++] = link_of(fn, &op->extra, 0);
     return n;
 }
 
@@ -145,7 +185,7 @@ void reel_chain_run_(const reel_chain *c, const reel_own *part, const reel_link 
         for (int k = 0; k < c->n_links && n >= t->block; k++) {
             const reel_link *l = &link[c->link + k];
             const reel_spot *r = &reg[l->reg];
-            stage[k] = (reel_stage){l->fn[r->step], (float *)(void *)(r->at + row * r->row), l->extra};
+            stage[k] = (reel_stage){l->fn[r->step], (float *)(void *)(r->at + row * r->row), l->extra, r->step};
         }
         for (; at + t->block <= n; at += t->block)
             if (begin(stage, at)) run_apart(c, part, reg, row, at, t->block);

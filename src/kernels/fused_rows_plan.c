@@ -214,6 +214,24 @@ static int end_of_chain(const compiler *c, int i)
     return by_row && c->p->cols < 2 * REEL_PICK(reel_chain_table)->block ? i : last;
 }
 
+/* Operand j of part i in a chain: numbers are spread for loops that do not do it. */
+static int16_t chained(const compiler *c, int i, int j)
+{
+    const int operand = c->unit[i].in[j];
+    const bool wide = !c->unit[i].op.spread && kind_of(c->f, operand) == OF_ONE;
+    return wide ? c->wide[operand - c->f->n_in][true] : c->reg[operand];
+}
+
+/* Temporaries that parts [first, last] are the last to read are free: bools when the chain's result has a place, as a loop that writes f32 over
+   them would find some gone. */
+static void free_chained(compiler *c, int first, int last, reel_dtype dtype)
+{
+    for (int i = first; i <= last; i++)
+        for (int j = 0; j < c->unit[i].n_in; j++)
+            if (c->unit[i].in_dtype[j] == dtype && c->last[c->unit[i].in[j]] <= last)
+                free_temp(c, c->reg[c->unit[i].in[j]]);
+}
+
 /* What a chain stores before its end has temporaries that hold nothing that it reads, for it may give up and begin again. */
 static void chain(compiler *c, int first, int last)
 {
@@ -227,13 +245,11 @@ static void chain(compiler *c, int first, int last)
         if (!stores) p->r[k].slot = (int16_t)(i - first);
         c->reg[f->part[i].out] = k;
     }
-    for (int i = first; i <= last; i++)
-        for (int j = 0; j < f->part[i].n_in; j++)
-            if (c->last[f->part[i].in[j]] <= last) free_temp(c, c->reg[f->part[i].in[j]]);
+    free_chained(c, first, last, REEL_F32);
     if (c->reg[f->part[last].out] < 0) c->reg[f->part[last].out] = new_temp(c, OF_WHOLE, sizeof(float));
     for (int i = first; i <= last; i++) {
         reel_own *part = add_part(c, i);
-        for (int j = 0; j < part->n_in; j++) part->in[j] = (uint8_t)c->reg[f->part[i].in[j]];
+        for (int j = 0; j < part->n_in; j++) part->in[j] = (uint8_t)chained(c, i, j);
         part->out = (uint8_t)c->reg[f->part[i].out];
     }
     to.n_links = (uint8_t)reel_chain_links_(f, first, last, c->reg, p->op, p->link + p->n_links);
@@ -243,6 +259,7 @@ static void chain(compiler *c, int first, int last)
                         .out = (uint8_t)c->reg[f->part[last].out],
                         .by_row = reel_chain_by_row_(f, first, last)});
     p->chain[p->n_chains++] = to;
+    free_chained(c, first, last, REEL_BOOL);
 }
 
 static int reduction(compiler *c, int i)

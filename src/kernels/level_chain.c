@@ -1,4 +1,4 @@
-/* level_chain.c: the stages of chain.h for one ISA level: all unary and binary f32 ops of EW_ARITH. A stage takes its block from the vectors
+/* level_chain.c: the stages of chain.h for one ISA level: the ops of chain_ops.def. A stage takes its block from the vectors
    into an array and back; compilers keep that in the registers. */
 #include <math.h>
 #include <string.h>
@@ -110,44 +110,74 @@ STAGE(finish)
 }
 
 /* ---- the ops ------------------------------------------------------------------------------------------------ */
-#define EW_GROUP EW_ARITH
 #define T float
 #define V(f) reel_##f##_f32_
-#define PARAMETERS                    \
-    const double *const d = s->extra; \
+#define PARAMETERS                                                                    \
+    const double *const d = s->extra;                                                 \
+    const double d0 REEL_UNUSED = d[0], d1 REEL_UNUSED = d[1], d2 REEL_UNUSED = d[2]; \
     const T p0 REEL_UNUSED = (T)d[0], p1 REEL_UNUSED = (T)d[1], p2 REEL_UNUSED = (T)d[2], p3 REEL_UNUSED = (T)d[3]
 #define NOTHING
-#define ONE const T one = *s->p
+#define FOR_ALL const T one = *s->p
 #define SIDE_BY_SIDE const T *const p = s->p + at
-#define FORM(name, READ, X, Y, formula)       \
-    STAGE(name)                               \
-    {                                         \
-        T a[BLOCK];                           \
-        READ;                                 \
-        PARAMETERS;                           \
-        EACH(TO, a)                           \
-        for (int i = 0; i < BLOCK; i++) {     \
-            const T x = X, y REEL_UNUSED = Y; \
-            a[i] = (T)(formula);              \
-        }                                     \
-        EACH(FROM, a)                         \
-        NEXT;                                 \
+#define FORMULA(formula, X, Y, Z)                            \
+    for (int i = 0; i < BLOCK; i++) {                        \
+        const T x = X, y REEL_UNUSED = Y, z REEL_UNUSED = Z; \
+        a[i] = (T)(formula);                                 \
     }
-#define UNARY(name, dtypes, formula, integers) FORM(do_##name, NOTHING, a[i], 0, formula)
-#define BINARY(name, dtypes, formula, integers)           \
-    FORM(name##_one, ONE, a[i], one, formula)             \
+#define FORM(name, READ, X, Y, formula) \
+    STAGE(name)                         \
+    {                                   \
+        T a[BLOCK];                     \
+        READ;                           \
+        PARAMETERS;                     \
+        EACH(TO, a)                     \
+        FORMULA(formula, X, Y, 0)       \
+        EACH(FROM, a)                   \
+        NEXT;                           \
+    }
+/* The two operands b and c are this stage's and the next one's. */
+#define FORM3(name, X, Y, Z, formula)                                                     \
+    STAGE(name)                                                                           \
+    {                                                                                     \
+        T a[BLOCK], one[2][BLOCK];                                                        \
+        PARAMETERS;                                                                       \
+        const T *const b = block_of(s, at, one[0]), *const c = block_of(++s, at, one[1]); \
+        EACH(TO, a)                                                                       \
+        FORMULA(formula, X[i], Y[i], Z[i])                                                \
+        EACH(FROM, a)                                                                     \
+        NEXT;                                                                             \
+    }
+REEL_ALWAYS_INLINE const T *block_of(const reel_stage *s, int64_t at, T *one)
+{
+    if (s->block) return s->p + at;
+    for (int i = 0; i < BLOCK; i++) one[i] = *s->p;
+    return one;
+}
+
+#define ONE(name, formula) FORM(do_##name, NOTHING, a[i], 0, formula)
+#define TWO(name, formula)                                \
+    FORM(name##_one, FOR_ALL, a[i], one, formula)         \
     FORM(name##_block, SIDE_BY_SIDE, a[i], p[i], formula) \
-    FORM(one_##name, ONE, one, a[i], formula)             \
+    FORM(one_##name, FOR_ALL, one, a[i], formula)         \
     FORM(block_##name, SIDE_BY_SIDE, p[i], a[i], formula)
-#define TERNARY(...)
-#include "ops/elementwise.def"
-#undef UNARY
-#undef BINARY
+#define THREE(name, formula)               \
+    FORM3(first_##name, a, b, c, formula)  \
+    FORM3(second_##name, b, a, c, formula) \
+    FORM3(third_##name, b, c, a, formula)
+#include "kernels/chain_ops.def"
+#undef ONE
+#undef TWO
+#undef THREE
 
 #define AT(fn) (reel_stage_fn *)(fn)
-#define UNARY(name, ...) [REEL_CHAIN_##name] = {{AT(do_##name), AT(do_##name)}},
-#define BINARY(name, ...) \
+#define BOTH(fn)       \
+    {                  \
+        AT(fn), AT(fn) \
+    }
+#define ONE(name, formula) [REEL_CHAIN_##name] = {BOTH(do_##name)},
+#define TWO(name, formula) \
     [REEL_CHAIN_##name] = {{AT(name##_one), AT(name##_block)}, {AT(one_##name), AT(block_##name)}},
+#define THREE(name, formula) [REEL_CHAIN_##name] = {BOTH(first_##name), BOTH(second_##name), BOTH(third_##name)},
 extern const reel_chain_table REEL_LEVELED(reel_chain_table);
 const reel_chain_table REEL_LEVELED(reel_chain_table) = {.block = BLOCK,
                                                          .begin = {begin_one, begin_block},
@@ -156,5 +186,5 @@ const reel_chain_table REEL_LEVELED(reel_chain_table) = {.block = BLOCK,
                                                          .keep = AT(keep),
                                                          .finish = AT(finish),
                                                          .op = {
-#include "ops/elementwise.def"
+#include "kernels/chain_ops.def"
                                                          }};
