@@ -235,4 +235,5 @@ def main():
     sys.exit(bool(survived) and killed < 0.98 * len(chosen))
 
 
-main()
+if __name__ == "__main__":
+    main()
