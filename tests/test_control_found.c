@@ -330,4 +330,47 @@ static void test_custom_again(void)
     CLEAN("custom gradients of gradients");
 }
 
-TAP_MAIN(test_gradients, test_results, test_custom, test_operand_and_around, test_custom_again)
+static int gives_number(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self, (void)in;
+    out[0] = reel_num(2);
+    return reel_status();
+}
+static int as_it_is(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = in[0];
+    return reel_status();
+}
+
+/* A weak number through a checkpoint: a number like any other behind it, taped or not, and no gradient. */
+static void test_weak(void)
+{
+    REEL_SCOPED;
+    reel_tensor *x = reel_full(REEL_F32, REEL_SHAPE(3), 3), *half = reel_full(REEL_F16, REEL_SHAPE(3), 3);
+    reel_function *f = reel_function_new(REEL_FN(gives_number, NULL, 1, 1), NULL);
+    for (int run = 0; run < 6; run++) {
+        const bool taped = run % 2, custom = run >= 4;
+        reel_tensor *y[1] = {NULL}, *z[1] = {NULL};
+        reel_tape *t = taped ? reel_tape_begin(NULL) : NULL;
+        if (t) (void)reel_watch(t, REEL_LIST(x, half));
+        (void)reel_function_call(f, REEL_LIST(x), y);
+        if (custom)
+            (void)reel_custom_grad(REEL_FN(as_it_is, NULL, 1, 1), REEL_FN(pull, NULL, 3, 1), REEL_LIST(y[0]), z);
+        else
+            (void)reel_checkpoint(REEL_FN(as_it_is, NULL, 1, 1), REEL_LIST(y[0]), z);
+        reel_tensor *p = reel_mul(x, z[0]);
+        TAP_OK(reel_item(reel_sum(p)) == 18 && !reel_status(), "run %d: its value", run);
+        if (t)
+            TAP_OK(reel_item(reel_sum(reel_grad1(t, reel_sum(p), x))) == 6 && !reel_status(),
+                   "run %d: gradients beside it", run);
+        reel_error e;
+        reel_tensor *const odd = reel_mul(half, z[0]);
+        TAP_OK(!odd && reel_take_error(&e) == REEL_EDTYPE, "run %d: it is f32", run);
+        reel_tape_end(t);
+    }
+    CLEAN("weak numbers");
+    reel_function_free(f);
+}
+
+TAP_MAIN(test_gradients, test_results, test_custom, test_operand_and_around, test_custom_again, test_weak)

@@ -265,7 +265,7 @@ int reel_custom_grad_at(const char *site, reel_fn forward, reel_fn vjp, reel_lis
     reel_quiet q;
     if (!rc) rc = reel_quiet_begin_(site, fn, &q);
     if (rc) return rc;
-    const uint64_t first_id = reel_ctx_()->next_id;
+    const uint64_t first_id = q.n || reel_traced_() ? reel_ctx_()->next_id : 0;
     rc = reel_resolve_(site, fn, in, arg, value);
     if (rc) {
         reel_quiet_end_(&q);
@@ -273,7 +273,7 @@ int reel_custom_grad_at(const char *site, reel_fn forward, reel_fn vjp, reel_lis
     }
     rc = reel_listeners_region_(true);
     if (!rc) rc = reel_run_body_(site, fn, forward, in.t, out);
-    if (!rc && (q.n || reel_traced_())) rc = reel_make_fresh_(site, first_id, false, forward.n_out, out);
+    if (!rc) rc = reel_make_fresh_(site, first_id, false, forward.n_out, out);
     reel_quiet_end_(&q);
     for (int j = 0; !rc && j < forward.n_out; j++) made[j] = reel_rec_of_(out[j]);
     const custom_attr attr = {vjp};

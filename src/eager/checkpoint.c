@@ -102,6 +102,12 @@ static int check_cells(const reel_vjp_args *v, const reel_cells *cells)
     return 0;
 }
 
+/* Weak numbers have no gradients. */
+static bool is_wanted(const reel_vjp_args *v, reel_tensor *const in[], int n_given, int i)
+{
+    return v->need[i] && !(i < n_given && reel_rec_of_(in[i])->flags & REEL_R_NUM);
+}
+
 static int run_again(const reel_vjp_args *v, const checkpoint_attr *a, reel_tensor *const in[], reel_tensor *out[])
 {
     reel_generator *g = reel_generator_default();
@@ -127,7 +133,7 @@ static int backward_again(const reel_vjp_args *v, reel_tape *tape, reel_tensor *
         dys[n_y++] = v->dout[j];
     }
     for (int i = 0; i < v->n_in; i++) {
-        if (!v->need[i]) continue;
+        if (!is_wanted(v, in, n_given, i)) continue;
         const bool given = i < n_given, variable = given && a->shared->given[i] >= 0;
         v->total[i] = !given || (in[i] == v->in[i] && !variable);
         from[n_x] = v->total[i] ? v->sum[i] : NULL;
@@ -137,7 +143,7 @@ static int backward_again(const reel_vjp_args *v, reel_tape *tape, reel_tensor *
         reel_vjp_from_(v->site, tape, (reel_list){n_y, ys}, (reel_list){n_y, dys}, (reel_list){n_x, xs}, from, dxs);
     n_x = 0;
     for (int i = 0; i < v->n_in && !rc; i++) {
-        if (!v->need[i]) continue;
+        if (!is_wanted(v, in, n_given, i)) continue;
         const bool cell = i < n_given && reel_rec_of_(in[i])->flags & REEL_R_CELL; /* has a place of its own below */
         v->din[i] = cell ? NULL : dxs[n_x];
         n_x++;
@@ -161,7 +167,7 @@ static int checkpoint_vjp(const reel_vjp_args *v)
     reel_tape *tape = rc ? NULL : reel_tape_begin_at(v->site, NULL);
     if (!rc && !tape) rc = reel_status();
     for (int i = 0; i < n_given && !rc; i++)
-        if (v->need[i]) rc = reel_watch_at(v->site, tape, (reel_list){1, &in[i]});
+        if (is_wanted(v, in, n_given, i)) rc = reel_watch_at(v->site, tape, (reel_list){1, &in[i]});
     reel_tensor *out[REEL_MAX_OUT], **lists = rc ? NULL : reel_alloc_array_(3 * (size_t)v->n_in, sizeof *lists);
     if (!rc) rc = lists ? run_again(v, a, in, out) : REEL_ENOMEM;
     if (!rc) rc = backward_again(v, tape, in, out, lists);
@@ -245,12 +251,12 @@ static int run_unheard(const char *site, reel_quiet *q, checkpoint_attr *a, reel
     return rc;
 }
 
-/* Recorded like any other function, its outputs apart from what it was given. */
+/* Recorded like any other function, its outputs apart from what it was given; never weak numbers or variables, whoever listens. */
 static int run_heard(const char *site, reel_fn f, reel_list in, reel_tensor *out[], bool taped)
 {
-    const uint64_t first_id = reel_ctx_()->next_id;
+    const uint64_t first_id = taped ? reel_ctx_()->next_id : 0;
     int rc = reel_run_body_(site, fn, f, in.t, out);
-    if (!rc && taped) rc = reel_make_fresh_(site, first_id, true, f.n_out, out);
+    if (!rc) rc = reel_make_fresh_(site, first_id, true, f.n_out, out);
     for (int j = 0; rc && j < f.n_out; j++) out[j] = NULL;
     return rc;
 }
