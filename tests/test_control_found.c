@@ -373,4 +373,54 @@ static void test_weak(void)
     reel_function_free(f);
 }
 
-TAP_MAIN(test_gradients, test_results, test_custom, test_operand_and_around, test_custom_again, test_weak)
+static struct {
+    reel_generator *own;
+    int draws; /* 1: seeded in between, too */
+} drawing;
+static int masked(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    reel_tensor *m = reel_mul(reel_uniform(REEL_F64, REEL_SHAPE(5), 1, 2, drawing.own),
+                              reel_uniform(REEL_F64, REEL_SHAPE(5), 1, 2, NULL));
+    if (drawing.draws) (void)reel_generator_seed(drawing.own, 99);
+    out[0] = reel_mul(reel_mul(in[0], m), reel_uniform(REEL_F64, REEL_SHAPE(5), 1, 2, drawing.own));
+    return reel_status();
+}
+static int checkpoint_in_checkpoint(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    reel_tensor *y[1] = {NULL};
+    (void)reel_checkpoint(REEL_FN(masked, NULL, 1, 1),
+                          REEL_LIST(reel_mul(in[0], reel_uniform(REEL_F64, REEL_SHAPE(5), 1, 2, drawing.own))), y);
+    out[0] = y[0];
+    return reel_status();
+}
+
+/* What a checkpoint runs again draws what it drew, from whatever generator, and none of them moves on: y = x m, so dx = y / x. */
+static void test_draws_again(void)
+{
+    drawing.own = reel_generator_new(7);
+    for (int k = 0; k < 8; k++) {
+        REEL_SCOPED;
+        const reel_fn f = k & 2 ? REEL_FN(checkpoint_in_checkpoint, NULL, 1, 1) : REEL_FN(masked, NULL, 1, 1);
+        drawing.draws = k & 4;
+        reel_tensor *x = reel_full(REEL_F64, REEL_SHAPE(5), 3), *y[1] = {NULL}, *next[2];
+        for (int plain = 0; plain < 2; plain++) {
+            (void)reel_generator_seed(drawing.own, 7);
+            (void)reel_seed(8);
+            reel_tape *t = reel_tape_begin(NULL);
+            (void)reel_watch(t, REEL_LIST(x));
+            (void)(plain ? reel_invoke(f, REEL_LIST(x), y) : reel_checkpoint(f, REEL_LIST(x), y));
+            reel_tensor *dx = reel_grad1(t, reel_sum(y[0]), x);
+            TAP_OK(reel_item(reel_max(reel_abs(reel_sub(reel_mul(dx, x), y[0])), 0)) < 1e-12, "way %d: the same draws",
+                   k);
+            next[plain] = reel_uniform(REEL_F64, REEL_SHAPE(4), 0, 1, k & 1 ? NULL : drawing.own);
+        }
+        TAP_OK(same_bits(next[0], next[1]), "way %d: the generators stand where they stood", k);
+        CLEAN("draws");
+    }
+    reel_generator_free(drawing.own);
+}
+
+TAP_MAIN(test_gradients, test_results, test_custom, test_operand_and_around, test_custom_again, test_weak,
+         test_draws_again)

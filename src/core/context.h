@@ -38,6 +38,7 @@ typedef struct reel_ctx {
     void *alloc_front;         /* alloc.c's */
     reel_generator *generator;
     struct reel_redirect *redirect; /* draws that are repeated: see random.h */
+    struct reel_draws *draws;       /* who listens to draws: see random.h */
     void *plan_cache;               /* eager's */
     void (*plan_cache_free)(void *);
     void *tape_cache; /* eager's */

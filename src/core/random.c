@@ -96,18 +96,76 @@ int reel_seed(uint64_t seed)
     return reel_generator_seed(NULL, seed);
 }
 
-static reel_random_state *redirected(const reel_generator *g)
+/* The innermost that has g; *i: where. */
+static const reel_redirect *redirect_of(const reel_generator *g, int *i)
 {
     const reel_ctx *c = reel_ctx_();
     for (const reel_redirect *r = c->redirect; r; r = r->next)
-        for (int i = 0; i < r->n; i++)
-            if ((r->generator[i] ? r->generator[i] : c->generator) == g) return &r->state[i];
+        for (*i = 0; *i < r->n; ++*i)
+            if ((r->generator[*i] ? r->generator[*i] : c->generator) == g) return r;
     return NULL;
+}
+
+static reel_random_state *redirected(const reel_generator *g)
+{
+    int i;
+    const reel_redirect *r = redirect_of(g, &i);
+    return r ? &r->state[i] : NULL;
+}
+
+static bool is_in(const reel_redirect *r, const reel_redirect *list)
+{
+    for (; list; list = list->next)
+        if (list == r) return true;
+    return false;
+}
+
+static void note_draw(reel_draws *d, reel_generator *g, reel_random_state before)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (d->generator[i] == g) return;
+    if (reel_grow_((void **)&d->generator, &d->cap_generators, d->n + 1, sizeof(reel_generator *)) ||
+        reel_grow_((void **)&d->state, &d->cap_states, d->n + 1, sizeof *d->state))
+        return; /* raised */
+    d->generator[d->n] = g;
+    d->state[d->n++] = before;
+}
+
+/* To those who listen: g is about to move. Draws that are repeated by a redirection inside of one of them are not its. */
+static void tell_draws(reel_generator *g)
+{
+    const reel_ctx *c = reel_ctx_();
+    if (!c->draws) return;
+    int i;
+    const reel_redirect *const r = redirect_of(g, &i);
+    for (reel_draws *d = c->draws; d; d = d->next)
+        if (!r || is_in(r, d->outer)) note_draw(d, g == c->generator ? NULL : g, reel_random_get_(g));
+}
+
+void reel_draws_begin_(reel_draws *d)
+{
+    reel_ctx *c = reel_ctx_();
+    d->next = c->draws;
+    d->outer = c->redirect;
+    c->draws = d;
+}
+
+void reel_draws_end_(reel_draws *d)
+{
+    reel_ctx_()->draws = d->next;
+}
+
+void reel_draws_free_(reel_draws *d)
+{
+    reel_free_(d->generator, d->cap_generators * sizeof(reel_generator *));
+    reel_free_(d->state, d->cap_states * sizeof *d->state);
+    *d = (reel_draws){0};
 }
 
 uint64_t reel_reserve_(reel_generator *g, uint64_t n, uint64_t *key)
 {
     g = or_default(g);
+    if (g) tell_draws(g);
     reel_random_state *own = g ? redirected(g) : NULL;
     if (own) {
         const uint64_t first = own->counter;
@@ -145,7 +203,11 @@ reel_random_state reel_random_get_(reel_generator *g)
 void reel_random_put_(reel_generator *g, reel_random_state s)
 {
     g = or_default(g);
-    if (g) {
+    if (g) tell_draws(g);
+    reel_random_state *own = g ? redirected(g) : NULL;
+    if (own) {
+        *own = s;
+    } else if (g) {
         atomic_store_explicit(&g->key, s.key, memory_order_relaxed);
         atomic_store_explicit(&g->counter, s.counter, memory_order_relaxed);
     }

@@ -25,4 +25,15 @@ typedef struct reel_redirect {
     reel_generator *const *generator;
     reel_random_state *state;
 } reel_redirect;
+/* Between begin and end it notes whose draws or seeds there are (NULL: the thread's own) and where each stood before. Zeroed at first. */
+typedef struct reel_draws {
+    struct reel_draws *next;
+    reel_redirect *outer; /* as it was at the begin */
+    size_t n, cap_generators, cap_states;
+    reel_generator **generator;
+    reel_random_state *state;
+} reel_draws;
+void reel_draws_begin_(reel_draws *d);
+void reel_draws_end_(reel_draws *d);
+void reel_draws_free_(reel_draws *d);
 #endif

@@ -64,11 +64,11 @@ typedef struct shared_cells {
     int refs; /* tapes that have the entry, and the call under way */
     reel_cells cells;
     int given[REEL_MAX_IN]; /* which of them is in[i]; -1: in[i] is no variable */
+    reel_draws draws;
 } shared_cells;
 
 typedef struct checkpoint_attr {
     reel_fn f;
-    reel_random_state random;
     shared_cells *shared;
 } checkpoint_attr;
 
@@ -82,6 +82,7 @@ static void attr_release(const void *attr)
     shared_cells *s = ((const checkpoint_attr *)attr)->shared;
     if (--s->refs > 0) return;
     reel_cells_free_(&s->cells);
+    reel_draws_free_(&s->draws);
     reel_free_(s, sizeof *s);
 }
 
@@ -108,13 +109,19 @@ static bool is_wanted(const reel_vjp_args *v, reel_tensor *const in[], int n_giv
     return v->need[i] && !(i < n_given && reel_rec_of_(in[i])->flags & REEL_R_NUM);
 }
 
+/* Draws what it drew; the generators stay where they are. */
 static int run_again(const reel_vjp_args *v, const checkpoint_attr *a, reel_tensor *const in[], reel_tensor *out[])
 {
-    reel_generator *g = reel_generator_default();
-    const reel_random_state now = reel_random_get_(g);
-    reel_random_put_(g, a->random);
+    const reel_draws *d = &a->shared->draws;
+    reel_ctx *c = reel_ctx_();
+    reel_random_state *state = reel_alloc_array_(d->n + 1, sizeof *state);
+    if (!state) return REEL_ENOMEM;
+    if (d->n) memcpy(state, d->state, d->n * sizeof *state);
+    reel_redirect here = {.next = c->redirect, .n = (int)d->n, .generator = d->generator, .state = state};
+    c->redirect = &here;
     const int rc = reel_run_body_(v->site, fn, a->f, in, out);
-    reel_random_put_(g, now);
+    c->redirect = here.next;
+    reel_free_(state, (d->n + 1) * sizeof *state);
     return rc;
 }
 
@@ -241,8 +248,10 @@ static int run_unheard(const char *site, reel_quiet *q, checkpoint_attr *a, reel
     }
     const uint64_t first_id = reel_ctx_()->next_id;
     reel_cells_begin_(&a->shared->cells, site);
+    reel_draws_begin_(&a->shared->draws);
     rc = note_given(a, in.n, arg, value);
     if (!rc) rc = reel_run_body_(site, fn, a->f, in.t, out);
+    reel_draws_end_(&a->shared->draws);
     reel_cells_end_(&a->shared->cells);
     if (!rc) rc = reel_make_fresh_(site, first_id, false, a->f.n_out, out);
     reel_quiet_end_(q);
@@ -298,7 +307,6 @@ int reel_checkpoint_at(const char *site, reel_fn f, reel_list in, reel_tensor *o
     checkpoint_attr a;
     memset(&a, 0, sizeof a);
     a.f = f;
-    a.random = reel_random_get_(reel_generator_default());
     a.shared = reel_zalloc_(sizeof *a.shared);
     if (a.shared) {
         a.shared->refs = 1;
