@@ -18,8 +18,14 @@ typedef struct reel_stage {
     const void *extra; /* its op's attributes, as for loops */
     bool block; /* p of a third operand, which stands in a stage of its own: is it a block, or one element for all? */
 } reel_stage;
-/* Elements [at, at + block) of all operands. true: given up, nothing that is seen outside has been stored. */
-typedef bool reel_chain_fn(const reel_stage *s, int64_t at);
+/* What the last stage has as extra: where the next block begins, and where there is none any more. */
+typedef struct reel_chain_loop {
+    const reel_stage *first;
+    int64_t end;
+} reel_chain_loop;
+/* Elements [at, end) of all operands, block by block. Returns the end, or the block that it gave up: nothing of that which is seen outside has
+   been stored. */
+typedef int64_t reel_chain_fn(const reel_stage *s, int64_t at);
 
 /* Functions in pairs: [0] reads one element for all, [1] a block. */
 typedef reel_stage_fn *const reel_stage_pair[2];
@@ -42,6 +48,9 @@ typedef struct reel_chain_table {
 } reel_chain_table;
 REEL_DECLARE_LEVELS(reel_chain_table, reel_chain_table);
 enum { REEL_CHAIN_BLOCK = 128 }; /* at most */
+enum {
+    REEL_CHAIN_BLOCKS = 16
+}; /* in one call: where a jump to the next stage is not optimized, it is a call in a call */
 
 /* ---- chains of a plan: its operands have registers, which are numbers of places ------------------------------ */
 

@@ -180,15 +180,23 @@ void reel_chain_run_(const reel_chain *c, const reel_own *part, const reel_link 
     const reel_chain_table *t = REEL_PICK(reel_chain_table);
     reel_chain_fn *const begin = t->begin[reg[link[c->link].reg].step];
     reel_stage stage[REEL_CHAIN_LINKS];
+    const int64_t end = n - n % t->block, most = (int64_t)REEL_CHAIN_BLOCKS * t->block;
     for (int64_t row = 0; row < rows; row++) {
         int64_t at = 0;
-        for (int k = 0; k < c->n_links && n >= t->block; k++) {
+        for (int k = 0; k < c->n_links && end; k++) {
             const reel_link *l = &link[c->link + k];
             const reel_spot *r = &reg[l->reg];
             stage[k] = (reel_stage){l->fn[r->step], (float *)(void *)(r->at + row * r->row), l->extra, r->step};
         }
-        for (; at + t->block <= n; at += t->block)
-            if (begin(stage, at)) run_apart(c, part, reg, row, at, t->block);
+        reel_chain_loop loop = {.first = stage};
+        stage[c->n_links - 1].extra = &loop;
+        while (at < end) {
+            loop.end = end - at < most ? end : at + most;
+            at = begin(stage, at);
+            if (at == loop.end) continue;
+            run_apart(c, part, reg, row, at, t->block);
+            at += t->block;
+        }
         if (at < n) run_apart(c, part, reg, row, at, n - at);
     }
 }

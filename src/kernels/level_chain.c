@@ -22,8 +22,8 @@ _Static_assert(BLOCK <= (int)REEL_CHAIN_BLOCK, "blocks of chains have room");
 /* ---- a stage -------------------------------------------------------------------------------------------- */
 
 #define VALUES vec v0, vec v1, vec v2, vec v3, vec v4, vec v5, vec v6, vec v7
-#define STAGE(name) static bool name(const reel_stage *s, int64_t at, VALUES)
-typedef bool stage_fn(const reel_stage *s, int64_t at, VALUES);
+#define STAGE(name) static int64_t name(const reel_stage *s, int64_t at, VALUES)
+typedef int64_t stage_fn(const reel_stage *s, int64_t at, VALUES);
 #define NEXT return ((stage_fn *)s[1].fn)(s + 1, at, v0, v1, v2, v3, v4, v5, v6, v7)
 #define EACH(MOVE, p) MOVE(0, p) MOVE(1, p) MOVE(2, p) MOVE(3, p) MOVE(4, p) MOVE(5, p) MOVE(6, p) MOVE(7, p)
 #define FROM(k, p) memcpy(&v##k, (p) + (k)*LANES, VECTOR);
@@ -31,7 +31,7 @@ typedef bool stage_fn(const reel_stage *s, int64_t at, VALUES);
 
 /* ---- loads and stores ------------------------------------------------------------------------------------- */
 
-static bool begin_one(const reel_stage *s, int64_t at)
+static int64_t begin_one(const reel_stage *s, int64_t at)
 {
     float a[LANES];
     vec v0, v1, v2, v3, v4, v5, v6, v7;
@@ -40,7 +40,7 @@ static bool begin_one(const reel_stage *s, int64_t at)
     v1 = v2 = v3 = v4 = v5 = v6 = v7 = v0;
     NEXT;
 }
-static bool begin_block(const reel_stage *s, int64_t at)
+static int64_t begin_block(const reel_stage *s, int64_t at)
 {
     const float *const p = s->p + at;
     vec v0, v1, v2, v3, v4, v5, v6, v7;
@@ -67,10 +67,10 @@ STAGE(store)
 }
 /* Is one of them NaN? And a chain's return. Compilers think that who is called with wide vectors returns to one who uses them, and leave out
    what SSE code must have done before it is fast again. */
-#define LEAVE(given_up)  \
-    do {                 \
-        NARROW;          \
-        return given_up; \
+#define LEAVE      \
+    do {           \
+        NARROW;    \
+        return at; \
     } while (0)
 #if defined __AVX__
 #define NARROW _mm256_zeroupper()
@@ -97,16 +97,19 @@ REEL_ALWAYS_INLINE bool has_nan(VALUES)
 STAGE(keep)
 {
     float *const p = s->p + at;
-    if (HAS_NAN) LEAVE(true);
+    if (HAS_NAN) LEAVE;
     EACH(TO, p)
     NEXT;
 }
 STAGE(finish)
 {
     float *const p = s->p + at;
-    if (HAS_NAN) LEAVE(true);
+    if (HAS_NAN) LEAVE;
     EACH(TO, p)
-    LEAVE(false);
+    const reel_chain_loop *const loop = s->extra;
+    at += BLOCK;
+    if (at >= loop->end) LEAVE;
+    return ((stage_fn *)loop->first->fn)(loop->first, at, v0, v1, v2, v3, v4, v5, v6, v7);
 }
 
 /* ---- the ops ------------------------------------------------------------------------------------------------ */
