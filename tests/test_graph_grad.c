@@ -363,4 +363,57 @@ static void test_refused(void)
     reel_graph_free(g);
 }
 
-TAP_MAIN(test_same_as_tapes, test_options, test_training, test_minimize, test_under_tape, test_refused)
+/* ---- unknown dimensions --------------------------------------------------------------------------------------- */
+
+static int product_with_vector(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] =
+        reel_matmul(reel_add(in[0], reel_from_f32(REEL_SHAPE(1, 3, 1, 1), (float[]){0.3f, 1.7f, -2.1f}, 3)), in[0]);
+    return reel_status();
+}
+static int nothing_of_selected(void *self, reel_tensor *const in[], reel_tensor *out[])
+{
+    (void)self;
+    out[0] = reel_mul(reel_masked_select(in[0], reel_greater(in[0], reel_num(0))), reel_num(-0.0));
+    return reel_status();
+}
+
+/* What is not known is no reason for other gradients: other products, or a zero's other sign. */
+static void test_unknown(void)
+{
+    static const struct {
+        const char *name;
+        int (*body)(void *, reel_tensor *const[], reel_tensor *[]);
+    } all[] = {{"a batch by a vector", product_with_vector}, {"masked_select", nothing_of_selected}};
+    reel_generator *gen = reel_generator_new(5);
+    for (int run = 0; run < 60; run++) {
+        REEL_SCOPED;
+        const int k = run % 2;
+        const reel_fn f = {all[k].body, NULL, 1, 1, all[k].name};
+        reel_tensor *x = reel_normal(REEL_F32, REEL_SHAPE(3), 0.5, 2, gen), *y[1] = {NULL}, *d[1] = {NULL},
+                    *got[1] = {NULL};
+        reel_tape *t = reel_tape_begin(NULL);
+        (void)reel_watch(t, REEL_LIST(x));
+        (void)reel_invoke(f, REEL_LIST(x), y);
+        reel_tensor *want = reel_grad1(t, reel_sum(y[0]), x);
+        reel_graph *g = reel_graph_begin();
+        reel_tensor *in = reel_placeholder(REEL_F32, REEL_SHAPE(REEL_ANY), "x");
+        t = reel_tape_begin(NULL);
+        (void)reel_watch(t, REEL_LIST(in));
+        (void)reel_invoke(f, REEL_LIST(in), y);
+        (void)reel_grad(t, reel_sum(y[0]), REEL_LIST(in), d);
+        (void)reel_output("d", d[0]);
+        (void)reel_graph_end(g);
+        reel_session *s = reel_session_new(g, NULL);
+        (void)reel_session_run(s, REEL_FEEDS({"x", x}), REEL_FETCHES("d"), got);
+        float a[3] = {0}, b[3] = {1};
+        TAP_OK(reel_read_f32(want, a, 3) == 0 && reel_read_f32(got[0], b, 3) == 0 && memcmp(a, b, sizeof a) == 0,
+               "%s, run %d: the bits of eager", all[k].name, run);
+        reel_session_free(s);
+        reel_graph_free(g);
+    }
+    reel_generator_free(gen);
+}
+
+TAP_MAIN(test_same_as_tapes, test_options, test_training, test_minimize, test_under_tape, test_refused, test_unknown)

@@ -39,12 +39,12 @@ reel_tensor *reel_matmul_at(const char *site, reel_tensor *a, reel_tensor *b)
 /* ---- gradients: y = a b, g of y's shape -------------------------------------------------------------- */
 static const reel_axes last = {1, {-1}}, last_but_one = {1, {-2}};
 
-/* db for a batch against one matrix b: one product over all rows of the batch instead of one a batch and a sum. */
-static reel_tensor *gradient_of_shared(const char *site, reel_tensor *a, reel_tensor *g, int64_t k, int64_t n)
+/* db for a batch against one matrix b: one product over all rows of the batch instead of one a batch and a sum. Unknown dimensions do not
+   make it another one: the bits would be others. */
+static reel_tensor *gradient_of_shared(const char *site, reel_tensor *a, reel_tensor *g)
 {
-    const reel_shape rows_a = {2, {-1, k}}, rows_g = {2, {-1, n}};
-    reel_tensor *at = reel_swap_last_at_(site, reel_reshape_at(site, a, rows_a));
-    return reel_matmul_at(site, at, reel_reshape_at(site, g, rows_g));
+    reel_tensor *at = reel_swap_last_at_(site, reel_flatten_at(site, a, 0, -2));
+    return reel_matmul_at(site, at, reel_flatten_at(site, g, 0, -2));
 }
 
 /* Both operands have at least two axes. */
@@ -55,9 +55,8 @@ static void matrices(const reel_vjp_args *v, reel_tensor *a, reel_tensor *b, ree
     if (!a || !b || !g) return;
     if (v->need[0]) *da = reel_matmul_at(site, g, reel_swap_last_at_(site, b));
     if (v->need[1]) {
-        const reel_shape *sb = &reel_type_of_(b)->shape;
-        if (reel_type_of_(a)->shape.rank > 2 && sb->rank == 2 && sb->dims[0] > 0 && sb->dims[1] > 0)
-            *db = gradient_of_shared(site, a, g, sb->dims[0], sb->dims[1]);
+        if (reel_type_of_(a)->shape.rank > 2 && reel_type_of_(b)->shape.rank == 2)
+            *db = gradient_of_shared(site, a, g);
         else
             *db = reel_matmul_at(site, reel_swap_last_at_(site, a), g);
     }
