@@ -108,8 +108,7 @@ reel_tensor *reel_masked_select_at(const char *site, reel_tensor *x, reel_tensor
     const reel_dtype d = reel_type_of_(mask)->dtype;
     if (d != REEL_BOOL)
         return reel_fail_at_(site, REEL_EDTYPE, "%s: mask is %s, not bool", fn, reel_dtype_name(d)), NULL;
-    if (!same_known(x,
-                    mask)) { /* where() broadcasts either way, and says so if it cannot; of it only the shape is read */
+    if (!same_known(x, mask)) { /* where() broadcasts either way, or says why not; only its shape is read */
         reel_tensor *like = reel_where_at(site, mask, x, x);
         if (!like) return NULL;
         x = reel_broadcast_like_at(site, x, like);
