@@ -14,7 +14,8 @@ typedef enum {
                 is NaN: such elements are not compared */
     ROUNDED, /* gradients of gradients where a dimension is unknown: each operand that may have been broadcast is summed by a node of its own,
                 so the additions come in another order */
-    CLOSE    /* gradients of gradients through control flow: so do those of loops within */
+    ROUNDED_BUT_NAN, /* both */
+    CLOSE            /* gradients of gradients through control flow: so do those of loops within */
 } closeness;
 
 static int n_gradients(const fuzz_block *b)
@@ -67,10 +68,12 @@ void fuzz_same(compare *c, const results *want, const results *got)
     const bool outer = c->now.mode == FUZZ_GRADIENTS;
     const bool second = c->p->close || (outer && c->p->control && c->p->zeros);
     const bool unknown = c->now.mode >= FUZZ_GRAPH && c->now.which == 1 && c->p->grads + n_gradients(c->p->body) > 1;
-    const closeness how = second                                    ? CLOSE
-                          : unknown                                 ? ROUNDED
-                          : c->p->zeros || (outer && c->p->control) ? BUT_NAN
-                                                                    : EXACT;
+    const bool but_nan = c->p->zeros || (outer && c->p->control);
+    const closeness how = second               ? CLOSE
+                          : unknown && but_nan ? ROUNDED_BUT_NAN
+                          : unknown            ? ROUNDED
+                          : but_nan            ? BUT_NAN
+                                               : EXACT;
     c->now.result = -1;
     if (want->code != got->code) {
         fuzz_note_codes(c, got->code, want->code, got->code ? got->text : want->text);
