@@ -1,5 +1,6 @@
 /* test_chain.c: light ops that go through registers together: each of them, whichever way it stands to what the registers hold, has the bits of
-   its own loop, NaN's signs and payloads among them; groups of such ops have eager's, whoever else reads or leaves. */
+   its own loop, NaN's signs and payloads among them; so have two that one stage does. Groups of such ops have eager's, whoever else reads or
+   leaves. */
 #include <math.h>
 #include "core/alloc.h"
 #include "kernels/after.h"
@@ -31,15 +32,34 @@ static uint64_t next(void)
     return state ^= state << 17;
 }
 
-/* One of `often` is special: zeros, infinities, NaN of both signs and of other payloads, what is very large or small. */
+/* Zeros, what is very small or large, infinities, NaN of both signs and of other payloads. */
+enum { FINITE = 8, NO_NAN = 10, SPECIALS = 14 };
+static float special(uint64_t k)
+{
+    static const uint32_t bits[SPECIALS] = {0,          0x80000000, 0x3f800000, 0xbf800000, 0x000116c2,
+                                            0x7f61b1e6, 0xff61b1e6, 0x3e800000, 0x7f800000, 0xff800000,
+                                            0x7fc00000, 0xffc00000, 0x7fc12345, 0xffd54321};
+    float x;
+    memcpy(&x, &bits[k], sizeof x);
+    return x;
+}
+
+/* One of `often` is one of the first `kinds` special ones. */
+static float value_of(int often, int kinds)
+{
+    const float x = (float)((int64_t)(next() % 4000) - 2000) / 512;
+    return next() % (uint64_t)often == 0 ? special(next() % (uint64_t)kinds) : x;
+}
+
 static float value(int often)
 {
-    static const uint32_t special[] = {0,          0x80000000, 0x3f800000, 0xbf800000, 0x7f800000,
-                                       0xff800000, 0x7fc00000, 0xffc00000, 0x7fc12345, 0xffd54321,
-                                       0x000116c2, 0x7f61b1e6, 0xff61b1e6, 0x3e800000};
-    float x = (float)((int64_t)(next() % 4000) - 2000) / 512;
-    if (next() % (uint64_t)often == 0) memcpy(&x, &special[next() % (sizeof special / sizeof *special)], sizeof x);
-    return x;
+    return value_of(often, SPECIALS);
+}
+
+static void give(int often, int kinds)
+{
+    for (int j = 0; j < 3; j++)
+        for (int i = 0; i < N; i++) given[j][i] = value_of(often, kinds);
 }
 
 /* Comparisons and tests stand between arithmetic and where. */
@@ -67,8 +87,8 @@ static void part(reel_fused *f, int op, int a, int b, int out)
     part3(f, op, (int[]){a, b, 0}, out);
 }
 
-/* What the parts' own loops make of the operands, one part after the other over all elements. */
-static void one_by_one(const reel_fused *f, float *const at[], int64_t n)
+/* What the parts' own loops make of the operands, one part after the other over all elements. ones: inputs that are one element, a bit each. */
+static void one_by_one(const reel_fused *f, float *const at[], int64_t n, unsigned ones)
 {
     static float numbers[N];
     for (int i = 0; i < n; i++) numbers[i] = *at[f->n_in];
@@ -79,7 +99,7 @@ static void one_by_one(const reel_fused *f, float *const at[], int64_t n)
         reel_loop_op op;
         if (reel_loop_op_(&op, p)) return;
         for (int j = 0; j < p->n_in; j++) {
-            step[j] = p->in[j] != f->n_in || !op.spread;
+            step[j] = !(p->in[j] == f->n_in || (p->in[j] < f->n_in && (ones >> p->in[j] & 1))) || !op.spread;
             arg[j] = p->in[j] == f->n_in ? numbers : at[p->in[j]];
         }
         arg[p->n_in] = at[p->out];
@@ -87,26 +107,43 @@ static void one_by_one(const reel_fused *f, float *const at[], int64_t n)
     }
 }
 
-/* Operands: 0 and 1 given, 2 a number, 3 the result, 4 to 7 inside. over: the result lies over operand 0. */
-static bool agrees(const reel_fused *f, int64_t n, bool over)
+/* any: of two NaN either one may come out. */
+static bool same_floats(const float *a, const float *b, int64_t n, bool any)
 {
-    const int64_t one = 1, stride = 1;
-    const reel_kview whole = {REEL_F32, 1, &n, &stride, NULL}, number = {REEL_F32, 1, &one, &stride, NULL};
-    const reel_kview in[] = {whole, whole, number}, out[] = {whole};
+    for (int64_t i = 0; i < n; i++)
+        if (memcmp(&a[i], &b[i], sizeof *a) != 0 && !(any && isnan(a[i]) && isnan(b[i]))) return false;
+    return true;
+}
+
+/* Operands: 0 and 1 given, 2 a number, 3 the result, 4 to 7 inside. over: the result lies over operand 0. What is one element is spread where one
+   of the loops wants that, and the other ones give another NaN for it. */
+static bool agrees_with(const reel_fused *f, int64_t n, bool over, unsigned ones)
+{
+    const int64_t one = 1, stride = 1, none = 0;
+    const reel_kview whole = {REEL_F32, 1, &n, &stride, NULL}, number = {REEL_F32, 1, &one, &stride, NULL},
+                     same = {REEL_F32, 1, &n, &none, NULL};
+    const reel_kview in[] = {ones & 1 ? same : whole, ones & 2 ? same : whole, number}, out[] = {whole};
     const reel_ksig sig = {NULL, f, 3, 1, in, out};
     static float a[N], b[N], want[N], got[N + 1], inside[4][N];
     float num = given[2][0];
     void *group = NULL;
     memcpy(a, given[0], sizeof a);
     memcpy(b, given[1], sizeof b);
-    one_by_one(f, (float *[]){a, b, &num, want, inside[0], inside[1], inside[2], inside[3]}, n);
+    for (int i = 0; i < N && ones & 1; i++) a[i] = given[0][0];
+    for (int i = 0; i < N && ones & 2; i++) b[i] = given[1][0];
+    one_by_one(f, (float *[]){a, b, &num, want, inside[0], inside[1], inside[2], inside[3]}, n, ones);
     for (int i = 0; i <= N; i++) got[i] = 77;
     if (over) memcpy(got, a, (size_t)n * sizeof *got);
     if (reel_fused_new_(&sig, &group)) return false;
     reel_fused_range_(group, (void *[]){over ? got : a, b, &num, got}, 0, n);
     reel_k_fused_.drop(group);
     reel_free_(group, reel_k_fused_.plan_size);
-    return memcmp(want, got, (size_t)n * sizeof *got) == 0 && got[n] == 77;
+    return same_floats(want, got, n, ones) && got[n] == 77;
+}
+
+static bool agrees(const reel_fused *f, int64_t n, bool over)
+{
+    return agrees_with(f, n, over, 0);
 }
 
 /* op in the middle of a chain, in bools with where. */
@@ -131,8 +168,7 @@ static void test_ops(void)
         for (int op = 0; op < REEL_N_CHAIN; op++)
             for (int k = 0; k < 11; k++) {
                 const reel_fused f = around(op_of[op], ways[k]);
-                for (int j = 0; j < 3; j++)
-                    for (int i = 0; i < N; i++) given[j][i] = value(often);
+                give(often, SPECIALS);
                 if (k && reel_rows_[op_of[op]].n_in == 1) break;
                 n++;
                 if (op_of[op] != REEL_OP_copysign && reel_chain_end_(&f, 0) != f.n_parts - 1 && !bad++)
@@ -143,6 +179,115 @@ static void test_ops(void)
                                  ways[k][1], ways[k][2]);
             }
     TAP_OK(!bad && n > 800, "%d ops and ways have the bits of their own loops", n);
+}
+
+/* A number beside the registers: those that have a shorter formula for most of them. */
+static void test_numbers(void)
+{
+    int bad = 0, n = 0;
+    for (int op = 0; op < REEL_N_CHAIN; op++)
+        for (int k = 0; k < 2 * SPECIALS && reel_rows_[op_of[op]].n_in == 2 && !is_bool(op_of[op]); k++)
+            for (int kinds = FINITE; kinds <= NO_NAN; kinds += NO_NAN - FINITE) {
+                reel_fused f = {.n_in = 2, .n_numbers = 1, .n_out = 1, .n_operands = 8};
+                part(&f, REEL_OP_neg, 0, 0, 4);
+                part(&f, op_of[op], k % 2 ? 2 : 4, k % 2 ? 4 : 2, 5);
+                part(&f, REEL_OP_mul, 5, 1, 3);
+                give(4, kinds);
+                for (int i = 0; i < N; i++) given[1][i] = 1;
+                given[2][0] = special((uint64_t)k / 2);
+                n++;
+                if (!agrees(&f, N, false) && !bad++)
+                    TAP_NOTE("%s of number %g differs", reel_rows_[op_of[op]].name, (double)given[2][0]);
+            }
+    TAP_OK(!bad && n > 200, "%d ops and special numbers have the bits of their own loops", n);
+}
+
+/* ---- two ops in a stage ------------------------------------------------------------------------------------------ */
+
+/* An op of operands a and b beside one of what a chain holds. how: bit 0: the other one's first operand, 1: made before all, 2: read twice,
+   3: the chain begins with it. */
+static reel_fused beside(int op, int outer, int a, int b, int how)
+{
+    reel_fused f = {.n_in = 2, .n_numbers = 1, .n_out = 1, .n_operands = 8};
+    if (how & 8) {
+        part(&f, op, a, b, 5);
+        part(&f, outer, how & 1 ? 5 : 0, how & 1 ? 0 : 5, 6);
+        part(&f, REEL_OP_sub, 6, 1, 3);
+        return f;
+    }
+    if (how & 2) part(&f, op, a, b, 5);
+    part(&f, REEL_OP_maximum, 0, 1, 4);
+    if (!(how & 2)) part(&f, op, a, b, 5);
+    part(&f, outer, how & 1 ? 5 : 4, how & 1 ? 4 : 5, 6);
+    if (how & 4) part(&f, outer, how & 1 ? 6 : 5, how & 1 ? 5 : 6, 7);
+    part(&f, REEL_OP_minimum, how & 4 ? 7 : 6, 1, 3);
+    return f;
+}
+
+static bool stores_nothing(const reel_fused *f)
+{
+    bool kept;
+    for (int i = 0; i + 1 < f->n_parts; i++)
+        if (reel_chain_stores_(f, 0, i, f->n_parts - 1, &kept) || kept) return false;
+    return true;
+}
+
+/* With all of how, operands, those that are one element, and values of three kinds. */
+static int differ(int op, int outer, int *n)
+{
+    static const int kinds[] = {FINITE, NO_NAN, SPECIALS};
+    int bad = 0;
+    for (int how = 0; how < 10; how++)
+        for (int ab = 0; ab < 9; ab++) {
+            const int a = ab % 3, b = ab / 3;
+            if (a == 2 && (b == 2 || reel_rows_[op].n_in == 1)) continue; /* one element for all: in no chain */
+            const reel_fused f = beside(op, outer, a, b, how);
+            if (!stores_nothing(&f) && !bad++) TAP_NOTE("%s of %d and %d stands for itself", reel_rows_[op].name, a, b);
+            for (unsigned k = 0; k < 9; k++, ++*n) {
+                give(k % 3 ? 40 : 3, kinds[k % 3]);
+                if (!agrees_with(&f, N, k / 3 == 0, k / 3) && !bad++)
+                    TAP_NOTE("%s and %s of %d and %d, %d, differ", reel_rows_[op].name, reel_rows_[outer].name, a, b,
+                             how);
+            }
+        }
+    return bad;
+}
+
+static void test_sides(void)
+{
+#define SIDE(name) REEL_OP_##name,
+    static const int sides[] = {REEL_CHAIN_SIDES(SIDE, SIDE)};
+#undef SIDE
+#define OUTER(name, of) REEL_OP_##name,
+    static const int outers[] = {REEL_CHAIN_OUTERS(OUTER, )};
+#undef OUTER
+    int bad = 0, n = 0;
+    for (int i = 0; i < REEL_N_SIDES; i++)
+        for (int j = 0; j < REEL_N_OUTERS; j++) bad += differ(sides[i], outers[j], &n);
+    TAP_OK(!bad && n > 5000, "%d times what is beside a chain has the bits of its own loop", n);
+}
+
+/* Stages that stand where there is nothing to hold, or for a reader that has none. */
+static void test_no_sides(void)
+{
+    static const struct {
+        int a, b, out;
+    } last[] = {{5, 5, 3}, {5, 1, 3}, {4, 6, 3}};
+    int bad = 0, stored = 0;
+    for (int k = 0; k < 6; k++) {
+        reel_fused f = {.n_in = 2, .n_numbers = 1, .n_out = 1, .n_operands = 8};
+        part(&f, REEL_OP_neg, 0, 0, 4);
+        part(&f, REEL_OP_mul, k < 3 ? 0 : 4, 2, 5); /* in memory, or of what the chain makes */
+        part(&f, REEL_OP_add, 4, 5, 6);
+        part(&f, k % 2 ? REEL_OP_maximum : REEL_OP_sub, last[k % 3].a, last[k % 3].b, 7);
+        part(&f, REEL_OP_mul, 7, 6, 3);
+        stored += !stores_nothing(&f);
+        for (int kinds = FINITE; kinds <= SPECIALS; kinds += 2) {
+            give(30, kinds);
+            bad += !agrees(&f, N, false);
+        }
+    }
+    TAP_OK(!bad && stored == 6, "what somebody else reads as well is stored");
 }
 
 /* The chain's end has no NaN where what it keeps has one, whose sign is read behind it. */
@@ -217,7 +362,7 @@ static int random_group(void *self, reel_tensor *const in[], reel_tensor *out[])
     for (int i = 0; i < r->length; i++) {
         reel_tensor *a = have[next() % 3 ? n - 1 : (int)(next() % (uint64_t)n)], *b = have[next() % (uint64_t)n];
         if (next() % 4 == 0) b = reel_num((double)(next() % 7) / 2 - 1);
-        switch (next() % 25) {
+        switch (next() % 28) {
         case 0: a = reel_neg(a); break;
         case 1: a = reel_abs(a); break;
         case 2: a = reel_square(a); break;
@@ -242,6 +387,9 @@ static int random_group(void *self, reel_tensor *const in[], reel_tensor *out[])
         case 21: a = reel_where(reel_less(a, b), b, reel_abs(a)); break;
         case 22: a = reel_where(mask, a, b); break;
         case 23: a = reel_where(mask = reel_isfinite(a), a, reel_num(2)); break;
+        case 24: a = reel_sub(a, reel_square(b)); break;
+        case 25: a = reel_add(reel_mul(b, have[2]), a); break;
+        case 26: a = reel_mul(a, reel_sub(have[1], b)); break;
         default: a = reel_clip(reel_mul(a, reel_num(0.25)), -9, 9); break;
         }
         have[n++] = a;
@@ -280,4 +428,4 @@ static void test_groups(void)
     expect_none("random groups");
 }
 
-TAP_MAIN(test_ops, test_kept, test_ends, test_groups)
+TAP_MAIN(test_ops, test_numbers, test_sides, test_no_sides, test_kept, test_ends, test_groups)

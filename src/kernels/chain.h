@@ -1,6 +1,6 @@
 /* chain.h: light f32 ops of a fused group one after the other in registers. Where each op has a loop of its own, storing and loading what is
    between them takes longer than the arithmetic. Here each op is a stage: a function that gets a block of values in eight vector registers,
-   does its formula to them and jumps to the next stage. The first stage loads a block, the last one stores it.
+   does its formula to them and jumps to the next stage. The first stage loads a block, the last one stores it and returns.
 
    A compiler sees one op at a time, but may still exchange the operands of a sum, and then another NaN's sign and payload come out. So a stage
    that stores what is seen outside looks for NaN first and gives up the block, which is done again by the ops' own loops. That is enough: where
@@ -18,17 +18,12 @@ typedef struct reel_stage {
     const void *extra; /* its op's attributes, as for loops */
     bool block; /* p of a third operand, which stands in a stage of its own: is it a block, or one element for all? */
 } reel_stage;
-/* What the last stage has as extra: where the next block begins, and where there is none any more. */
-typedef struct reel_chain_loop {
-    const reel_stage *first;
-    int64_t end;
-} reel_chain_loop;
 /* Elements [at, end) of all operands, block by block. Returns the end, or the block that it gave up: nothing of that which is seen outside has
    been stored. */
-typedef int64_t reel_chain_fn(const reel_stage *s, int64_t at);
+typedef int64_t reel_chain_fn(const reel_stage *s, int64_t at, int64_t end);
 
-/* Functions in pairs: [0] reads one element for all, [1] a block. */
-typedef reel_stage_fn *const reel_stage_pair[2];
+/* Functions in pairs: [0] reads one element for all, [1] a block. With two operands in memory, 2 more if the second one is a block. */
+typedef reel_stage_fn *const reel_stage_pair[2], *const reel_stage_four[4];
 #define ONE(name, formula) REEL_CHAIN_##name,
 #define TWO(name, formula) REEL_CHAIN_##name,
 #define THREE(name, formula) REEL_CHAIN_##name,
@@ -39,18 +34,28 @@ typedef enum reel_chain_op {
 #undef ONE
 #undef TWO
 #undef THREE
+/* Where an op of two operands gets one from the registers and the other one from an op of what is in memory, a single stage does both: neither
+   has to be stored. Those that arithmetic is full of have such stages: OUTER(op, of) for the first, ONE and TWO for the second one. */
+#define REEL_CHAIN_OUTERS(OUTER, of) OUTER(add, of) OUTER(sub, of) OUTER(mul, of)
+#define REEL_CHAIN_SIDES(ONE, TWO) ONE(square) ONE(abs) ONE(neg) TWO(add) TWO(sub) TWO(mul)
+#define SIDE(name) REEL_SIDE_##name,
+typedef enum reel_chain_side { REEL_CHAIN_SIDES(SIDE, SIDE) REEL_N_SIDES } reel_chain_side;
+#undef SIDE
+#define OUTER(name, of) REEL_OUTER_##name,
+typedef enum reel_chain_outer { REEL_CHAIN_OUTERS(OUTER, ) REEL_N_OUTERS } reel_chain_outer;
+#undef OUTER
+/* What a chain begins with are functions of the type reel_chain_fn, for stage 0; with a second operand stage 1 is theirs, too. */
 typedef struct reel_chain_table {
     int block;
-    reel_chain_fn *begin[2]; /* stage 0 is theirs: loads */
+    reel_stage_pair begin; /* loads */
     reel_stage_pair load;
-    reel_stage_pair op[REEL_N_CHAIN][3];  /* by the operand that the registers are */
-    reel_stage_fn *store, *keep, *finish; /* keep: looks for NaN; finish: that, and is the last stage */
+    reel_stage_pair op[REEL_N_CHAIN][3];                  /* by the operand that the registers are, */
+    reel_stage_four side[REEL_N_SIDES][REEL_N_OUTERS][2]; /* the outer op's; a stage for each operand in memory */
+    reel_stage_four first[REEL_N_SIDES];                  /* a chain's first op: begins */
+    reel_stage_pair store, keep, finish; /* of blocks; keep: looks for NaN; finish: that, and is the last stage */
 } reel_chain_table;
 REEL_DECLARE_LEVELS(reel_chain_table, reel_chain_table);
 enum { REEL_CHAIN_BLOCK = 128 }; /* at most */
-enum {
-    REEL_CHAIN_BLOCKS = 16
-}; /* in one call: where a jump to the next stage is not optimized, it is a call in a call */
 
 /* ---- chains of a plan: its operands have registers, which are numbers of places ------------------------------ */
 
@@ -69,9 +74,10 @@ typedef struct reel_own {
 } reel_own;
 /* A stage of a plan. */
 typedef struct reel_link {
-    reel_stage_fn *fn[2]; /* by the operand's step */
+    reel_stage_fn *const *fn; /* by the operand's step; two: and the next link's */
     const void *extra;
     uint8_t reg;
+    bool two;
 } reel_link;
 enum { REEL_CHAIN_LINKS = 4 * REEL_FUSED_PARTS };
 /* In a plan's lists. n_parts 1: one part with its own loop, no chain. */
@@ -83,8 +89,8 @@ typedef struct reel_chain {
    writes an output of the group, as that may lie over an input which the chain wants again when it gives up. In a group by rows all parts
    of a chain are of the whole. A bool is read by nobody else: its memory has the room of f32 for that, and the stages keep it as such. */
 int reel_chain_end_(const reel_fused *f, int first);
-/* Has the value of a chain's part to be in memory (besides that of the last)? *kept: it is read behind the chain. */
-bool reel_chain_stores_(const reel_fused *f, int part, int last, bool *kept);
+/* Has the value of a part of chain [first, last] to be in memory (besides that of the last)? *kept: it is read behind the chain. */
+bool reel_chain_stores_(const reel_fused *f, int first, int part, int last, bool *kept);
 /* Does a part of the chain read what has one element a row? */
 bool reel_chain_by_row_(const reel_fused *f, int first, int last);
 /* The stages of parts [first, last]; reg: by operand, op: by part. Returns how many. */

@@ -2,6 +2,7 @@
    stays in cache, light ones in registers (chain.h), so every element gets the bits it would get from the ops one by one. */
 #include "core/compiler.h"
 REEL_SMALL_LOOPS
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 #include "core/alloc.h"
@@ -232,7 +233,7 @@ static void place_chain(registers *r, int first, int last)
     reel_chain c = {(uint8_t)p->n_parts, (uint8_t)(last - first + 1), (uint8_t)p->n_links, 0};
     for (int i = first; i < last; i++) {
         bool kept;
-        if (reel_chain_stores_(f, i, last, &kept))
+        if (reel_chain_stores_(f, first, i, last, &kept))
             result_temp(r, i);
         else
             r->reg[f->part[i].out] = (int16_t)(f->n_in + f->n_out + f->n_numbers + i - first);
@@ -254,9 +255,11 @@ bool reel_fuses_(const reel_op *op)
     return k == &reel_k_elementwise_ || k == &reel_k_where_ || k == &reel_k_cast_;
 }
 
-/* As long as what is read and written fits the first-level cache, and what is on the stack its place. */
+/* As long as what is read and written fits the first-level cache, and what is on the stack its place. Where nothing is read again, all is
+   one. */
 static int tile_of(const program *p, const reel_fused *f)
 {
+    if (p->n_chains == 1 && !p->n_temps) return INT_MAX;
     const int lists = f->n_in + f->n_out + p->n_temps + 1;
     int tile = TILE_CACHE / (p->unit * lists), most = TILE_BYTES / (p->unit * (p->n_temps + 1));
     if (tile > TILE_MAX) tile = TILE_MAX;

@@ -11,6 +11,11 @@ static const uint8_t number_of[REEL_N_OPS] = {
 #undef ONE
 #undef TWO
 #undef THREE
+/* The same for what stands beside the registers and for the op that takes both. */
+#define SIDE(name) [REEL_OP_##name] = REEL_SIDE_##name + 1,
+static const uint8_t side_of[REEL_N_OPS] = {REEL_CHAIN_SIDES(SIDE, SIDE)};
+#define OUTER(name, of) [REEL_OP_##name] = REEL_OUTER_##name + 1,
+static const uint8_t outer_of[REEL_N_OPS] = {REEL_CHAIN_OUTERS(OUTER, )};
 
 /* One a row? Numbers are not. */
 static bool is_row(const reel_fused *f, int operand)
@@ -90,18 +95,78 @@ int reel_chain_end_(const reel_fused *f, int first)
     return f->part[last].out_dtype == REEL_F32 ? last : first;
 }
 
-bool reel_chain_stores_(const reel_fused *f, int part, int last, bool *kept)
+/* ---- sides: parts whose result the stage of another part makes on its way ---------------------------------------- */
+
+static bool makes(const reel_fused *f, int first, int end, int operand)
 {
+    for (int i = first; i < end; i++)
+        if (f->part[i].out == operand) return true;
+    return false;
+}
+
+/* Is all that part i reads in memory when the chain begins? Nobody behind the chain wants its result. */
+static bool may_be_side(const reel_fused *f, int first, int i, int last)
+{
+    const reel_fused_part *part = &f->part[i];
+    for (int j = 0; j < part->n_in; j++)
+        if (makes(f, first, i, part->in[j])) return false;
+    return i < last && side_of[part->op->id] && !is_read(f, part->out, last + 1, f->n_parts);
+}
+
+/* The operand of a part that is the result of one of the sides, -1: it has none. */
+static int side_in(const reel_fused *f, uint32_t sides, const reel_fused_part *part, int *operand)
+{
+    for (int i = 0; i < f->n_parts; i++)
+        for (int j = 0; j < part->n_in && (sides >> i & 1u); j++)
+            if (part->in[j] == f->part[i].out) {
+                *operand = j;
+                return i;
+            }
+    return -1;
+}
+
+/* One of the sides that somebody reads while the registers hold something else, or for another op than an outer one; -1: none. */
+static int not_beside(const reel_fused *f, int first, int last, uint32_t sides)
+{
+    int held = -1, j = 0;
+    for (int i = first; i <= last; i++) {
+        const reel_fused_part *part = &f->part[i];
+        if (sides >> i & 1u) continue;
+        const int side = side_in(f, sides, part, &j);
+        if (side >= 0 && (!outer_of[part->op->id] || held < 0 || part->in[1 - j] != held)) return side;
+        held = part->out;
+    }
+    return -1;
+}
+
+/* The sides among the parts of chain [first, last], a bit each. Several may read one: making it again takes less time than storing it. */
+static uint32_t sides_of(const reel_fused *f, int first, int last)
+{
+    _Static_assert(REEL_FUSED_PARTS <= 32, "a bit for each part");
+    uint32_t sides = 0;
+    for (int i = first; i <= last; i++) sides |= (uint32_t)may_be_side(f, first, i, last) << i;
+    for (int i; (i = not_beside(f, first, last, sides)) >= 0;) sides &= ~(1u << i);
+    return sides;
+}
+
+bool reel_chain_stores_(const reel_fused *f, int first, int part, int last, bool *kept)
+{
+    const uint32_t sides = sides_of(f, first, last);
     const int made = f->part[part].out;
+    int next = part + 1;
     *kept = false;
-    bool stores = reads(&f->part[part + 1], made) > 1;
-    for (int i = part + 2; i < f->n_parts; i++) {
-        const bool reader = reads(&f->part[i], made) > 0;
-        stores = stores || reader;
-        *kept = *kept || (reader && i > last);
+    if (sides >> part & 1u) return false;
+    while (next < last && (sides >> next & 1u)) next++;
+    bool stores = false;
+    for (int i = part + 1; i < f->n_parts; i++) {
+        const int n = reads(&f->part[i], made);
+        stores = stores || n > (i == next);
+        *kept = *kept || (n && i > last);
     }
     return stores;
 }
+
+/* ---- the stages ---------------------------------------------------------------------------------------------- */
 
 bool reel_chain_by_row_(const reel_fused *f, int first, int last)
 {
@@ -113,10 +178,10 @@ bool reel_chain_by_row_(const reel_fused *f, int first, int last)
 
 static reel_link link_of(reel_stage_fn *const *fn, const void *extra, int reg)
 {
-    return (reel_link){{fn[0], fn[1]}, extra, (uint8_t)reg};
+    return (reel_link){.fn = fn, .extra = extra, .reg = (uint8_t)reg};
 }
 
-/* The stages of a part; made: what the registers hold, -1: nothing. */
+/* The stages of a part that takes what the registers hold, made, or where that is not its operand, loads one. */
 static int do_part(const reel_fused *f, const reel_fused_part *part, int made, const int16_t *reg,
                    const reel_loop_op *op, reel_link *link)
 {
@@ -125,7 +190,7 @@ static int do_part(const reel_fused *f, const reel_fused_part *part, int made, c
     while (held < part->n_in && part->in[held] != made) held++;
     if (held == part->n_in) {
         for (held = 0; is_one(f, part->in[held]);) held++;
-        link[n++] = link_of(t->load, NULL, reg[part->in[held]]);
+        link[n++] = link_of(made < 0 ? t->begin : t->load, NULL, reg[part->in[held]]);
     }
     reel_stage_fn *const *fn = t->op[number_of[part->op->id] - 1][held];
     const int at = n;
@@ -135,20 +200,37 @@ static int do_part(const reel_fused *f, const reel_fused_part *part, int made, c
     return n;
 }
 
+/* A stage of a part whose operands are in memory. */
+static int do_beside(reel_stage_fn *const *fn, const reel_fused_part *part, const int16_t *reg, reel_link *link)
+{
+    for (int j = 0; j < part->n_in; j++) link[j] = link_of(fn, NULL, reg[part->in[j]]);
+    link[0].two = part->n_in == 2;
+    return part->n_in;
+}
+
 int reel_chain_links_(const reel_fused *f, int first, int last, const int16_t *reg, const reel_loop_op *op,
                       reel_link *link)
 {
     const reel_chain_table *t = REEL_PICK(reel_chain_table);
-    int n = 0;
+    const uint32_t sides = sides_of(f, first, last);
+    int n = 0, made = -1, at = 0;
     for (int i = first; i <= last; i++) {
+        const reel_fused_part *part = &f->part[i];
+        if (sides >> i & 1u) continue;
         bool kept = false;
-        const int out = f->part[i].out;
-        n += do_part(f, &f->part[i], i > first ? f->part[i - 1].out : -1, reg, &op[i], link + n);
-        reel_stage_fn *const stores = i == last                                ? t->finish
-                                      : !reel_chain_stores_(f, i, last, &kept) ? NULL
-                                      : kept                                   ? t->keep
-                                                                               : t->store;
-        if (stores) link[n++] = (reel_link){{stores, stores}, NULL, (uint8_t)reg[out]};
+        const int side = side_in(f, sides, part, &at), alone = side_of[part->op->id];
+        if (side >= 0)
+            n += do_beside(t->side[side_of[f->part[side].op->id] - 1][outer_of[part->op->id] - 1][1 - at],
+                           &f->part[side], reg, link + n);
+        else if (made < 0 && alone)
+            n += do_beside(t->first[alone - 1], part, reg, link + n);
+        else
+            n += do_part(f, part, made, reg, &op[i], link + n);
+        made = part->out;
+        if (i == last)
+            link[n++] = link_of(t->finish, NULL, reg[made]);
+        else if (reel_chain_stores_(f, first, i, last, &kept))
+            link[n++] = link_of(kept ? t->keep : t->store, NULL, reg[made]);
     }
     return n;
 }
@@ -174,26 +256,29 @@ static void run_apart(const reel_chain *c, const reel_own *part, const reel_spot
     for (int i = 0; i < c->n_parts; i++) reel_own_run_(&part[c->part + i], reg, row, at, n);
 }
 
+/* The stages for a row. */
+static void make_stages(const reel_chain *c, const reel_link *link, const reel_spot *reg, int64_t row, reel_stage *to)
+{
+    for (int k = 0; k < c->n_links; k++) {
+        const reel_link *l = &link[c->link + k];
+        const reel_spot *r = &reg[l->reg];
+        const int form = r->step + (l->two ? 2 * reg[l[1].reg].step : 0);
+        to[k] = (reel_stage){l->fn[form], (float *)(void *)(r->at + row * r->row), l->extra, r->step};
+    }
+}
+
 void reel_chain_run_(const reel_chain *c, const reel_own *part, const reel_link *link, const reel_spot *reg,
                      int64_t rows, int64_t n)
 {
     const reel_chain_table *t = REEL_PICK(reel_chain_table);
-    reel_chain_fn *const begin = t->begin[reg[link[c->link].reg].step];
     reel_stage stage[REEL_CHAIN_LINKS];
-    const int64_t end = n - n % t->block, most = (int64_t)REEL_CHAIN_BLOCKS * t->block;
+    const int64_t end = n - n % t->block;
     for (int64_t row = 0; row < rows; row++) {
         int64_t at = 0;
-        for (int k = 0; k < c->n_links && end; k++) {
-            const reel_link *l = &link[c->link + k];
-            const reel_spot *r = &reg[l->reg];
-            stage[k] = (reel_stage){l->fn[r->step], (float *)(void *)(r->at + row * r->row), l->extra, r->step};
-        }
-        reel_chain_loop loop = {.first = stage};
-        stage[c->n_links - 1].extra = &loop;
+        if (end) make_stages(c, link, reg, row, stage);
         while (at < end) {
-            loop.end = end - at < most ? end : at + most;
-            at = begin(stage, at);
-            if (at == loop.end) continue;
+            at = ((reel_chain_fn *)stage[0].fn)(stage, at, end);
+            if (at == end) break;
             run_apart(c, part, reg, row, at, t->block);
             at += t->block;
         }

@@ -240,7 +240,7 @@ static void chain(compiler *c, int first, int last)
     reel_chain to = {(uint8_t)p->n_parts, (uint8_t)(last - first + 1), (uint8_t)p->n_links, 0};
     for (int i = first; i < last; i++) {
         bool kept;
-        const bool stores = reel_chain_stores_(f, i, last, &kept);
+        const bool stores = reel_chain_stores_(f, first, i, last, &kept);
         const int16_t k = stores ? new_temp(c, OF_WHOLE, sizeof(float)) : new_reg(c, OF_WHOLE, BLOCK, sizeof(float));
         if (!stores) p->r[k].slot = (int16_t)(i - first);
         c->reg[f->part[i].out] = k;
