@@ -295,8 +295,10 @@ static int compile(const reel_ksig *sig, program *p)
     reel_ksig whole = *sig; /* the numbers stand between the inputs and the outputs */
     whole.n_in = f->n_in;
     p->n_numbers = f->n_numbers;
-    reel_loop_init_(&p->loop, &whole, inner, (int64_t)(1 / cost) + 1, all_spread);
-    reel_loop_init_(&p->whole, &whole, inner_compiled, p->loop.grain, false);
+    /* threads get whole blocks, which begin at cache lines where the operands do */
+    const int64_t grain = ((int64_t)(1 / cost) / REEL_CHAIN_BLOCK + 1) * REEL_CHAIN_BLOCK;
+    reel_loop_init_(&p->loop, &whole, inner, grain, all_spread);
+    reel_loop_init_(&p->whole, &whole, inner_compiled, grain, false);
     memcpy(p->size, p->loop.size, (size_t)f->n_in + (size_t)f->n_out);
     p->tile = tile_of(p, f);
     return 0;
