@@ -133,7 +133,7 @@ static int not_beside(const reel_fused *f, int first, int last, uint32_t sides)
         const reel_fused_part *part = &f->part[i];
         if (sides >> i & 1u) continue;
         const int side = side_in(f, sides, part, &j);
-        if (side >= 0 && (!outer_of[part->op->id] || held < 0 || part->in[1 - j] != held)) return side;
+        if (side >= 0 && (!outer_of[part->op->id] || part->in[1 - j] != held)) return side;
         held = part->out;
     }
     return -1;
@@ -218,10 +218,10 @@ int reel_chain_links_(const reel_fused *f, int first, int last, const int16_t *r
         const reel_fused_part *part = &f->part[i];
         if (sides >> i & 1u) continue;
         bool kept = false;
-        const int side = side_in(f, sides, part, &at), alone = side_of[part->op->id];
+        const int side = side_in(f, sides, part, &at), alone = side_of[part->op->id], held = 1 - at;
         if (side >= 0)
-            n += do_beside(t->side[side_of[f->part[side].op->id] - 1][outer_of[part->op->id] - 1][1 - at],
-                           &f->part[side], reg, link + n);
+            n += do_beside(t->side[side_of[f->part[side].op->id] - 1][outer_of[part->op->id] - 1][held], &f->part[side],
+                           reg, link + n);
         else if (made < 0 && alone)
             n += do_beside(t->first[alone - 1], part, reg, link + n);
         else

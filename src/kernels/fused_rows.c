@@ -307,12 +307,14 @@ static void finish_long(const job *j)
     }
 }
 
+enum { PIECES = 8 }; /* a thread: each begins with begin_tiles */
 static int rows_run(const void *plan, void *const *ptr, void *work)
 {
     const rows_program *p = *(rows_program *const *)plan;
     job j = {p, atomic_load_explicit(&p->form, memory_order_acquire), ptr, work};
     if (!p->chunks) {
-        const int64_t tiles = (p->n + p->rows - 1) / p->rows, grain = p->grain / (p->rows * p->cols) + 1;
+        const int64_t tiles = (p->n + p->rows - 1) / p->rows, few = tiles / (PIECES * reel_threads());
+        const int64_t least = p->grain / (p->rows * p->cols) + 1, grain = few > least ? few : least;
         if (tiles <= grain)
             short_rows(&j, 0, tiles);
         else
