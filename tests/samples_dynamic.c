@@ -69,22 +69,23 @@ APPLY(compress, reel_compress(in[0], in[1], (int)s->p[0]))
 static void pick(const nd *x, const nd *cond, int axis, bool back, const nd *like, nd *out)
 {
     const nd *whole = back ? like : x;
-    int64_t n = 0;
-    for (int64_t i = 0; i < cond->count; i++) n += cond->data[i] != 0;
+    int64_t n = 0, *const chosen = malloc(((size_t)cond->count + 1) * sizeof *chosen);
+    for (int64_t i = 0; i < cond->count; i++)
+        if (cond->data[i] != 0) chosen[n++] = i;
     reel_shape part = whole->shape;
     part.dims[axis] = n;
     nd_make(out, x->dtype, back ? like->shape : part);
     for (int64_t i = 0; i < reel_shape_count(part); i++) {
-        int64_t at[REEL_MAX_RANK], k = 0, left;
+        int64_t at[REEL_MAX_RANK];
         nd_unravel(&part, i, at);
-        for (left = at[axis]; cond->data[k] == 0 || left-- > 0;) k++;
-        at[axis] = k;
+        at[axis] = chosen[at[axis]];
         const int64_t j = nd_ravel(&whole->shape, at);
         if (back)
             out->data[j] = x->data[i];
         else
             out->data[i] = x->data[j];
     }
+    free(chosen);
 }
 
 static void compress_reference(const sample *s, reel_dtype d, const nd *in, nd *out)

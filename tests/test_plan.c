@@ -53,8 +53,9 @@ static void test_models(void)
         float loss[STEPS] = {0}, plain[STEPS] = {0};
         reel_plan_info info = {0}, other = {0};
         const bool quick = i == 0 || i == 1 || i == 3, run = quick || !tap_reduced;
+        const int steps = quick && !tap_reduced ? STEPS : 2;
         if (!run) continue;
-        train(i, NULL, quick ? STEPS : 2, loss, &info);
+        train(i, NULL, steps, loss, &info);
         expect_none(kinds[i].name);
         TAP_OK((double)info.arena_bytes <= 1.1 * (double)info.live_bytes,
                "%s: an arena of %zu bytes for %zu that are alive at once: %.3f", kinds[i].name, info.arena_bytes,
@@ -62,7 +63,7 @@ static void test_models(void)
         TAP_OK(info.donated_bytes > 0, "%s: %zu bytes of variables over their old values", kinds[i].name,
                info.donated_bytes);
         if (!quick) continue;
-        train(i, "default,-schedule", STEPS, plain, &other);
+        train(i, "default,-schedule", steps, plain, &other);
         TAP_OK(memcmp(loss, plain, sizeof loss) == 0 && other.donated_bytes == 0 && other.moved == 0,
                "%s: the bits of the program's order", kinds[i].name);
         TAP_OK(info.live_bytes <= other.live_bytes + info.donated_bytes, "%s: no more alive: %zu, %zu", kinds[i].name,
