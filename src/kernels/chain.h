@@ -13,7 +13,7 @@
 typedef void reel_stage_fn(
     void); /* the level's file knows what it takes: its vectors are as wide as the level has them */
 typedef struct reel_stage {
-    reel_stage_fn *fn;
+    reel_stage_fn *fn; /* NULL: the last one, which stores what has no NaN */
     float *p;          /* what it reads beside the registers, or where it writes */
     const void *extra; /* its op's attributes, as for loops */
     bool block; /* p of a third operand, which stands in a stage of its own: is it a block, or one element for all? */
@@ -52,7 +52,7 @@ typedef struct reel_chain_table {
     reel_stage_pair op[REEL_N_CHAIN][3];                  /* by the operand that the registers are, */
     reel_stage_four side[REEL_N_SIDES][REEL_N_OUTERS][2]; /* the outer op's; a stage for each operand in memory */
     reel_stage_four first[REEL_N_SIDES];                  /* a chain's first op: begins */
-    reel_stage_pair store, keep, finish; /* of blocks; keep: looks for NaN; finish: that, and is the last stage */
+    reel_stage_pair store, keep;                          /* of blocks; keep: looks for NaN */
 } reel_chain_table;
 REEL_DECLARE_LEVELS(reel_chain_table, reel_chain_table);
 enum { REEL_CHAIN_BLOCK = 128 }; /* at most */

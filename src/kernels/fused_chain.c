@@ -208,6 +208,8 @@ static int do_beside(reel_stage_fn *const *fn, const reel_fused_part *part, cons
     return part->n_in;
 }
 
+static reel_stage_fn *const finish[2] = {NULL, NULL};
+
 int reel_chain_links_(const reel_fused *f, int first, int last, const int16_t *reg, const reel_loop_op *op,
                       reel_link *link)
 {
@@ -228,7 +230,7 @@ int reel_chain_links_(const reel_fused *f, int first, int last, const int16_t *r
             n += do_part(f, part, made, reg, &op[i], link + n);
         made = part->out;
         if (i == last)
-            link[n++] = link_of(t->finish, NULL, reg[made]);
+            link[n++] = link_of(finish, NULL, reg[made]);
         else if (reel_chain_stores_(f, first, i, last, &kept))
             link[n++] = link_of(kept ? t->keep : t->store, NULL, reg[made]);
     }

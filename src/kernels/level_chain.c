@@ -25,7 +25,13 @@ _Static_assert(BLOCK <= (int)REEL_CHAIN_BLOCK, "blocks of chains have room");
 /* Was all well, or is the block given up? */
 #define STAGE(name) static bool name(const reel_stage *s, int64_t at, VALUES)
 typedef bool stage_fn(const reel_stage *s, int64_t at, VALUES);
-#define NEXT return ((stage_fn *)s[1].fn)(s + 1, at, v0, v1, v2, v3, v4, v5, v6, v7)
+static stage_fn finish;
+/* A branch to the last one is predicted sooner than a jump to who knows whom. */
+#define NEXT                                                                     \
+    do {                                                                         \
+        if (!s[1].fn) return finish(s + 1, at, v0, v1, v2, v3, v4, v5, v6, v7);  \
+        return ((stage_fn *)s[1].fn)(s + 1, at, v0, v1, v2, v3, v4, v5, v6, v7); \
+    } while (0)
 #define EACH(MOVE, p) MOVE(0, p) MOVE(1, p) MOVE(2, p) MOVE(3, p) MOVE(4, p) MOVE(5, p) MOVE(6, p) MOVE(7, p)
 #define FROM(k, p) memcpy(&v##k, (p) + (k)*LANES, VECTOR);
 #define TO(k, p) memcpy((p) + (k)*LANES, &v##k, VECTOR);
@@ -60,17 +66,18 @@ STAGE(load_block)
 #define NARROW (void)0
 #endif
 /* Whoever makes the values of a block: from the stage `first`, for the one behind s. */
-#define BEGIN(name, MAKE)                                                                 \
-    static int64_t name(const reel_stage *first, int64_t at, int64_t end)                 \
-    {                                                                                     \
-        for (; at < end; at += BLOCK) {                                                   \
-            const reel_stage *s = first;                                                  \
-            vec v0, v1, v2, v3, v4, v5, v6, v7;                                           \
-            MAKE;                                                                         \
-            if (!((stage_fn *)s[1].fn)(s + 1, at, v0, v1, v2, v3, v4, v5, v6, v7)) break; \
-        }                                                                                 \
-        NARROW;                                                                           \
-        return at;                                                                        \
+#define BEGIN(name, MAKE)                                                  \
+    static int64_t name(const reel_stage *first, int64_t at, int64_t end)  \
+    {                                                                      \
+        for (; at < end; at += BLOCK) {                                    \
+            const reel_stage *s = first;                                   \
+            vec v0, v1, v2, v3, v4, v5, v6, v7;                            \
+            MAKE;                                                          \
+            stage_fn *const next = s[1].fn ? (stage_fn *)s[1].fn : finish; \
+            if (!next(s + 1, at, v0, v1, v2, v3, v4, v5, v6, v7)) break;   \
+        }                                                                  \
+        NARROW;                                                            \
+        return at;                                                         \
     }
 BEGIN(begin_one, LOAD_ONE)
 BEGIN(begin_block, LOAD_BLOCK)
@@ -299,7 +306,6 @@ const reel_chain_table REEL_LEVELED(reel_chain_table) = {.block = BLOCK,
                                                          .load = {AT(load_one), AT(load_block)},
                                                          .store = BOTH(store),
                                                          .keep = BOTH(keep),
-                                                         .finish = BOTH(finish),
                                                          .first = {REEL_CHAIN_SIDES(FIRST1, FIRST2)},
                                                          .side = {REEL_CHAIN_SIDES(SIDE1, SIDE2)},
                                                          .op = {
