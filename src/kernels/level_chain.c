@@ -25,7 +25,7 @@ _Static_assert(BLOCK <= (int)REEL_CHAIN_BLOCK, "blocks of chains have room");
 /* Was all well, or is the block given up? */
 #define STAGE(name) static bool name(const reel_stage *s, int64_t at, VALUES)
 typedef bool stage_fn(const reel_stage *s, int64_t at, VALUES);
-static stage_fn finish;
+static REEL_NOINLINE stage_fn finish;
 /* A branch to the last one is predicted sooner than a jump to who knows whom. */
 #define NEXT                                                                     \
     do {                                                                         \
