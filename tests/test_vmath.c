@@ -82,6 +82,12 @@ static long double l_gelu(long double x)
 {
     return x < -1000 ? -0.0L : x * (0.5L * erfcl(-x * 0.707106781186547524400844362104849039L));
 }
+static long double l_gelu_slope(long double x)
+{
+    return fabsl(x) > 1000 ? x > 0
+                           : 0.5L * erfcl(-x * 0.707106781186547524400844362104849039L) +
+                                 x * (0.398942280401432677939946059934381868L * expl(-x * x / 2));
+}
 static long double l_gelu_tanh(long double x)
 {
     const long double u = 1.59576912160573071175978423973752747L * (x + 0.044715L * x * x * x);
@@ -181,6 +187,7 @@ WRAP(digamma)
 WRAP(silu)
 WRAP(mish)
 WRAP(gelu)
+WRAP(gelu_slope)
 WRAP(gelu_tanh)
 static float trigamma32(float x)
 {
@@ -239,6 +246,8 @@ static const function functions[] = {
     {"sigmoid near 0", sigmoid32, sigmoid64, l_sigmoid, -2, 2, false, 2.5, 2.5},
     {"softplus", softplus32, softplus64, l_softplus, -105, 90, false, 2.5, 2.5},
     {"softplus near 0", softplus32, softplus64, l_softplus, -4, 4, false, 2.5, 2.5},
+    {"gelu's slope", gelu_slope32, gelu_slope64, l_gelu_slope, -15, 15, false, 4.0, 4.0},
+    {"gelu's slope where it is 0", gelu_slope32, gelu_slope64, l_gelu_slope, -0.77, -0.73, false, 4.0, 4.0},
 };
 enum { N = 300000 };
 
@@ -247,8 +256,8 @@ static void test_ulp(void)
     for (size_t k = 0; k < sizeof functions / sizeof *functions; k++) {
         const function *f = &functions[k];
         double worst32 = 0, worst64 = 0, at32 = 0, at64 = 0;
-        /* near the zero of digamma the reference is no better: smaller results count as this large */
-        const long double least = f->exact == l_digamma ? 0.25L : 0;
+        /* near the zero of digamma the reference, and near that of gelu's slope double, is no better: smaller results count as this large */
+        const long double least = f->exact == l_digamma || f->exact == l_gelu_slope ? 0.25L : 0;
         for (int i = 0; i < N; i++) {
             const uint64_t bits = next();
             double x = draw(f->low, f->high), e;
@@ -385,6 +394,26 @@ static void test_special(void)
         {"softplus", softplus32, softplus64, -INFINITY, 0},
         {"softplus", softplus32, softplus64, NAN, NAN},
         {"softplus", softplus32, softplus64, 1e30, 1e30},
+        {"erf", erf32, erf64, 0, 0},
+        {"erf", erf32, erf64, -0.0, -0.0},
+        {"erf", erf32, erf64, INFINITY, 1},
+        {"erf", erf32, erf64, -INFINITY, -1},
+        {"erf", erf32, erf64, 7, 1},
+        {"erf", erf32, erf64, NAN, NAN},
+        {"erf", erf32, erf64, -NAN, NAN},
+        {"gelu", gelu32, gelu64, 0, 0},
+        {"gelu", gelu32, gelu64, -0.0, -0.0},
+        {"gelu", gelu32, gelu64, INFINITY, INFINITY},
+        {"gelu", gelu32, gelu64, -INFINITY, -0.0},
+        {"gelu", gelu32, gelu64, -1e30, -0.0},
+        {"gelu", gelu32, gelu64, 1e30, 1e30},
+        {"gelu", gelu32, gelu64, NAN, NAN},
+        {"gelu", gelu32, gelu64, -NAN, NAN},
+        {"gelu_slope", gelu_slope32, gelu_slope64, 0, 0.5},
+        {"gelu_slope", gelu_slope32, gelu_slope64, -0.0, 0.5},
+        {"gelu_slope", gelu_slope32, gelu_slope64, INFINITY, 1},
+        {"gelu_slope", gelu_slope32, gelu_slope64, NAN, NAN},
+        {"gelu_slope", gelu_slope32, gelu_slope64, -NAN, NAN},
     };
     for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
         const float y = c[i].f32((float)c[i].x);
@@ -411,9 +440,41 @@ static void test_fma(void)
             b = (float)draw(0.5, 2);
             c = (float)ldexp(draw(-1, 1), (int)(s % 60) - 30);
         }
+        if (i % 4 == 3) { /* half a unit of the result, exactly or but for c */
+            a = reel_from_bits_f32_(reel_bits_f32_(a) & 0xfffff800u);
+            b = reel_from_bits_f32_((reel_bits_f32_(b) & 0x7ffff000u) | (uint32_t)(s & 0x80000000u));
+            c = s % 3 ? copysignf(ldexpf(1, (int)(s % 60) - 90), c) : 0;
+        }
         bad += !same32(reel_fma_f32_(a, b, c), fmaf(a, b, c));
     }
     TAP_OK(bad == 0, "the float fma of this build rounds once: %d of 2000000 differ", bad);
 }
 
-TAP_MAIN(test_ulp, test_pow_ulp, test_pow_special, test_special, test_fma)
+/* The short emulations where they are allowed: c of 24 - short_by bits, products up to 8 2^short_by c. */
+static void test_fma_near(void)
+{
+    int bad = 0, bad_exact = 0, used = 0;
+    for (int i = 0; i < 4000000; i++) {
+        const uint32_t k = (uint32_t)next() & 0xfff, short_by = i % 3 ? (uint32_t)next() % 24 : 0;
+        float a = (float)draw(-2, 2), b = (float)draw(0.5, 2);
+        float c = reel_from_bits_f32_(((uint32_t)(next() >> 32) & 0x007fffffu & (~0u << short_by)) | 0x3f800000u);
+        if (i % 2) { /* a product half a unit of c, but for its last digit */
+            a = (i & 2 ? 1.0f : -1.0f) * (1.0f + 0x1p-23f * (float)k);
+            b = ldexpf(1.0f - 0x1p-23f * (float)k, (int)(next() % 4) - 26);
+        } else {
+            b = ldexpf(b, i % 5 ? (int)(next() % (short_by + 4)) - 1 : -(int)(next() % 60));
+        }
+        if (i % 16 == 0) c = 0;
+        const double p = (double)a * (double)b, s = p + (double)c;
+        if (c == 0 || (fabs(p) < 8 * ldexp(c, (int)short_by) && fabs(s) >= fabs(p) / 4)) {
+            used++;
+            bad += !same32(reel_fma_near_f32_(a, b, c), fmaf(a, b, c));
+        }
+        if (fabs(p) >= (double)c / 16 && fabs(p) < 0x1p28 * (double)c)
+            bad_exact += !same32(reel_fma_exact_f32_(a, b, c), fmaf(a, b, c));
+    }
+    TAP_OK(bad == 0 && used > 2000000, "the short one is as good where it may be used: %d of %d differ", bad, used);
+    TAP_OK(bad_exact == 0, "so is that by double where double holds the sum: %d differ", bad_exact);
+}
+
+TAP_MAIN(test_ulp, test_pow_ulp, test_pow_special, test_special, test_fma, test_fma_near)

@@ -2,11 +2,12 @@
    tables, every fused multiply-add written out. The bits are the same for every compiler, ISA level, vector body and scalar
    tail. NaN, infinities, signed zeros and subnormals are as in C's Annex F.
 
-   Newer float functions do without fma, which baseline x86-64 lacks: arguments are reduced exactly, in two parts or in double, and
-   what a last sum loses goes into the factor that follows. Those that need more than float go by way of double, with short
-   polynomials, and round once. Polynomials are minimax fits (Remez) of our own. Errors: docs/accuracy.md; tests/test_vmath.c holds
-   doubles against long double libm. Scalar: sin, cos, tan of doubles from 2^20 on, lgamma, digamma, polygamma, and the
-   remainders. */
+   Baseline x86-64 lacks fma and emulates it (vmath_base.h): functions of float that use it (exp, log, tanh, sigmoid, erf, gelu and its
+   slope) are at their best from x86-64-v3 on and take many times as long at the baseline. Most others do without: arguments are
+   reduced exactly, in two parts or in double, and what a last sum loses goes into the factor that follows. Those that need more than
+   float go by way of double, with short polynomials, and round once. Polynomials are minimax fits (Remez) of our own. Errors:
+   docs/accuracy.md; tests/test_vmath.c holds doubles against long double libm. Scalar: sin, cos, tan of doubles from 2^20 on,
+   lgamma, digamma, polygamma, and the remainders. */
 #ifndef REEL_KERNELS_VMATH_H
 #define REEL_KERNELS_VMATH_H
 #include "kernels/vmath_act.h"
@@ -21,6 +22,8 @@
 #undef VM
 #undef F32
 #undef F64
+#undef N32
+#undef X32
 #undef P2
 #undef P4
 #undef LN2_HI

@@ -11,6 +11,8 @@
 #define VM REEL_ALWAYS_INLINE
 #define F32 reel_fma_f32_
 #define F64 reel_fma_f64_
+#define N32 reel_fma_near_f32_
+#define X32 reel_fma_exact_f32_
 #define P2 reel_poly2_
 #define P4 reel_poly4_
 #define LN2_HI 0x1.62e42ffp-1 /* 33 bits: times an exponent it is exact */
@@ -53,14 +55,35 @@ VM float reel_fma_f32_(float a, float b, float c)
     const double p = (double)a * (double)b, z = (double)c;
     const double s = p + z, back = s - p;
     const double err = (p - (s - back)) + (z - back);
-    const uint64_t u = reel_bits_f64_(s), v = reel_bits_f64_(err), w = v << 1;
-    const uint64_t inexact = (w | (0 - w)) >> 63, down = (u ^ v) >> 63; /* down: err points towards zero */
-    const uint64_t step = ~u & inexact;                                 /* only an even s moves */
-    const double odd = reel_from_bits_f64_(u + (step ^ (0 - down)) + down);
+    const uint64_t most = ~(uint64_t)0 >> 1, u = reel_bits_f64_(s), v = reel_bits_f64_(err);
+    const uint64_t inexact = ((v & most) + most) >> 63,
+                   down = ((u ^ v) >> 63) & inexact; /* down: err points towards zero */
+    const double odd = reel_from_bits_f64_((u - down) | inexact);
     return (float)(err == err ? odd : s); /* infinite or NaN */
+}
+/* fmaf, a third of the work, where |a b| < 8 |c| and |a b + c| >= |a b| / 4, or c is 0. For each of c's last bits that are 0 |a b| may be
+   twice as large. The product keeps 27 bits and one that says whether there are more: the sum is exact, or a b is far below half a
+   unit of c, and no boundary between two floats lies between the product and what is kept of it. */
+VM float reel_fma_near_f32_(float a, float b, float c)
+{
+    const uint64_t rest = 0x1ffffff, u = reel_bits_f64_((double)a * (double)b);
+    return (float)(reel_from_bits_f64_((u | ((u & rest) + rest)) & ~rest) + (double)c);
+}
+/* fmaf where a b has 24 bits, or double holds a b + c exactly: where that is short, or a b is between a 16th and 2^28 times c. */
+VM float reel_fma_exact_f32_(float a, float b, float c)
+{
+    return (float)((double)a * (double)b + (double)c);
 }
 #else
 VM float reel_fma_f32_(float a, float b, float c)
+{
+    return fmaf(a, b, c);
+}
+VM float reel_fma_near_f32_(float a, float b, float c)
+{
+    return fmaf(a, b, c);
+}
+VM float reel_fma_exact_f32_(float a, float b, float c)
 {
     return fmaf(a, b, c);
 }

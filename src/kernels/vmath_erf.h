@@ -4,19 +4,22 @@
 #define REEL_KERNELS_VMATH_ERF_H
 #include "kernels/vmath_exp.h"
 
-/* ---- float, no fma ------------------------------------------------------------------------------------ */
-/* erf(x) = x + x P(x^2), and from 0.8 on 1 - e^-G(|x|) */
+/* ---- float -------------------------------------------------------------------------------------------- */
+/* erf(x) = 1 - e^-G(|x|) = -(e^-G - 1), which is accurate near 0, too. One sum is not fused: it crosses 0. */
 VM float reel_erf_f32_(float x)
 {
-    const float a = fabsf(x), a2 = x * x, a4 = a2 * a2, c = a > 3.95f ? 3.95f : a, c2 = c * c;
-    const float p = P4(a2, a4, 0x1.06eba8p-3f, -0x1.812734p-2f, 0x1.ce28f8p-4f, -0x1.b77cbcp-6f) +
-                    a4 * a4 * P2(a2, 0x1.4d9c28p-8f, -0x1.583f1cp-11f);
-    const float g = 0x1.14c7b4p-14f + c * (P4(c, c2, 0x1.20d39cp+0f, 0x1.45beep-1f, 0x1.ad419p-4f, -0x1.733366p-6f) +
-                                           c2 * c2 * P2(c, 0x1.9d5ae8p-9f, -0x1.b31252p-13f));
-    float q;
-    const float s = reel_exp_split_f32_(g, &q) * 0x1p-64f;
-    return a < 0.8f ? x + x * p : reel_copysign_f32_((1.0f - s) - s * q, x);
+    const float a = fabsf(x), c = a > 3.95f ? 3.95f : a;
+    const float c2 = c * c, p4 = N32(c2, -0x1.3b1032p-17f, N32(c, 0x1.f29b28p-14f, -0x1.4e3132p-11f));
+    const float p2 =
+        N32(c2, P2(c, -0x1.63aee6p-13f, 0x1.b74bc8p-10f) + c2 * p4, N32(c, -0x1.39b79ap-6f, 0x1.a4f8c2p-4f));
+    const float p = N32(c2, p2, N32(c, 0x1.45f3p-1f, 0x1.06eba8p-3f));
+    const float g = N32(p, c, c), magic = 0x1.8p23f + 127.0f, z = N32(g, -0x1.715476p+0f, magic), n = z - magic;
+    const float q = reel_expm1_near_f32_(X32(n, -0x1.62e4p-1f, -g) - n * 0x1.7f7d1cp-20f);
+    const float s = reel_from_bits_f32_(reel_bits_f32_(z) << 23);
+    return reel_copysign_f32_(N32(-s, q, 1.0f - s), x);
 }
+
+/* ---- float, no fma ------------------------------------------------------------------------------------ */
 /* a^2 = h + low, h of 12 + 12 bits */
 VM float reel_square_f32_split_(float a, float *low)
 {
@@ -42,40 +45,65 @@ VM float reel_erfc_f32_(float x)
     const float y = (w + (w_low + w * (q - lost))) / d * s * 0x1p-64f;
     return a < 1.0f ? small : x < 0.0f ? 2.0f - y : y;
 }
-/* Right of 7 y is nothing beside x or 1, left of -14.5 it is 0: neither may underflow, which takes CPUs several times as long. As products,
-   since compilers take selects of constants apart and compute with a after all. */
-#define GELU_MOST(x) (14.5f - 7.5f * (float)((x) > 0.0f))
-#define GELU_SCALE(x) (0x1p-64f * (float)((x) >= -14.5f))
-/* With the normal distribution's Phi, x Phi(x) = x - x Phi(-x). From 1 on a Phi(-a) = e^(-a a / 2) V(t), t = (a - 3) / (a + 3);
-   below 1 Phi(x) = 1/2 + x/2 - x P(x^2), the first sum with what it loses. */
+
+/* ---- float: the normal distribution ------------------------------------------------------------------- */
+/* |x|, at most 7 at the right and 14.5 at the left. Compared as integers: compilers take a select between a variable and a constant apart and
+   compute all that follows twice. NaN counts as a number. */
+VM float reel_normal_bound_f32_(float x)
+{
+    const int32_t right = 0x40e00000, left = 0x41680000;
+    int32_t u = (int32_t)reel_bits_f32_(x);
+    u = (u < right ? u : right) & 0x7fffffff;
+    return reel_from_bits_f32_((uint32_t)(u < left ? u : left));
+}
+/* Right of 7 Phi(-x) is nothing beside x or 1, left of -14.5 it is 0: neither may underflow, which takes CPUs several times as long. */
+#define NORMAL_SCALE(x) (0x1p-64f * (float)((x) >= -14.5f))
+/* e^(-c c / 2) = 2^-64 s (1 + *q) for 0 <= c <= 14.5: s is returned */
+VM float reel_normal_split_f32_(float c, float *q)
+{
+    const float b = 0.5f * c, h = b * c, low = X32(b, c, -h);
+    const float magic = 0x1.8p23f + 191.0f, z = N32(h, -0x1.715476p+0f, magic), n = z - magic;
+    *q = reel_expm1_near_f32_(X32(n, -0x1.62e4p-1f, -h) - (n * 0x1.7f7d1cp-20f + low));
+    return reel_from_bits_f32_(reel_bits_f32_(z) << 23);
+}
+/* x Phi(x) = max(x, 0) - a Phi(-a) with a = |x|, and e^(a a / 2) a Phi(-a) = w / (sqrt(2 pi) w + D) with polynomials w and D, whose
+   coefficients are all positive: accurate everywhere; far out, where w has lost most, it cancels. What the last sums and the
+   quotient lose goes to e^r - 1. Some coefficients have few digits: see reel_fma_near_f32_. */
 VM float reel_gelu_f32_(float x)
 {
-    const float a = fabsf(x), z = x * x, z2 = z * z;
-    const float u = 0x1.9deeb4p-4f + z * (P4(z, z2, 0x1.105822p-4f, -0x1.46cbaap-7f, 0x1.36cf7cp-10f, -0x1.d93fcp-14f) +
-                                          z2 * z2 * 0x1.f22ce4p-18f);
-    const float half = 0.5f * x, b = 0.5f + half, lost = half - (b - 0.5f), small = x * (b + (lost - x * u));
-    const float most = GELU_MOST(x), c = a > most ? most : a, t = (c - 3.0f) / (c + 3.0f), t2 = t * t;
-    float low, q;
-    const float h = reel_square_f32_split_(c, &low), s = reel_exp_split_sum_f32_(0.5f * h, 0.5f * low, &q);
-    const float p = t * (P4(t, t2, 0x1.c20d32p-4f, -0x1.1e04acp-3f, 0x1.76477ep-4f, -0x1.d8d0cep-6f) +
-                         t2 * t2 * P4(t, t2, -0x1.c7a80cp-10f, 0x1.03e9fep-8f, -0x1.4b1428p-15f, -0x1.1e5f4ep-11f));
-    const float w = p + 0x1.754a76p-2f, w_low = (p - (w - 0x1.754a76p-2f)) - 0x1.8dc198p-27f;
-    const float y = (w + (w_low + w * q)) * s * GELU_SCALE(x);
-    return a < 1.0f ? small : x >= 0.0f ? x - y : -y;
+    const float c = reel_normal_bound_f32_(x);
+    float q;
+    const float s = reel_normal_split_f32_(c, &q);
+    float w = N32(c, 0x1.3bb4d2p-8f, 0x1.7303c2p-5f);
+    w = N32(w, c, 0x1.934da8p-3f);
+    w = N32(w, c, 0x1.d3844p-2f);
+    w = c * (c * w) + 0.5f * c;
+    float d = N32(c, 0x1.4b192p-20f, 0x1.89d894p-7f);
+    d = N32(d, c, 0x1.d5678ep-4f);
+    d = N32(d, c, 0x1.d4ac9p-2f);
+    const float e = X32(0x1.40d932p+1f, w, c * d);
+    d = 1.0f + e;
+    const float r = 1.0f / d, v = w * r, lost = e - (d - 1.0f);
+    const float rest = (X32(-v, d, w) - v * lost) * r;
+    return N32(-(v + F32(v, q, rest)) * s, NORMAL_SCALE(x), x < 0.0f ? -0.0f : x);
 }
-/* Phi(x) + x phi(x) = 1 less the same of -x; from 1 on e^(-a a / 2) (W(t) / (a + 3) - a / sqrt(2 pi)) at -a */
+/* Phi(x) + x phi(x) = 1 less the same of -x, which at -a is e^(-a a / 2) (k - a) (1 / sqrt(2 pi) + W / D): with its zero k = 0.75... in two
+   parts it is accurate there, too. */
 VM float reel_gelu_slope_f32_(float x)
 {
-    const float a = fabsf(x), z = x * x, z2 = z * z;
-    const float u = P4(z, z2, 0x1.3108a6p-2f, -0x1.10581cp-2f, 0x1.ea2fcp-5f, -0x1.36ba08p-7f) +
-                    z2 * z2 * P2(z, 0x1.26f37p-10f, -0x1.6febf6p-14f);
-    const float most = GELU_MOST(x), c = a > most ? most : a, r = 1.0f / (c + 3.0f), t = (c - 3.0f) * r, t2 = t * t;
-    float low, q;
-    const float h = reel_square_f32_split_(c, &low), s = reel_exp_split_sum_f32_(0.5f * h, 0.5f * low, &q);
-    const float p = t * (P4(t, t2, -0x1.04c726p-1f, 0x1.d7130ap-3f, -0x1.8333b4p-5f, -0x1.564238p-7f) +
-                         t2 * t2 * (P2(t, 0x1.c9f896p-8f, 0x1.dddb8p-11f) + t2 * -0x1.0e60eep-10f));
-    const float w = (p + 0x1.754a76p-1f) * r - c * 0x1.988454p-2f, y = (w + w * q) * s * GELU_SCALE(x);
-    return a < 1.0f ? (0.5f + 0.5f * x) + x * u : x < 0.0f ? y : 1.0f - y;
+    const float c = reel_normal_bound_f32_(x);
+    float q;
+    const float s = reel_normal_split_f32_(c, &q);
+    float w = N32(c, 0x1.24e292p-7f, 0x1.11763cp-4f);
+    w = N32(w, c, 0x1.a3387cp-3f);
+    w = N32(w, c, 0x1.1085ep-2f);
+    float d = N32(c, 0x1.e84da6p-6f, 0x1.eb0746p-3f);
+    d = N32(d, c, 0x1.abbd4cp-1f);
+    d = N32(d, c, 0x1.6ed3ap+0f);
+    d = N32(d, c, 1.0f);
+    const float v = w / d + 0x1.988454p-2f, f = (0x1.80ead2p-1f - c) - 0x1.a03fd4p-27f;
+    const float g = v * f, y = (g + F32(g, q, X32(v, f, -g))) * s * NORMAL_SCALE(x);
+    return x < 0.0f ? y : x == x ? 1.0f - y : x;
 }
 
 /* ---- double ------------------------------------------------------------------------------------------- */

@@ -8,19 +8,19 @@
 VM uint32_t reel_exp_reduce_f32_(float x, float *r)
 {
     const float magic = 0x1.8p23f;
-    const float z = F32(x, 0x1.715476p+0f, magic), n = z - magic;
-    *r = F32(n, -0x1.7f7d1cp-20f, F32(n, -0x1.62e4p-1f, x));
+    const float z = N32(x, 0x1.715476p+0f, magic), n = z - magic;
+    *r = X32(n, -0x1.7f7d1cp-20f, X32(n, -0x1.62e4p-1f, x));
     return reel_bits_f32_(z) - 0x4b400000u;
 }
 /* e^r - 1 */
 VM float reel_expm1_core_f32_(float r)
 {
-    float p = F32(r, 0x1.a1256cp-13f, 0x1.6d43bp-10f);
-    p = F32(p, r, 0x1.1110ep-7f);
-    p = F32(p, r, 0x1.5554e8p-5f);
-    p = F32(p, r, 0x1.555556p-3f);
-    p = F32(p, r, 0.5f);
-    return F32(r * r, p, r);
+    float p = N32(r, 0x1.a1256cp-13f, 0x1.6d43bp-10f);
+    p = N32(p, r, 0x1.1110ep-7f);
+    p = N32(p, r, 0x1.5554e8p-5f);
+    p = N32(p, r, 0x1.555556p-3f);
+    p = N32(p, r, 0.5f);
+    return N32(r * r, p, r);
 }
 /* Where e^x is 0, e^0 is computed and 0 chosen: a product that underflows takes CPUs 2 to 4 times as long, and masks are full of those. */
 VM float reel_exp_f32_(float x)
@@ -41,13 +41,20 @@ VM float reel_tanh_f32_(float x)
     float r;
     const uint32_t n = reel_exp_reduce_f32_(2.0f * c, &r);
     const float s = reel_from_bits_f32_((n + 127u) << 23);
-    const float t = F32(s, reel_expm1_core_f32_(r), s - 1.0f);
+    const float t = N32(s, reel_expm1_core_f32_(r), s - 1.0f);
     return reel_copysign_f32_(t / (t + 2.0f), x);
 }
 VM float reel_sigmoid_f32_(float x)
 {
     const float e = reel_exp_f32_(-fabsf(x));
     return (x >= 0.0f ? 1.0f : e) / (1.0f + e);
+}
+
+/* e^r - 1 to 2^-27, |r| <= ln 2 / 2 */
+VM float reel_expm1_near_f32_(float r)
+{
+    const float r2 = r * r, p = N32(r, 0x1.123ac4p-7f, 0x1.5554cep-5f);
+    return N32(r2, N32(r2, N32(r2, 0x1.6d6aa6p-10f, p), N32(r, 0x1.55549p-3f, 0.5f)), r);
 }
 
 /* ---- float, no fma ------------------------------------------------------------------------------------ */

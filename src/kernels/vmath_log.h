@@ -7,19 +7,19 @@
 /* e ln 2 + ln(1 + f), sqrt(1/2) <= 1 + f <= sqrt(2) */
 VM float reel_log_core_f32_(float f, float e)
 {
-    float p = F32(f, 0x1.1d8e5ep-4f, -0x1.d6393ep-4f);
-    p = F32(p, f, 0x1.dea43p-4f);
-    p = F32(p, f, -0x1.fcf46ep-4f);
-    p = F32(p, f, 0x1.23d202p-3f);
-    p = F32(p, f, -0x1.555b4ap-3f);
-    p = F32(p, f, 0x1.999d5ap-3f);
-    p = F32(p, f, -0x1.fffffcp-3f);
-    p = F32(p, f, 0x1.555554p-2f);
+    float p = N32(f, 0x1.1d8e5ep-4f, -0x1.d6393ep-4f);
+    p = N32(p, f, 0x1.dea43p-4f);
+    p = N32(p, f, -0x1.fcf46ep-4f);
+    p = N32(p, f, 0x1.23d202p-3f);
+    p = N32(p, f, -0x1.555b4ap-3f);
+    p = N32(p, f, 0x1.999d5ap-3f);
+    p = N32(p, f, -0x1.fffffcp-3f);
+    p = N32(p, f, 0x1.555554p-2f);
     const float t = f * f;
     float y = t * f * p;
     y = F32(e, 0x1.7f7d1cp-20f, y);
-    y = F32(-0.5f, t, y);
-    return F32(e, 0x1.62e4p-1f, f + y);
+    y = X32(-0.5f, t, y);
+    return X32(e, 0x1.62e4p-1f, f + y);
 }
 VM float reel_log_f32_(float x)
 {
@@ -40,7 +40,7 @@ VM float reel_log1p_f32_(float x)
     const float xs = x > huge ? x * 0x1p-64f : x, w = x > huge ? xs : 1.0f + xs;
     const uint32_t u = reel_bits_f32_(w) + (0x3f800000u - 0x3f3504f3u), k = u >> 23;
     const float t = reel_from_bits_f32_((254u - k) << 23);
-    const float f = F32(xs, t, (x > huge ? 0.0f : t) - 1.0f);
+    const float f = X32(xs, t, (x > huge ? 0.0f : t) - 1.0f);
     float y = reel_log_core_f32_(f, (float)(int32_t)k - (x > huge ? 63.0f : 127.0f));
     y = x < INFINITY ? y : x;
     y = x < -1.0f ? NAN : y;
@@ -67,7 +67,7 @@ VM float reel_softplus_f32_(float x)
     /* max(x, 0) + ln(1 + e^-|x|) */
     const float u = reel_exp_f32_(-fabsf(x));
     const float root = 0x1.a8279ap-2f; /* sqrt(2) - 1 */
-    const float l = reel_log_core_f32_(u > root ? F32(u, 0.5f, -0.5f) : u, u > root ? 1.0f : 0.0f);
+    const float l = reel_log_core_f32_(u > root ? X32(u, 0.5f, -0.5f) : u, u > root ? 1.0f : 0.0f);
     return (x > 0.0f ? x : 0.0f) + l;
 }
 
