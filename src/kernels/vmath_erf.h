@@ -81,9 +81,9 @@ VM float reel_gelu_f32_(float x)
     float d = N32(c, 0x1.4b192p-20f, 0x1.89d894p-7f);
     d = N32(d, c, 0x1.d5678ep-4f);
     d = N32(d, c, 0x1.d4ac9p-2f);
-    const float e = X32(0x1.40d932p+1f, w, c * d);
-    d = 1.0f + e;
-    const float r = 1.0f / d, v = w * r, lost = e - (d - 1.0f);
+    const float k = 0x1.40d932p+1f, cd = c * d;
+    d = 1.0f + X32(k, w, cd);
+    const float r = 1.0f / d, v = w * r, lost = X32(k, w, 1.0f - d) + cd;
     const float rest = (X32(-v, d, w) - v * lost) * r;
     return N32(-(v + F32(v, q, rest)) * s, NORMAL_SCALE(x), x < 0.0f ? -0.0f : x);
 }
