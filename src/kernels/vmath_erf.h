@@ -85,9 +85,9 @@ VM float reel_gelu_f32_(float x)
     d = 1.0f + X32(k, w, cd);
     const float r = 1.0f / d, v = w * r, lost = X32(k, w, 1.0f - d) + cd;
     const float rest = (X32(-v, d, w) - v * lost) * r;
-    /* max(x, -0) by a mask: clang 14 makes a select that gives -0 at 0 */
-    const float from = reel_from_bits_f32_(reel_bits_f32_(x) & (0x80000000u | (0u - (uint32_t) !(x < 0.0f))));
-    return N32(-(v + F32(v, q, rest)) * s, NORMAL_SCALE(x), from);
+    /* by bits: clang 14 makes a select of -0 and x that gives -0 at 0 */
+    const uint32_t u = reel_bits_f32_(x), from = x < 0.0f ? u & 0x80000000u : u;
+    return N32(-(v + F32(v, q, rest)) * s, NORMAL_SCALE(x), reel_from_bits_f32_(from));
 }
 /* Phi(x) + x phi(x) = 1 less the same of -x, which at -a is e^(-a a / 2) (k - a) (1 / sqrt(2 pi) + W / D): with its zero k = 0.75... in two
    parts it is accurate there, too. */
