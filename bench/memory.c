@@ -1,18 +1,21 @@
 /* memory.c: one training step's memory and the time to get it ready, in a process of its own: `memory NAME` prints a line of JSON. Asked by
-   bench/memory.py. resident: what the process has at most (ru_maxrss) beyond what it had before the model was made; planned: weights
+   bench/memory.py. resident: what the process has at most (VmHWM) beyond what it had before the model was made; planned: weights
    and optimizer's state, arena, and what the allocator has handed out at most from the second step on; ready: the first call, which
    traces, plans and replays, and the second, without two steps. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include "bench.h"
 #include "models.h"
 
+/* ru_maxrss also counts what the process was before exec, a copy of the one that started it. */
 static double resident(void)
 {
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)u.ru_maxrss * 1024;
+    char line[256];
+    long kilobytes = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f) && sscanf(line, "VmHWM: %ld", &kilobytes) != 1) {}
+    if (f) fclose(f);
+    return (double)kilobytes * 1024;
 }
 
 static double call(reel_function *f)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Memory of the six training steps, and the time until they are compiled, beside PyTorch's: memory.py BUILD [PYTHON] [ROUNDS]. Every figure
-is of a fresh process; ours and theirs in turn; medians. Memory: what ru_maxrss grows by from a process that has run a product (and,
+is of a fresh process; ours and theirs in turn; medians. Memory: what the peak of resident memory (VmHWM) grows by from a process that has run a product (and,
 theirs, an optimizer) to the tenth step: weights, state, activations, and whatever the library keeps. `./dev bench --peers` asks it, too."""
 import json
 import os

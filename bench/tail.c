@@ -1,7 +1,10 @@
 /* tail.c: how long the slowest steps of a tight loop over replay take. `tail [SECONDS]` replays each model's training step for so long and
    prints the median, the 99th and 99.9th percentile and the longest, and how many took more than three medians. What the machine does to
    any program shows beside it: of those steps, the ones in which the kernel took a thread off its processor (ru_nivcsw), and the same
-   count for a loop as long as a step that computes and calls nobody, asked in turn with the replay. */
+   count for loops as long as a step that compute and call nobody, on one thread and on two of which one waits for the other one, asked in
+   turn with the replay. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -23,13 +26,33 @@ static long switches(void)
     return u.ru_nivcsw;
 }
 
-static volatile double kept;
+static _Thread_local volatile double kept;
 static int64_t turns;
 static void compute(void)
 {
     double x = 0.5; /* 1 would stay 1, and compilers see that */
     for (int64_t i = 0; i < turns; i++) x = x * 0.999999 + 1e-6;
     kept = x;
+}
+
+/* The second thread of both(): asked for its part, -1: to end. */
+static atomic_int asked, answered;
+static void *second(void *unused)
+{
+    (void)unused;
+    for (int last = 0, now; (now = atomic_load(&asked)) >= 0;) {
+        if (now == last) continue;
+        last = now;
+        compute();
+        atomic_store(&answered, now);
+    }
+    return NULL;
+}
+static void both(void)
+{
+    const int n = atomic_fetch_add(&asked, 1) + 1;
+    compute();
+    while (atomic_load(&answered) != n) {}
 }
 
 static reel_function *step;
@@ -52,6 +75,17 @@ static void block(tally *t, void (*run)(void))
     }
 }
 
+static void block_of_both(tally *t)
+{
+    pthread_t other;
+    atomic_store(&asked, 0), atomic_store(&answered, 0);
+    if (pthread_create(&other, NULL, second, NULL)) return;
+    both(); /* until it is there */
+    block(t, both);
+    atomic_store(&asked, -1);
+    pthread_join(other, NULL);
+}
+
 static void print(const char *name, const char *what, tally *t)
 {
     int slow = 0;
@@ -63,9 +97,9 @@ static void print(const char *name, const char *what, tally *t)
            t->switched);
 }
 
-static void measure(int i, double seconds, double *const room[2])
+static void measure(int i, double seconds, double *const room[3])
 {
-    tally ours = {.s = room[0], .limit = 1e9}, plain = {.s = room[1], .limit = 1e9};
+    tally ours = {.s = room[0], .limit = 1e9}, plain = {.s = room[1]}, two = {.s = room[2]};
     for (int k = 0; k < WARM; k++) replay();
     block(&ours, replay);
     qsort(ours.s, (size_t)ours.n, sizeof *ours.s, bench_compare);
@@ -79,23 +113,26 @@ static void measure(int i, double seconds, double *const room[2])
         break;
     }
     ours.n = ours.switched = 0;
-    ours.limit = plain.limit = 3 * median;
-    for (const double start = bench_now(); bench_now() - start < 2 * seconds && ours.n < MOST;) {
+    ours.limit = plain.limit = two.limit = 3 * median;
+    for (const double start = bench_now(); bench_now() - start < 3 * seconds && ours.n < MOST;) {
         block(&ours, replay);
         block(&plain, compute);
+        block_of_both(&two);
     }
     print(kinds[i].name, "replay", &ours);
-    print("", "computes", &plain);
+    print("", "one", &plain);
+    print("", "two", &two);
 }
 
 int main(int argc, char **argv)
 {
     const double seconds = argc > 1 ? atof(argv[1]) : 3;
-    double *const room[2] = {malloc(MOST * sizeof(double)), malloc(MOST * sizeof(double))};
+    double *const room[3] = {malloc(MOST * sizeof(double)), malloc(MOST * sizeof(double)),
+                             malloc(MOST * sizeof(double))};
     reel_scope *scope = reel_scope_begin(REEL_HERE, "tail");
     printf("%-10s %-8s %8s %11s %7s %7s %8s %7s %9s\n", "step", "what", "steps", "median us", "p99", "p99.9", "longest",
            "> 3", "switched");
-    for (int i = 0; room[0] && room[1] && i < (int)(sizeof kinds / sizeof *kinds); i++) {
+    for (int i = 0; room[0] && room[1] && room[2] && i < (int)(sizeof kinds / sizeof *kinds); i++) {
         REEL_SCOPED;
         net = (struct model){.vars = reel_vars_new("model")};
         kinds[i].begin();
@@ -113,5 +150,6 @@ int main(int argc, char **argv)
     reel_scope_end(scope);
     free(room[0]);
     free(room[1]);
+    free(room[2]);
     return bad;
 }

@@ -118,8 +118,17 @@ static bool bits_of(run *r, const char *mode, reel_tensor *t, bits *b)
     return reel_read(t, b->data, b->n) == 0 || wrong(r, "%s: result cannot be read", mode);
 }
 
+/* The element that this byte is of, most significant digit first. */
+static const char *hex_of(const bits *b, size_t byte, char text[17])
+{
+    const size_t size = reel_dtype_size(b->type.dtype), at = byte / size * size;
+    for (size_t k = 0; k < size; k++)
+        (void)snprintf(text + 2 * k, 3, "%02x", ((const unsigned char *)b->data)[at + size - 1 - k]);
+    return text;
+}
 static bool same_bits(run *r, const char *mode, reel_tensor *const out[], const bits want[], int n)
 {
+    char in_hex[2][17];
     for (int j = 0; j < n; j++) {
         bits b = {0};
         bool ok = bits_of(r, mode, out[j], &b);
@@ -127,8 +136,8 @@ static bool same_bits(run *r, const char *mode, reel_tensor *const out[], const 
             ok = wrong(r, "%s: result %d has another dtype or shape than eager's", mode, j);
         for (size_t i = 0; ok && i < b.n; i++)
             if (b.data[i] != want[j].data[i])
-                ok = wrong(r, "%s: result %d has other bits than eager's from element %zu on", mode, j,
-                           i / reel_dtype_size(b.type.dtype));
+                ok = wrong(r, "%s: result %d has other bits than eager's from element %zu on: %s, not %s", mode, j,
+                           i / reel_dtype_size(b.type.dtype), hex_of(&b, i, in_hex[0]), hex_of(&want[j], i, in_hex[1]));
         free(b.data);
         if (!ok) return false;
     }

@@ -61,7 +61,7 @@ def read_rows():
 
 def sentence(comment):
     text = " ".join(re.sub(r"\s*\n\s*\*?", " ", comment).split())
-    m = re.match(r"(.{12,}?[^.\d])(?:\.\s|;\s|$)", text)
+    m = re.match(r"(.{12,}?[^.\d])(?:(?<! al)\.\s|;\s|$)", text)
     text = m[1] if m else text
     return text if len(text) < 150 else text[:147].rsplit(" ", 1)[0] + " ..."
 
@@ -71,16 +71,17 @@ def read_comments():
     found = {}
     for path in sorted((ROOT / "include/reel").glob("*.h")):
         above = heading = ""
-        text = path.read_text(encoding="utf-8")
+        text = re.sub(r"\{[^{}]*\}", "{}", path.read_text(encoding="utf-8")) # what stands in a struct is about its members
         for m in re.finditer(r"\n[ \t]*\n|/\*(.*?)\*/|\breel_(\w+?)_at\s*\(\s*const char \*site[^;]*;(?:[ \t]*/\*(.*?)\*/)?",
                              text, flags=re.S):
             if m[2] is not None:
                 found.setdefault(m[2], sentence(m[3] if m[3] is not None else above or heading))
             else:
                 title = m[1] is not None and m[1].strip().startswith("----")
+                first, _, rest = (m[1] or "").partition("\n")
                 if title:
-                    heading = re.sub(r"-{3,}", " ", m[1]).strip()
-                above = "" if m[1] is None or title else m[1]
+                    heading = re.sub(r"-{3,}", " ", first).strip()
+                above = rest if title else m[1] or ""
     return found
 
 

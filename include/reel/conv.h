@@ -32,16 +32,22 @@ typedef struct {
 typedef reel_conv_opts reel_conv1d_opts, reel_conv2d_opts, reel_conv3d_opts, reel_conv_transpose_opts,
     reel_conv_transpose1d_opts, reel_conv_transpose2d_opts, reel_conv_transpose3d_opts;
 reel_tensor *reel_conv_at(const char *site, reel_tensor *x, reel_tensor *w,
-                          const reel_conv_opts *o); /* spatial axes as w has */
-reel_tensor *reel_conv1d_at(const char *site, reel_tensor *x, reel_tensor *w, const reel_conv_opts *o);
-reel_tensor *reel_conv2d_at(const char *site, reel_tensor *x, reel_tensor *w, const reel_conv_opts *o);
-reel_tensor *reel_conv3d_at(const char *site, reel_tensor *x, reel_tensor *w, const reel_conv_opts *o);
+                          const reel_conv_opts *o); /* cross-correlation; spatial axes as w has */
+reel_tensor *reel_conv1d_at(const char *site, reel_tensor *x, reel_tensor *w,
+                            const reel_conv_opts *o); /* conv of x [n, c, w] */
+reel_tensor *reel_conv2d_at(const char *site, reel_tensor *x, reel_tensor *w,
+                            const reel_conv_opts *o); /* conv of x [n, c, h, w] */
+reel_tensor *reel_conv3d_at(const char *site, reel_tensor *x, reel_tensor *w,
+                            const reel_conv_opts *o); /* conv of x [n, c, d, h, w] */
 /* Transposed: the gradient of conv by its input, applied to x (PyTorch conv_transpose, ONNX ConvTranspose). x [N, C, spatial...],
    w [C, O / groups, kernel...], out = (in - 1) stride - before - after + reach + output_padding; with SAME out = in stride. */
 reel_tensor *reel_conv_transpose_at(const char *site, reel_tensor *x, reel_tensor *w, const reel_conv_opts *o);
-reel_tensor *reel_conv_transpose1d_at(const char *site, reel_tensor *x, reel_tensor *w, const reel_conv_opts *o);
-reel_tensor *reel_conv_transpose2d_at(const char *site, reel_tensor *x, reel_tensor *w, const reel_conv_opts *o);
-reel_tensor *reel_conv_transpose3d_at(const char *site, reel_tensor *x, reel_tensor *w, const reel_conv_opts *o);
+reel_tensor *reel_conv_transpose1d_at(const char *site, reel_tensor *x, reel_tensor *w,
+                                      const reel_conv_opts *o); /* conv_transpose of x [n, c, w] */
+reel_tensor *reel_conv_transpose2d_at(const char *site, reel_tensor *x, reel_tensor *w,
+                                      const reel_conv_opts *o); /* conv_transpose of x [n, c, h, w] */
+reel_tensor *reel_conv_transpose3d_at(const char *site, reel_tensor *x, reel_tensor *w,
+                                      const reel_conv_opts *o); /* conv_transpose of x [n, c, d, h, w] */
 
 /* ---- pooling over windows of each channel; padding never takes part but in avg_pool's number -------- */
 typedef struct {
@@ -61,9 +67,12 @@ typedef reel_pool_opts reel_max_pool_opts, reel_avg_pool_opts, reel_lp_pool_opts
 /* The maximum of each window, NaN if one is in it. Any number. A window without elements gives -inf, or the least integer. Gradient: to the first
    maximum of the window in C order. kernel: REEL_SHAPE(2, 2); its rank is the number of spatial axes. */
 reel_tensor *reel_max_pool_at(const char *site, reel_tensor *x, reel_shape kernel, const reel_pool_opts *o);
-reel_tensor *reel_max_pool1d_at(const char *site, reel_tensor *x, reel_shape kernel, const reel_pool_opts *o);
-reel_tensor *reel_max_pool2d_at(const char *site, reel_tensor *x, reel_shape kernel, const reel_pool_opts *o);
-reel_tensor *reel_max_pool3d_at(const char *site, reel_tensor *x, reel_shape kernel, const reel_pool_opts *o);
+reel_tensor *reel_max_pool1d_at(const char *site, reel_tensor *x, reel_shape kernel,
+                                const reel_pool_opts *o); /* max_pool over one spatial axis */
+reel_tensor *reel_max_pool2d_at(const char *site, reel_tensor *x, reel_shape kernel,
+                                const reel_pool_opts *o); /* max_pool over two */
+reel_tensor *reel_max_pool3d_at(const char *site, reel_tensor *x, reel_shape kernel,
+                                const reel_pool_opts *o); /* max_pool over three */
 /* i64: where that first maximum lies, counted in C order over the spatial axes of its channel (PyTorch's return_indices); the first
    NaN is a maximum; -1: the window has no elements. */
 reel_tensor *reel_max_pool_indices_at(const char *site, reel_tensor *x, reel_shape kernel, const reel_pool_opts *o);
@@ -73,9 +82,12 @@ reel_tensor *reel_max_unpool_at(const char *site, reel_tensor *x, reel_tensor *i
                                 bool channels_last);
 /* The mean of each window. Floats. A window of padding alone gives 0. */
 reel_tensor *reel_avg_pool_at(const char *site, reel_tensor *x, reel_shape kernel, const reel_pool_opts *o);
-reel_tensor *reel_avg_pool1d_at(const char *site, reel_tensor *x, reel_shape kernel, const reel_pool_opts *o);
-reel_tensor *reel_avg_pool2d_at(const char *site, reel_tensor *x, reel_shape kernel, const reel_pool_opts *o);
-reel_tensor *reel_avg_pool3d_at(const char *site, reel_tensor *x, reel_shape kernel, const reel_pool_opts *o);
+reel_tensor *reel_avg_pool1d_at(const char *site, reel_tensor *x, reel_shape kernel,
+                                const reel_pool_opts *o); /* avg_pool over one spatial axis */
+reel_tensor *reel_avg_pool2d_at(const char *site, reel_tensor *x, reel_shape kernel,
+                                const reel_pool_opts *o); /* avg_pool over two */
+reel_tensor *reel_avg_pool3d_at(const char *site, reel_tensor *x, reel_shape kernel,
+                                const reel_pool_opts *o); /* avg_pool over three */
 /* (sum of |x|^p)^(1/p) of each window, p > 0 (ONNX LpPool). Gradient 0 where the sum is 0. */
 reel_tensor *reel_lp_pool_at(const char *site, reel_tensor *x, double p, reel_shape kernel, const reel_pool_opts *o);
 /* Over all spatial axes, which stay as 1. */

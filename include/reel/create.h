@@ -15,14 +15,17 @@ reel_tensor *reel_ones_like_at(const char *site, reel_tensor *x);  /* ones of th
 reel_tensor *reel_arange_at(const char *site, reel_dtype d, double start, double stop, double step);
 /* n numbers from start to stop, both included (endpoint) or without stop; integers are rounded down. NumPy. */
 reel_tensor *reel_linspace_at(const char *site, reel_dtype d, double start, double stop, int64_t n, bool endpoint);
-/* base to the power of those; and the geometric sequence from start to stop, which must have the same sign. */
+/* base to the power of n numbers from start to stop, as linspace gives them. NumPy. */
 reel_tensor *reel_logspace_at(const char *site, reel_dtype d, double start, double stop, int64_t n, bool endpoint,
                               double base);
-reel_tensor *reel_geomspace_at(const char *site, reel_dtype d, double start, double stop, int64_t n, bool endpoint);
-reel_tensor *reel_eye_at(const char *site, reel_dtype d, int64_t rows, int64_t cols);
-reel_tensor *reel_eye_k_at(const char *site, reel_dtype d, int64_t rows, int64_t cols, int64_t k); /* on diagonal k */
+reel_tensor *reel_geomspace_at(
+    const char *site, reel_dtype d, double start, double stop, int64_t n,
+    bool endpoint); /* the geometric sequence from start to stop, which must have the same sign */
+reel_tensor *reel_eye_at(const char *site, reel_dtype d, int64_t rows, int64_t cols); /* ones on the diagonal */
+reel_tensor *reel_eye_k_at(const char *site, reel_dtype d, int64_t rows, int64_t cols,
+                           int64_t k); /* ones on diagonal k: above 0 right of the main one */
 reel_tensor *reel_tri_at(const char *site, reel_dtype d, int64_t rows, int64_t cols,
-                         int64_t k); /* 1 where j <= i + k */
+                         int64_t k); /* 1 where j <= i + k, else 0 */
 /* y[..., k] = (labels[...] == k), k < n. Integer labels; one outside [0, n) gives a row of zeros. */
 reel_tensor *reel_one_hot_at(const char *site, reel_tensor *labels, int64_t n, reel_dtype d);
 
@@ -44,11 +47,11 @@ reel_tensor *reel_truncated_normal_at(const char *site, reel_dtype d, reel_shape
 reel_tensor *reel_bernoulli_at(const char *site, reel_dtype d, reel_shape s, double p,
                                reel_generator *g); /* 1 with probability p, to 2^-32; else 0 */
 reel_tensor *reel_bernoulli_of_at(const char *site, reel_tensor *p,
-                                  reel_generator *g); /* each with its own, in p's dtype */
+                                  reel_generator *g); /* bernoulli, each with its own probability, in p's dtype */
 reel_tensor *reel_randint_at(const char *site, reel_dtype d, reel_shape s, int64_t low, int64_t high,
-                             reel_generator *g); /* in [low, high); integer dtypes */
+                             reel_generator *g); /* whole numbers in [low, high); integer dtypes */
 reel_tensor *reel_permutation_at(const char *site, reel_dtype d, int64_t n,
-                                 reel_generator *g); /* of 0..n-1; i32, i64 */
+                                 reel_generator *g); /* 0..n-1 in random order; i32, i64 */
 reel_tensor *reel_shuffle_at(const char *site, reel_tensor *x, int axis,
                              reel_generator *g); /* x's slices in random order */
 /* logits [.., k] -> i64 [.., n]: class c with probability softmax(logits)[c]. A row without a finite logit, or with NaN or

@@ -29,12 +29,12 @@ reel_tensor *reel_tan_at(const char *site, reel_tensor *x);
 reel_tensor *reel_asin_at(const char *site, reel_tensor *x);
 reel_tensor *reel_acos_at(const char *site, reel_tensor *x);
 reel_tensor *reel_atan_at(const char *site, reel_tensor *x);
-reel_tensor *reel_sinh_at(const char *site, reel_tensor *x);
-reel_tensor *reel_cosh_at(const char *site, reel_tensor *x);
-reel_tensor *reel_tanh_at(const char *site, reel_tensor *x);
-reel_tensor *reel_asinh_at(const char *site, reel_tensor *x);
-reel_tensor *reel_acosh_at(const char *site, reel_tensor *x);
-reel_tensor *reel_atanh_at(const char *site, reel_tensor *x);
+reel_tensor *reel_sinh_at(const char *site, reel_tensor *x);  /* (e^x - e^-x) / 2 */
+reel_tensor *reel_cosh_at(const char *site, reel_tensor *x);  /* (e^x + e^-x) / 2 */
+reel_tensor *reel_tanh_at(const char *site, reel_tensor *x);  /* sinh(x) / cosh(x) */
+reel_tensor *reel_asinh_at(const char *site, reel_tensor *x); /* ln(x + sqrt(x^2 + 1)) */
+reel_tensor *reel_acosh_at(const char *site, reel_tensor *x); /* ln(x + sqrt(x^2 - 1)), NaN below 1 */
+reel_tensor *reel_atanh_at(const char *site, reel_tensor *x); /* ln((1 + x) / (1 - x)) / 2, NaN beyond -1 and 1 */
 reel_tensor *reel_erf_at(const char *site,
                          reel_tensor *x); /* 2 / sqrt(pi) times the integral of e^(-t t) from 0 to x */
 reel_tensor *reel_erfc_at(const char *site, reel_tensor *x);   /* 1 - erf(x), accurate far right */
@@ -45,16 +45,16 @@ reel_tensor *reel_polygamma_at(const char *site, reel_tensor *x,
                                int order); /* order-th derivative of digamma, 1 to 20 */
 
 /* Integers stay as they are; zero derivative. */
-reel_tensor *reel_floor_at(const char *site, reel_tensor *x);
-reel_tensor *reel_ceil_at(const char *site, reel_tensor *x);
-reel_tensor *reel_round_at(const char *site, reel_tensor *x); /* halves to even */
-reel_tensor *reel_trunc_at(const char *site, reel_tensor *x);
+reel_tensor *reel_floor_at(const char *site, reel_tensor *x); /* the largest whole number not above x */
+reel_tensor *reel_ceil_at(const char *site, reel_tensor *x);  /* the smallest whole number not below x */
+reel_tensor *reel_round_at(const char *site, reel_tensor *x); /* to the nearest whole number, halves to even */
+reel_tensor *reel_trunc_at(const char *site, reel_tensor *x); /* without its fraction, towards 0 */
 
 /* bool results; all dtypes. Numbers are true where they are not 0, NaN too. */
-reel_tensor *reel_isnan_at(const char *site, reel_tensor *x);
-reel_tensor *reel_isinf_at(const char *site, reel_tensor *x);
-reel_tensor *reel_isfinite_at(const char *site, reel_tensor *x);
-reel_tensor *reel_logical_not_at(const char *site, reel_tensor *x);
+reel_tensor *reel_isnan_at(const char *site, reel_tensor *x);       /* is it NaN? */
+reel_tensor *reel_isinf_at(const char *site, reel_tensor *x);       /* is it an infinity? */
+reel_tensor *reel_isfinite_at(const char *site, reel_tensor *x);    /* is it neither? */
+reel_tensor *reel_logical_not_at(const char *site, reel_tensor *x); /* x == 0 */
 reel_tensor *reel_bitwise_not_at(const char *site, reel_tensor *x); /* integers; bool: not */
 
 /* Conversion as C's, but: to bool x != 0; float to integer saturates, NaN to 0; integer to integer wraps. */
@@ -68,8 +68,9 @@ reel_tensor *reel_softplus_at(const char *site, reel_tensor *x);    /* ln(1 + e^
 reel_tensor *reel_softsign_at(const char *site, reel_tensor *x);    /* x / (1 + |x|) */
 reel_tensor *reel_relu_at(const char *site, reel_tensor *x);  /* max(x, 0), NaN stays; numbers; derivative 0 at 0 */
 reel_tensor *reel_relu6_at(const char *site, reel_tensor *x); /* min(max(x, 0), 6); derivative 0 at 0 and 6 */
-reel_tensor *reel_leaky_relu_at(const char *site, reel_tensor *x, double slope);       /* x > 0 ? x : slope x */
-reel_tensor *reel_prelu_at(const char *site, reel_tensor *x, reel_tensor *slope);      /* the same; numbers */
+reel_tensor *reel_leaky_relu_at(const char *site, reel_tensor *x, double slope); /* x > 0 ? x : slope x */
+reel_tensor *reel_prelu_at(const char *site, reel_tensor *x,
+                           reel_tensor *slope); /* x > 0 ? x : slope x, slope a tensor; numbers */
 reel_tensor *reel_thresholded_relu_at(const char *site, reel_tensor *x, double alpha); /* x > alpha ? x : 0 (ONNX) */
 reel_tensor *reel_elu_at(const char *site, reel_tensor *x, double alpha);              /* x > 0 ? x : alpha (e^x - 1) */
 reel_tensor *reel_celu_at(const char *site, reel_tensor *x, double alpha); /* x > 0 ? x : alpha (e^(x / alpha) - 1) */
@@ -87,12 +88,14 @@ reel_tensor *reel_hard_tanh_at(const char *site, reel_tensor *x, double low,
                                double high); /* as clip; derivative 0 at the ends */
 /* x < -lambda: x + bias; x > lambda: x - bias; else 0 (ONNX). soft_shrink: bias = lambda; hard_shrink: bias = 0. */
 reel_tensor *reel_shrink_at(const char *site, reel_tensor *x, double lambda, double bias);
-reel_tensor *reel_soft_shrink_at(const char *site, reel_tensor *x, double lambda);
-reel_tensor *reel_hard_shrink_at(const char *site, reel_tensor *x, double lambda);
+reel_tensor *reel_soft_shrink_at(const char *site, reel_tensor *x,
+                                 double lambda); /* x + lambda left of -lambda, x - lambda right of lambda, else 0 */
+reel_tensor *reel_hard_shrink_at(const char *site, reel_tensor *x,
+                                 double lambda); /* x outside [-lambda, lambda], else 0 */
 
 /* ---- two operands: they broadcast ---------------------------------------------------------------------- */
 reel_tensor *reel_add_at(const char *site, reel_tensor *a,
-                         reel_tensor *b); /* numbers, as the next six; integers wrap */
+                         reel_tensor *b); /* a + b; numbers, as the next six; integers wrap */
 reel_tensor *reel_sub_at(const char *site, reel_tensor *a, reel_tensor *b); /* a - b */
 reel_tensor *reel_mul_at(const char *site, reel_tensor *a, reel_tensor *b); /* a b */
 reel_tensor *reel_div_at(const char *site, reel_tensor *a,
@@ -110,36 +113,36 @@ reel_tensor *reel_atan2_at(const char *site, reel_tensor *y, reel_tensor *x); /*
 reel_tensor *reel_hypot_at(const char *site, reel_tensor *a,
                            reel_tensor *b); /* sqrt(a a + b b); derivative 0 at (0, 0) */
 /* All dtypes. In maximum and minimum NaN wins, in fmax and fmin it loses. The gradient is halved at ties. */
-reel_tensor *reel_maximum_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_minimum_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_fmax_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_fmin_at(const char *site, reel_tensor *a, reel_tensor *b);
+reel_tensor *reel_maximum_at(const char *site, reel_tensor *a, reel_tensor *b);   /* the larger; NaN wins */
+reel_tensor *reel_minimum_at(const char *site, reel_tensor *a, reel_tensor *b);   /* the smaller; NaN wins */
+reel_tensor *reel_fmax_at(const char *site, reel_tensor *a, reel_tensor *b);      /* the larger; NaN loses */
+reel_tensor *reel_fmin_at(const char *site, reel_tensor *a, reel_tensor *b);      /* the smaller; NaN loses */
 reel_tensor *reel_logaddexp_at(const char *site, reel_tensor *a, reel_tensor *b); /* ln(e^a + e^b) */
 reel_tensor *reel_copysign_at(const char *site, reel_tensor *a,
                               reel_tensor *b); /* |a| with b's sign; d/da 0 at a = 0 */
 reel_tensor *reel_squared_difference_at(const char *site, reel_tensor *a, reel_tensor *b); /* (a - b)^2; numbers */
 
 /* Comparisons and logic give bool, of all dtypes; NaN compares unequal to everything. Zero derivative. */
-reel_tensor *reel_equal_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_not_equal_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_less_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_less_equal_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_greater_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_greater_equal_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_logical_and_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_logical_or_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_logical_xor_at(const char *site, reel_tensor *a, reel_tensor *b);
+reel_tensor *reel_equal_at(const char *site, reel_tensor *a, reel_tensor *b);         /* a == b */
+reel_tensor *reel_not_equal_at(const char *site, reel_tensor *a, reel_tensor *b);     /* a != b */
+reel_tensor *reel_less_at(const char *site, reel_tensor *a, reel_tensor *b);          /* a < b */
+reel_tensor *reel_less_equal_at(const char *site, reel_tensor *a, reel_tensor *b);    /* a <= b */
+reel_tensor *reel_greater_at(const char *site, reel_tensor *a, reel_tensor *b);       /* a > b */
+reel_tensor *reel_greater_equal_at(const char *site, reel_tensor *a, reel_tensor *b); /* a >= b */
+reel_tensor *reel_logical_and_at(const char *site, reel_tensor *a, reel_tensor *b);   /* both are not 0 */
+reel_tensor *reel_logical_or_at(const char *site, reel_tensor *a, reel_tensor *b);    /* one is not 0 */
+reel_tensor *reel_logical_xor_at(const char *site, reel_tensor *a, reel_tensor *b);   /* just one is not 0 */
 /* |a - b| <= atol + rtol |b|, computed in double; infinities only to themselves; numbers. NumPy's defaults: 1e-5, 1e-8, 0. */
 reel_tensor *reel_isclose_at(const char *site, reel_tensor *a, reel_tensor *b, double rtol, double atol, int equal_nan);
 reel_tensor *reel_allclose_at(const char *site, reel_tensor *a, reel_tensor *b, double rtol, double atol,
                               int equal_nan); /* bool []: is every element so? NumPy's allclose */
 
 /* Integers and bool; shifts integers only: by 0 to width - 1, any other count shifts everything out, to 0 or to the sign. */
-reel_tensor *reel_bitwise_and_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_bitwise_or_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_bitwise_xor_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_left_shift_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_right_shift_at(const char *site, reel_tensor *a, reel_tensor *b); /* arithmetic */
+reel_tensor *reel_bitwise_and_at(const char *site, reel_tensor *a, reel_tensor *b); /* a & b */
+reel_tensor *reel_bitwise_or_at(const char *site, reel_tensor *a, reel_tensor *b);  /* a | b */
+reel_tensor *reel_bitwise_xor_at(const char *site, reel_tensor *a, reel_tensor *b); /* a ^ b */
+reel_tensor *reel_left_shift_at(const char *site, reel_tensor *a, reel_tensor *b);  /* a 2^b, modulo 2^bits */
+reel_tensor *reel_right_shift_at(const char *site, reel_tensor *a, reel_tensor *b); /* arithmetic: floor(a / 2^b) */
 
 /* ---- three operands, and bounds: all broadcast ---------------------------------------------------------- */
 /* cond ? a : b; cond is bool. What is not chosen gets a zero gradient, NaN or not. */

@@ -29,7 +29,8 @@ reel_tensor *reel_unique_at(const char *site, reel_tensor *x); /* its values, as
 /* ---- picked ---------------------------------------------------------------------------------------- */
 /* np.take, ONNX Gather: y[a.., i.., b..] = x[a.., indices[i..], b..]; the axis becomes the indices' axes. */
 reel_tensor *reel_gather_at(const char *site, reel_tensor *x, reel_tensor *indices, int axis);
-reel_tensor *reel_index_select_at(const char *site, reel_tensor *x, int axis, reel_tensor *indices); /* 1-d indices */
+reel_tensor *reel_index_select_at(const char *site, reel_tensor *x, int axis,
+                                  reel_tensor *indices); /* slices along axis, by 1-d indices */
 /* y[i, j, k] = x[indices[i, j, k], j, k] for axis 0, with x and indices broadcast along the other axes (NumPy). */
 reel_tensor *reel_take_along_axis_at(const char *site, reel_tensor *x, reel_tensor *indices, int axis);
 /* The same, but along the other axes the indices may be shorter than x (ONNX GatherElements, torch.gather). */
@@ -55,9 +56,10 @@ reel_tensor *reel_scatter_at(const char *site, reel_tensor *x, reel_tensor *indi
 /* y[indices[i.., :], ..] from updates[i.., ..] (ONNX ScatterND). */
 reel_tensor *reel_scatter_nd_at(const char *site, reel_tensor *x, reel_tensor *indices, reel_tensor *updates,
                                 reel_scatter_mode mode);
-/* y[a.., indices[i..], b..] from updates[a.., i.., b..]: added, or set (torch.index_add, index_copy; any indices' shape). */
+/* x with updates[a.., i.., b..] added to x[a.., indices[i..], b..], for indices of any shape (torch.index_add). */
 reel_tensor *reel_index_add_at(const char *site, reel_tensor *x, int axis, reel_tensor *indices, reel_tensor *updates);
-reel_tensor *reel_index_copy_at(const char *site, reel_tensor *x, int axis, reel_tensor *indices, reel_tensor *updates);
+reel_tensor *reel_index_copy_at(const char *site, reel_tensor *x, int axis, reel_tensor *indices,
+                                reel_tensor *updates); /* the same, set instead of added (torch.index_copy) */
 /* value where mask, else x. mask is bool; both broadcast. */
 reel_tensor *reel_masked_fill_at(const char *site, reel_tensor *x, reel_tensor *mask, double value);
 /* y[b, t] = x[b, lengths[b] - 1 - t] for t < lengths[b], else x[b, t]; b and t along the given axes (ONNX). */

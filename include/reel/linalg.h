@@ -18,12 +18,16 @@ reel_tensor *reel_tensordot_axes_at(const char *site, reel_tensor *a, reel_tenso
 /* NumPy's: dot over a's last axis and b's last but one (its only one); inner over both last axes; a scalar multiplies.
    vdot and outer see their operands flattened. */
 reel_tensor *reel_dot_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_inner_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_vdot_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_outer_at(const char *site, reel_tensor *a, reel_tensor *b);
+reel_tensor *reel_inner_at(const char *site, reel_tensor *a,
+                           reel_tensor *b); /* the sum of products along both last axes */
+reel_tensor *reel_vdot_at(const char *site, reel_tensor *a,
+                          reel_tensor *b); /* the sum of all products: both operands flattened */
+reel_tensor *reel_outer_at(const char *site, reel_tensor *a,
+                           reel_tensor *b); /* all products a[i] b[j]: both operands flattened */
 /* The sum of a diagonal, NumPy's trace; Kronecker's product (rank 4 at most), NumPy's kron. */
 reel_tensor *reel_trace_at(const char *site, reel_tensor *x, int64_t offset, int axis1, int axis2);
-reel_tensor *reel_kron_at(const char *site, reel_tensor *a, reel_tensor *b);
+reel_tensor *reel_kron_at(const char *site, reel_tensor *a,
+                          reel_tensor *b); /* Kronecker's product (rank 4 at most), NumPy's kron */
 /* alpha op(a) op(b) + beta c, ONNX's Gemm: op swaps the last two axes if asked to; c broadcasts to the product's shape and may
    be NULL. Leading axes as matmul's. Integers take whole alpha and beta. */
 typedef struct {
@@ -52,7 +56,7 @@ reel_tensor *reel_triangular_solve_at(const char *site, reel_tensor *a, reel_ten
                                       const reel_triangular_solve_opts *o);
 /* a^-1 b by LU with row exchanges; b as above. Error: a is singular (a pivot is exactly zero). */
 reel_tensor *reel_solve_at(const char *site, reel_tensor *a, reel_tensor *b);
-reel_tensor *reel_inverse_at(const char *site, reel_tensor *a);
+reel_tensor *reel_inverse_at(const char *site, reel_tensor *a); /* a^-1 */
 /* The gradient is the matrix of cofactors: right for singular a too (its own derivative, the second, then is not finite). */
 reel_tensor *reel_det_at(const char *site, reel_tensor *a);
 /* out: sign and ln |det a|; 0 and -inf if a is singular, which its gradient refuses. */
@@ -60,8 +64,10 @@ int reel_slogdet_at(const char *site, reel_tensor *a, reel_tensor *out[2]);
 /* a = P L U, pivots by largest magnitude. lu: P [m,m], L [m,k], U [k,n], k = min(m, n). lu_factor: L below, U on and above the
    diagonal, and perm i32[m]: row i of L U is row perm[i] of a (gradient: square a). lu_solve takes what lu_factor gave. */
 int reel_lu_at(const char *site, reel_tensor *a, reel_tensor *out[3]);
-int reel_lu_factor_at(const char *site, reel_tensor *a, reel_tensor *out[2]);
-reel_tensor *reel_lu_solve_at(const char *site, reel_tensor *lu, reel_tensor *perm, reel_tensor *b);
+int reel_lu_factor_at(const char *site, reel_tensor *a,
+                      reel_tensor *out[2]); /* L and U in one matrix, and the pivots */
+reel_tensor *reel_lu_solve_at(const char *site, reel_tensor *lu, reel_tensor *perm,
+                              reel_tensor *b); /* the x of a x = b, from what lu_factor(a) gave */
 /* a = Q R with R's diagonal nonnegative, which makes them unique for full rank: Q [m,k], R [k,n], k = min(m, n); complete:
    Q [m,m], R [m,n] (no gradient if m > n). Gradient infinite where a's first k columns are dependent. */
 int reel_qr_at(const char *site, reel_tensor *a, bool complete, reel_tensor *out[2]);
@@ -69,11 +75,11 @@ int reel_qr_at(const char *site, reel_tensor *a, bool complete, reel_tensor *out
    for equal values, are arbitrary: gradients are of what does not depend on them, and equal values count as not mixing.
    Error: NaN or infinite elements. */
 int reel_eigh_at(const char *site, reel_tensor *a, bool upper, reel_tensor *out[2]);
-reel_tensor *reel_eigvalsh_at(const char *site, reel_tensor *a, bool upper);
+reel_tensor *reel_eigvalsh_at(const char *site, reel_tensor *a, bool upper); /* the eigenvalues alone */
 /* a = U diag(s) Vh, s descending [k]: U [m,k], Vh [k,n]; full: U [m,m], Vh [n,n] (gradient through s only, unless square).
    Arbitrary signs, equal values and errors as eigh's. Gradient of svdvals at 0: of the branch that the vectors give. */
 int reel_svd_at(const char *site, reel_tensor *a, bool full, reel_tensor *out[3]);
-reel_tensor *reel_svdvals_at(const char *site, reel_tensor *a);
+reel_tensor *reel_svdvals_at(const char *site, reel_tensor *a); /* the singular values alone */
 /* Moore and Penrose's inverse [n,m]: singular values up to rtol times the largest count as zero. rtol 0: max(m, n) times the
    dtype's epsilon; REEL_ZERO: 0. The gradient is that at constant rank. */
 reel_tensor *reel_pinv_at(const char *site, reel_tensor *a, double rtol);

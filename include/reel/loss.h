@@ -104,7 +104,7 @@ typedef struct {
     double eps;  /* 0: 1e-8 */
 } reel_poisson_nll_opts;
 reel_tensor *reel_poisson_nll_loss_at(const char *site, reel_tensor *x, reel_tensor *target,
-                                      const reel_poisson_nll_opts *o);
+                                      const reel_poisson_nll_opts *o); /* e^x - t x */
 typedef struct {
     size_t size;
     reel_reduction reduction;

@@ -19,7 +19,7 @@ reel_tensor *reel_argmin_at(const char *site, reel_tensor *x,
                             int axis); /* i64: the first index of the minimum; NaN counts as minimum */
 reel_tensor *reel_any_at(const char *site, reel_tensor *x);           /* bool: is one not 0 (NaN is not)? */
 reel_tensor *reel_all_at(const char *site, reel_tensor *x);           /* bool: are all? */
-reel_tensor *reel_count_nonzero_at(const char *site, reel_tensor *x); /* i64 */
+reel_tensor *reel_count_nonzero_at(const char *site, reel_tensor *x); /* i64: how many are not 0 */
 /* ln sum e^x, computed as m + ln sum e^(x - m), m the largest; -inf where all are */
 reel_tensor *reel_logsumexp_at(const char *site, reel_tensor *x, int axis);
 reel_tensor *reel_sum_axes_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims);
@@ -46,11 +46,11 @@ reel_tensor *reel_logsumexp_axes_at(const char *site, reel_tensor *x, reel_axes 
 reel_tensor *reel_variance_at(const char *site, reel_tensor *x, reel_axes axes, double correction,
                               bool keepdims); /* the mean square distance from the mean, over axes */
 reel_tensor *reel_std_at(const char *site, reel_tensor *x, reel_axes axes, double correction,
-                         bool keepdims);                                                  /* its square root */
+                         bool keepdims); /* the square root of the variance */
 reel_tensor *reel_l1_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims); /* sum |x| */
 /* sqrt(sum x^2), squares in double: f32 cannot overflow on the way; derivative 0 where it is 0 */
 reel_tensor *reel_l2_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims);
-reel_tensor *reel_sum_square_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims);
+reel_tensor *reel_sum_square_at(const char *site, reel_tensor *x, reel_axes axes, bool keepdims); /* sum x^2 */
 /* (sum |x|^p)^(1/p) of any real p, as numpy.linalg.norm of vectors: infinity the largest |x|, -infinity the smallest, 0 how many
    are not 0. Derivative 0 where x is 0 and where the norm is. */
 reel_tensor *reel_norm_at(const char *site, reel_tensor *x, double p, reel_axes axes, bool keepdims);

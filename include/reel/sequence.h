@@ -84,11 +84,14 @@ typedef struct {
 } reel_rnn_opts;
 /* b may be NULL. out: y, h; y, h, c. All NULL on failure. */
 int reel_rnn_at(const char *site, reel_tensor *x, reel_tensor *w, reel_tensor *r, reel_tensor *b,
-                const reel_rnn_opts *o, reel_tensor *out[2]);
+                const reel_rnn_opts *o,
+                reel_tensor *out[2]); /* Elman's: h = tanh(W x + b + R h), or relu; b may be NULL */
 int reel_gru_at(const char *site, reel_tensor *x, reel_tensor *w, reel_tensor *r, reel_tensor *b,
-                const reel_rnn_opts *o, reel_tensor *out[2]);
-int reel_lstm_at(const char *site, reel_tensor *x, reel_tensor *w, reel_tensor *r, reel_tensor *b,
-                 const reel_rnn_opts *o, reel_tensor *out[3]);
+                const reel_rnn_opts *o,
+                reel_tensor *out[2]); /* gated recurrent units (Cho et al. 2014); b may be NULL */
+int reel_lstm_at(
+    const char *site, reel_tensor *x, reel_tensor *w, reel_tensor *r, reel_tensor *b, const reel_rnn_opts *o,
+    reel_tensor *out[3]); /* long short-term memory (Hochreiter and Schmidhuber 1997); b may be NULL; out: y, h, c */
 /* One step, from primitive ops: x [B, I], h and c [B, H]. Of the options rb, peephole, relu and reset_before count. */
 reel_tensor *reel_rnn_cell_at(const char *site, reel_tensor *x, reel_tensor *h, reel_tensor *w, reel_tensor *r,
                               reel_tensor *b, const reel_rnn_opts *o);

@@ -16,9 +16,10 @@ reel_tensor *reel_flatten_2d_at(const char *site, reel_tensor *x, int axis);
 reel_tensor *reel_unflatten_at(const char *site, reel_tensor *x, int axis, reel_shape s); /* the axis as s; one -1 */
 reel_tensor *reel_transpose_at(const char *site, reel_tensor *x,
                                reel_axes perm); /* axis i of y is axis perm[i] of x; perm.n = 0: reversed axes */
-reel_tensor *reel_permute_at(const char *site, reel_tensor *x, reel_axes perm); /* the same, all axes named */
-reel_tensor *reel_moveaxis_at(const char *site, reel_tensor *x, reel_axes from, reel_axes to); /* NumPy */
-reel_tensor *reel_swapaxes_at(const char *site, reel_tensor *x, int a, int b);
+reel_tensor *reel_permute_at(const char *site, reel_tensor *x, reel_axes perm); /* transpose with all axes named */
+reel_tensor *reel_moveaxis_at(const char *site, reel_tensor *x, reel_axes from,
+                              reel_axes to); /* axes from[i] go to to[i], the others keep their order (NumPy) */
+reel_tensor *reel_swapaxes_at(const char *site, reel_tensor *x, int a, int b); /* axes a and b exchanged */
 reel_tensor *reel_squeeze_at(
     const char *site, reel_tensor *x,
     reel_axes axes); /* without the axes named, each of size 1; axes.n = 0: every axis of size 1 */
@@ -43,18 +44,20 @@ reel_tensor *reel_diagonal_at(const char *site, reel_tensor *x, int64_t offset, 
 int reel_split_at(const char *site, reel_tensor *x, int axis, int n, reel_tensor *out[]);
 /* n parts of ceil(size / n), the last ones smaller or empty: torch.chunk, ONNX's num_outputs. n <= 63. */
 int reel_chunk_at(const char *site, reel_tensor *x, int axis, int n, reel_tensor *out[]);
-int reel_split_sizes_at(const char *site, reel_tensor *x, int axis, int n, const int64_t *sizes, reel_tensor *out[]);
+int reel_split_sizes_at(const char *site, reel_tensor *x, int axis, int n, const int64_t *sizes,
+                        reel_tensor *out[]); /* parts of these sizes along axis, which they fill */
 int reel_unstack_at(const char *site, reel_tensor *x, int axis, int n,
-                    reel_tensor *out[]); /* the axis of size n goes */
+                    reel_tensor *out[]); /* the n slices along an axis of size n, which goes */
 /* out[i] = xs[i] (1-d or []) broadcast along axis i of all n; xy: the first two axes swapped, as NumPy's default. */
 int reel_meshgrid_at(const char *site, reel_list xs, bool xy, reel_tensor *out[]);
 
 /* ---- joined, repeated, moved --------------------------------------------------------------------------- */
 reel_tensor *reel_concat_at(const char *site, reel_list xs, int axis); /* the tensors one behind the other along axis */
-reel_tensor *reel_stack_at(const char *site, reel_list xs, int axis);  /* a new axis of size xs.n at axis */
+reel_tensor *reel_stack_at(const char *site, reel_list xs, int axis);  /* the tensors along a new axis of size xs.n */
 /* The whole repeated s.dims[i] times along axis i; fewer or more axes than x's as NumPy: ones in front. */
 reel_tensor *reel_tile_at(const char *site, reel_tensor *x, reel_shape times);
-reel_tensor *reel_repeat_at(const char *site, reel_tensor *x, int64_t times, int axis); /* each element: np.repeat */
+reel_tensor *reel_repeat_at(const char *site, reel_tensor *x, int64_t times,
+                            int axis); /* each element several times: np.repeat */
 /* Elements move up by shifts[i] along axes.axis[i] and come in again below; axes.n = 0: all as one, shifts[0]. */
 reel_tensor *reel_roll_at(const char *site, reel_tensor *x, reel_axes axes, const int64_t *shifts);
 
@@ -77,7 +80,7 @@ reel_tensor *reel_pad_at(const char *site, reel_tensor *x, int n, const int64_t 
 
 /* ---- matrices: the last two axes ------------------------------------------------------------------------- */
 reel_tensor *reel_tril_at(const char *site, reel_tensor *x, int64_t k); /* x[i, j] where j <= i + k, else 0 */
-reel_tensor *reel_triu_at(const char *site, reel_tensor *x, int64_t k); /* where j >= i + k */
+reel_tensor *reel_triu_at(const char *site, reel_tensor *x, int64_t k); /* x[i, j] where j >= i + k, else 0 */
 /* [n] becomes [n + |k|, n + |k|] with x on diagonal k; a matrix gives its diagonal k (NumPy). */
 reel_tensor *reel_diag_at(const char *site, reel_tensor *x, int64_t k);
 reel_tensor *reel_diag_embed_at(const char *site, reel_tensor *x, int64_t k); /* for the last axis of any x (PyTorch) */
